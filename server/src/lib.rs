@@ -1,0 +1,1 @@
+//! Stemvault server library.

@@ -1,0 +1,2 @@
+//! Stemvault.
+fn main() {}

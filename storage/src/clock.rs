@@ -1,0 +1,149 @@
+//! Where time enters Stemvault, and the only file that may ask the machine for it.
+//!
+//! A [`Clock`] has two hands: wall time, which dates and deadlines are computed from and which an
+//! operator or a bad NTP server can move, and monotonic time, which only ever runs forward and
+//! which waits are measured with. Comparing both is how a jump of the wall clock is noticed.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+
+/// The two hands of a clock.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// Wall time, UTC.
+    fn now(&self) -> DateTime<Utc>;
+    /// Time since an arbitrary start of this process; never goes back.
+    fn monotonic(&self) -> Duration;
+}
+
+/// A clock that several parts share.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's clock.
+#[derive(Debug)]
+pub struct SystemClock {
+    started: Instant,
+}
+
+impl SystemClock {
+    /// Starts counting monotonic time from now.
+    #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the place where time enters"
+    )]
+    pub fn new() -> Self {
+        Self {
+            started: Instant::now(),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the place where time enters"
+    )]
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// A clock whose hands a test, or the demo, moves on top of another clock.
+#[derive(Debug)]
+pub struct MovableClock {
+    base: SharedClock,
+    moved: Mutex<Moved>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Moved {
+    wall: chrono::TimeDelta,
+    monotonic: Duration,
+}
+
+impl MovableClock {
+    /// A clock that begins where `base` stands.
+    #[must_use]
+    pub fn new(base: SharedClock) -> Self {
+        Self {
+            base,
+            moved: Mutex::new(Moved::default()),
+        }
+    }
+
+    /// Lets `span` pass: both hands move, as if one had waited.
+    pub fn advance(&self, span: Duration) {
+        let mut moved = self
+            .moved
+            .lock()
+            .expect("no panic while the hands are held");
+        moved.wall +=
+            chrono::TimeDelta::from_std(span).expect("spans are far below 292 million years");
+        moved.monotonic += span;
+    }
+
+    /// Moves the wall clock alone, as a wrong time server does.
+    pub fn jump(&self, span: chrono::TimeDelta) {
+        self.moved
+            .lock()
+            .expect("no panic while the hands are held")
+            .wall += span;
+    }
+}
+
+impl Clock for MovableClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.base.now()
+            + self
+                .moved
+                .lock()
+                .expect("no panic while the hands are held")
+                .wall
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.base.monotonic()
+            + self
+                .moved
+                .lock()
+                .expect("no panic while the hands are held")
+                .monotonic
+    }
+}
+
+/// A clock that stands still until it is moved: the base of deterministic tests.
+#[derive(Debug, Clone, Copy)]
+pub struct StoppedClock {
+    at: DateTime<Utc>,
+}
+
+impl StoppedClock {
+    /// A clock that always says `at`.
+    #[must_use]
+    pub fn new(at: DateTime<Utc>) -> Self {
+        Self { at }
+    }
+}
+
+impl Clock for StoppedClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.at
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+}

@@ -1,0 +1,3 @@
+//! The nouns of Stemvault, their bytes and their memory.
+pub mod clock;
+pub mod ids;
