@@ -1,0 +1,8 @@
+//! Blocks: up to 4 MiB of a file, named by the BLAKE3 of their plain bytes, stored sealed.
+
+mod seal;
+
+pub use seal::{Codec, HEADER_LEN, Logical, Overhead, SealError, Sealer, open, seal_copy};
+
+/// The longest block, in bytes.
+pub const BLOCK_MAX: usize = 4 << 20;

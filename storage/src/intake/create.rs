@@ -1,0 +1,248 @@
+//! Creating and removing uploads, and everything that is refused before the first byte.
+
+use std::collections::BTreeMap;
+
+use crate::catalog::tables::{self, OrderOf, load, load_all, put};
+use crate::catalog::{Batch, CommitError, Expect};
+use crate::error::{Error, Result, no_such_upload};
+use crate::ids::{OrderId, UploadId};
+use crate::intake::progress::Progress;
+use crate::intake::running::Usage;
+use crate::order::{Order, Stage};
+use crate::path::SessionPath;
+use crate::paths;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::session::{Kind, Review};
+use crate::upload::{METADATA_MAX, Upload, UploadState};
+use crate::vault::Vault;
+
+const TRIES: usize = 64;
+
+/// What a client says of a file before its first byte.
+#[derive(Clone, Debug)]
+pub struct NewUpload {
+    /// The id to give it.
+    pub id: UploadId,
+    /// What the file is part of.
+    pub kind: Kind,
+    /// Where it stands in the session.
+    pub path: SessionPath,
+    /// Everything else.
+    pub metadata: BTreeMap<String, String>,
+    /// How long it is, if that is known.
+    pub length: Option<u64>,
+}
+
+impl Vault {
+    /// Whether the order takes files at this moment.
+    ///
+    /// # Errors
+    /// [`RefusalKind::WrongStage`] in words for the client.
+    pub fn check_takes_files(order: &Order) -> Result<(), Refusal> {
+        let message = match order.stage {
+            Stage::Open | Stage::Sealing(_) => return Ok(()),
+            Stage::Purging | Stage::Purged => format!("order {} is over and its files are gone: ask the studio for a new order", order.number),
+            _ => format!("order {} is completed and takes no more files: ask the studio to reopen it", order.number),
+        };
+        Err(Refusal::new(RefusalKind::WrongStage, message).of_order(&order.number))
+    }
+
+    /// Creates an upload; every limit is checked before the first byte.
+    ///
+    /// # Errors
+    /// [`RefusalKind::WrongStage`], [`RefusalKind::TooLarge`], [`RefusalKind::NoSpace`],
+    /// [`RefusalKind::BadMetadata`].
+    pub async fn create_upload(&self, order: OrderId, new: NewUpload) -> Result<Upload> {
+        for _ in 0..TRIES {
+            let at = self.settled(order).await?;
+            Self::check_takes_files(&at.order)?;
+            if matches!(at.order.stage, Stage::Sealing(_)) {
+                self.resume_sealing(order).await?;
+                continue;
+            }
+            self.check_limits(&at.order, &new).await?;
+            self.working.prepare(&paths::upload(order, new.id)).await?;
+            let upload = self.new_upload(&at.order, &new);
+            let key = tables::upload(order, new.id);
+            let mut batch = Batch::new()
+                .expect(tables::gate(order), Expect::At(at.gate))
+                .expect(tables::outbox(order), Expect::Absent)
+                .expect(key.clone(), Expect::Absent);
+            batch = put(batch, key, &upload);
+            batch = put(batch, tables::order_of_upload(new.id), &OrderOf { order });
+            match self.catalog.commit(batch).await {
+                Ok(()) => {
+                    if let Some(usage) = self.intake.usage().get_mut(&order) {
+                        usage.files += 1;
+                        usage.bytes += new.length.unwrap_or(0);
+                    }
+                    return Ok(upload);
+                }
+                Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Failed(error)) => return Err(error.into()),
+            }
+        }
+        Err(Error::Busy { order })
+    }
+
+    fn new_upload(&self, order: &Order, new: &NewUpload) -> Upload {
+        let now = self.clock.now();
+        let progress = Progress::default();
+        let empty = new.length == Some(0);
+        let hash = progress.hash();
+        Upload {
+            id: new.id,
+            order: order.id,
+            kind: new.kind,
+            path: new.path.clone(),
+            metadata: new.metadata.clone(),
+            length: new.length,
+            offset: 0,
+            blocks: 0,
+            fragments: Vec::new(),
+            fragments_made: 0,
+            progress,
+            created_at: now,
+            expires_at: (!empty).then(|| now + self.limits.expire_after),
+            state: if empty { UploadState::Finished { hash, at: now } } else { UploadState::Open },
+        }
+    }
+
+    async fn check_limits(&self, order: &Order, new: &NewUpload) -> Result<()> {
+        let file = new.path.normalised();
+        let refuse = |kind, message: String| {
+            Err(Refusal::new(kind, message).of_order(&order.number).of_file(file).into())
+        };
+        let said: usize = new.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if said > METADATA_MAX {
+            return refuse(RefusalKind::BadMetadata, format!("the metadata of {file:?} has {said} bytes, at most {METADATA_MAX} fit: shorten it"));
+        }
+        let length = new.length.unwrap_or(0);
+        let limits = &self.limits;
+        if length > limits.max_file {
+            return refuse(RefusalKind::TooLarge, format!("{file:?} has {length} bytes, the studio takes files of up to {}: split it, or ask the studio", limits.max_file));
+        }
+        let Usage { files, bytes } = self.usage(order.id).await?;
+        if files >= limits.max_files {
+            return refuse(RefusalKind::TooLarge, format!("order {} has {files} files already, as many as the studio takes: pack small files together, or ask the studio", order.number));
+        }
+        if bytes.saturating_add(length) > limits.max_order {
+            return refuse(RefusalKind::TooLarge, format!("with {file:?} order {} would have {} bytes, the studio takes up to {}: ask the studio", order.number, bytes.saturating_add(length), limits.max_order));
+        }
+        if let Some((free, total)) = self.working.space().await? {
+            let floor = limits.floor_bytes.max(total / 100 * limits.floor_percent);
+            if free < floor.saturating_add(length) {
+                return refuse(RefusalKind::NoSpace, format!("the studio's disk has no room for {file:?} ({length} bytes) at this moment: nothing is lost, tell the studio and try again later"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn usage(&self, order: OrderId) -> Result<Usage> {
+        let known = self.intake.usage().get(&order).copied();
+        if let Some(usage) = known {
+            return Ok(usage);
+        }
+        let uploads = self.uploads(order).await?;
+        let bytes = uploads.iter().map(|upload| upload.length.unwrap_or(upload.offset)).sum();
+        let usage = Usage { files: uploads.len() as u64, bytes };
+        self.intake.usage().insert(order, usage);
+        Ok(usage)
+    }
+
+    /// All uploads of an order, oldest first.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn uploads(&self, order: OrderId) -> Result<Vec<Upload>> {
+        let rows = load_all::<Upload>(&*self.catalog, &tables::uploads(order)).await?;
+        let mut uploads: Vec<_> = rows.into_iter().map(|(_, upload, _)| upload).collect();
+        uploads.sort_by(|a, b| (a.created_at, &a.path, a.id).cmp(&(b.created_at, &b.path, b.id)));
+        Ok(uploads)
+    }
+
+    /// An upload of an order. Another order's is not found.
+    ///
+    /// # Errors
+    /// [`RefusalKind::NotFound`].
+    pub async fn upload(&self, order: OrderId, id: UploadId) -> Result<Upload> {
+        let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+        Ok(row.ok_or_else(|| no_such_upload(id))?.0)
+    }
+
+    /// The order that an upload belongs to.
+    ///
+    /// # Errors
+    /// [`RefusalKind::NotFound`].
+    pub async fn order_of_upload(&self, id: UploadId) -> Result<OrderId> {
+        let row = load::<OrderOf>(&*self.catalog, &tables::order_of_upload(id)).await?;
+        Ok(row.ok_or_else(|| no_such_upload(id))?.0.order)
+    }
+
+    /// An upload as it stands, after whoever writes to it was asked to commit and end.
+    ///
+    /// # Errors
+    /// [`RefusalKind::NotFound`].
+    pub async fn upload_settled(&self, order: OrderId, id: UploadId) -> Result<Upload> {
+        self.intake.take_over(id).await;
+        self.upload(order, id).await
+    }
+
+    /// Removes an upload and its bytes, unless a session that was not returned holds it.
+    ///
+    /// # Errors
+    /// [`RefusalKind::NotFound`]; [`RefusalKind::WrongStage`] when it is submitted, or the order
+    /// is not open.
+    pub async fn terminate(&self, order: OrderId, id: UploadId) -> Result<()> {
+        self.intake.take_over(id).await;
+        for _ in 0..TRIES {
+            let at = self.settled(order).await?;
+            let key = tables::upload(order, id);
+            let Some((upload, version)) = load::<Upload>(&*self.catalog, &key).await? else {
+                return Err(no_such_upload(id).into());
+            };
+            self.check_may_terminate(&at.order, &upload).await?;
+            let mut batch = Batch::new()
+                .expect(tables::gate(order), Expect::At(at.gate))
+                .expect(tables::outbox(order), Expect::Absent)
+                .expect(key.clone(), Expect::At(version))
+                .delete(key)
+                .delete(tables::order_of_upload(id));
+            for table in [tables::blocks(id), tables::fragments(id)] {
+                for (row, _) in self.catalog.scan_prefix(&table).await? {
+                    batch = batch.delete(row);
+                }
+            }
+            match self.catalog.commit(batch).await {
+                Ok(()) => {
+                    self.intake.usage().remove(&order);
+                    // A returned session may still name its blocks: then the sweep decides.
+                    if !matches!(upload.state, UploadState::Sealed { .. }) {
+                        self.working.empty(&paths::upload(order, id)).await?;
+                    }
+                    return Ok(());
+                }
+                Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Failed(error)) => return Err(error.into()),
+            }
+        }
+        Err(Error::Busy { order })
+    }
+
+    async fn check_may_terminate(&self, order: &Order, upload: &Upload) -> Result<()> {
+        let file = upload.path.normalised();
+        let refuse = |message: String| {
+            Err(Refusal::new(RefusalKind::WrongStage, message).of_order(&order.number).of_file(file).into())
+        };
+        if order.stage != Stage::Open {
+            return refuse(format!("{file:?} cannot be removed: order {} is {}", order.number, order.stage.name()));
+        }
+        if let UploadState::Sealed { session, .. } = upload.state {
+            let row = self.session_row(order.id, session).await?;
+            if !matches!(row.review, Review::Returned { .. }) {
+                return refuse(format!("{file:?} cannot be removed: it was submitted with session {session}; ask the studio to return the session"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,120 @@
+//! Fragments: the start of a block whose end has not arrived.
+//!
+//! Small ones are rows of the catalog, sealed; larger ones are objects with a name of their own.
+//! Their bytes are read back when the append goes on, and become part of the block.
+
+use bytes::Bytes;
+
+use super::writer::{Gathering, Writer};
+use crate::block::{BLOCK_MAX, Codec, Logical, Overhead, Sealer, open};
+use crate::catalog::tables;
+use crate::catalog::{Batch, MAX_VALUE};
+use crate::error::{Damage, Result};
+use crate::paths;
+use crate::upload::Fragment;
+
+/// Plain bytes of the largest fragment that is a row.
+const INLINE_MAX: usize = MAX_VALUE - Overhead::BYTES;
+
+/// From so many on they are joined: the record stays small, and a trickle of bytes costs little.
+const FRAGMENTS_MAX: usize = 15;
+
+impl Writer {
+    /// Holds the whole block in the making again, if its start stands in fragments only: after a
+    /// resume, or after memory was short.
+    pub(super) async fn gather_fragments(&mut self) -> Result<()> {
+        let start = self.received - self.progress.block_len() as u64;
+        if self.gathering.is_some() || self.upload.offset <= start {
+            return Ok(());
+        }
+        let length: u32 = self.upload.fragments.iter().map(|fragment| fragment.length).sum();
+        let memory = self.vault.intake.memory(length).await;
+        let mut sealer = Sealer::with_capacity(BLOCK_MAX);
+        for fragment in &self.upload.fragments {
+            sealer.push(&self.read_fragment(fragment).await?);
+        }
+        self.vault.intake.note_begun(&self.running);
+        let kept = sealer.plain().len();
+        self.gathering = Some(Gathering { sealer, memory, kept });
+        Ok(())
+    }
+
+    async fn read_fragment(&self, fragment: &Fragment) -> Result<Bytes> {
+        let upload = &self.upload;
+        let path = paths::upload(upload.order, upload.id).join(fragment.name());
+        let sealed = if fragment.inline {
+            let row = self.vault.catalog.get(&tables::fragment(upload.id, fragment.number)).await?;
+            row.map(|row| row.value)
+        } else {
+            self.vault.working.get_opt(&path).await?
+        };
+        let damaged = |detail: String| Damage {
+            order: upload.order,
+            file: Some(upload.path.normalised().to_owned()),
+            what: format!("fragment {} of upload {}", fragment.number, upload.id),
+            store: self.vault.working.name(),
+            object: path.to_string(),
+            detail,
+        };
+        let sealed = sealed.ok_or_else(|| damaged("it is missing".into()))?;
+        let plain = open(&self.keys, upload.order, &self.logical(fragment), sealed, BLOCK_MAX)
+            .map_err(|error| damaged(error.to_string()))?;
+        if plain.len() != fragment.length as usize {
+            return Err(damaged("its length is wrong".into()).into());
+        }
+        Ok(plain)
+    }
+
+    /// Makes the bytes of the unfinished block durable that are not.
+    pub(super) async fn keep_fragment(&mut self) -> Result<()> {
+        if self.gathering.as_ref().is_none_or(|gathering| gathering.kept == gathering.len()) {
+            return Ok(());
+        }
+        self.renew_lease().await?;
+        let Some(gathering) = &self.gathering else { return Ok(()) };
+        let mut upload = self.upload.clone();
+        let replaced = replaced(&mut upload.fragments, gathering.len() - gathering.kept);
+        let again: usize = replaced.iter().map(|fragment| fragment.length as usize).sum();
+        let piece = &gathering.sealer.plain()[gathering.kept - again..];
+        let fragment = Fragment {
+            number: upload.fragments_made,
+            length: u32::try_from(piece.len()).expect("at most a block"),
+            inline: piece.len() <= INLINE_MAX,
+        };
+        let mut sealer = Sealer::with_capacity(piece.len());
+        sealer.push(piece);
+        let length = u64::from(fragment.length);
+        let what = self.logical(&fragment);
+        let sealed = sealer.seal(&self.keys, upload.order, &what, Codec::Stored, length);
+        let mut batch = Batch::new();
+        if fragment.inline {
+            batch = batch.put(tables::fragment(upload.id, fragment.number), sealed);
+        } else {
+            let path = paths::upload(upload.order, upload.id).join(fragment.name());
+            self.vault.working.put(&path, sealed, &self.lease).await?;
+        }
+        upload.fragments_made += 1;
+        upload.fragments.push(fragment);
+        upload.offset = self.received;
+        upload.progress = self.progress.clone();
+        self.commit(upload, batch, replaced).await?;
+        if let Some(gathering) = &mut self.gathering {
+            gathering.kept = gathering.len();
+        }
+        Ok(())
+    }
+
+    fn logical(&self, fragment: &Fragment) -> Logical {
+        Logical::Fragment(format!("{}/{}", self.upload.id, fragment.name()))
+    }
+}
+
+/// Takes those fragments off the list that are written again together with `fresh` bytes: all of
+/// them when they are many, the last one when the two fit a row.
+fn replaced(fragments: &mut Vec<Fragment>, fresh: usize) -> Vec<Fragment> {
+    if fragments.len() >= FRAGMENTS_MAX {
+        return std::mem::take(fragments);
+    }
+    let fits = |last: &mut Fragment| last.inline && last.length as usize + fresh <= INLINE_MAX;
+    fragments.pop_if(fits).into_iter().collect()
+}

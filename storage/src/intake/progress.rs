@@ -1,0 +1,68 @@
+//! Everything about a file that follows from its bytes so far, in a form that any node can go on
+//! from: the cut, the header reader in it, and the file hash.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::cut::Cut;
+use super::facts::FileFacts;
+use super::hash::Frontier;
+use crate::ids::FileHash;
+
+/// Where a file's bytes have led so far. Advancing it by the same bytes gives the same state,
+/// however they are split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    cut: Cut,
+    #[serde(with = "base64_frontier")]
+    hash: Frontier,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { cut: Cut::new(), hash: Frontier::new() }
+    }
+}
+
+impl Progress {
+    /// Takes bytes up to the end of the current block: how many, and whether it ends there.
+    pub fn advance(&mut self, bytes: &[u8]) -> (usize, bool) {
+        let (taken, ends) = self.cut.next_end(bytes).map_or((bytes.len(), false), |end| (end, true));
+        self.hash.push(&bytes[..taken]);
+        (taken, ends)
+    }
+
+    /// Bytes of the current block so far.
+    #[must_use]
+    pub fn block_len(&self) -> usize {
+        self.cut.block_len()
+    }
+
+    /// The file's hash, if this is its end.
+    #[must_use]
+    pub fn hash(&self) -> FileHash {
+        self.hash.finish()
+    }
+
+    /// What the file's header says.
+    #[must_use]
+    pub fn facts(&self) -> FileFacts {
+        self.cut.facts()
+    }
+}
+
+mod base64_frontier {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD_NO_PAD;
+
+    use super::{Deserialize, Deserializer, Frontier, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(hash: &Frontier, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&STANDARD_NO_PAD.encode(hash.to_bytes()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Frontier, D::Error> {
+        let text = String::deserialize(d)?;
+        let bytes = STANDARD_NO_PAD.decode(text).map_err(serde::de::Error::custom)?;
+        Frontier::from_bytes(&bytes).map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,207 @@
+//! Who is writing to which upload in this process, and how many bytes all of them may hold.
+//!
+//! There is no lock that a dead client could keep: whoever comes later takes over. The running
+//! append is asked to stop, has [`GRACE`] to commit what it holds, and is then fenced off: its next
+//! commit is refused here, before the catalog would refuse it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+
+use crate::ids::{OrderId, UploadId};
+
+/// How long an append that was asked to stop may take to commit what it holds.
+pub const GRACE: Duration = Duration::from_millis(500);
+
+/// How many puts run at once: enough for the disk's journal to join their syncs, few enough to
+/// bound the sealed bytes in memory.
+const PUTS_AT_ONCE: usize = 6;
+
+/// The appends of this process and the memory they share.
+#[derive(Debug)]
+pub struct Intake {
+    budget: Arc<Semaphore>,
+    /// How many appends wait for memory.
+    waiting: AtomicUsize,
+    pub(super) puts: Arc<Semaphore>,
+    appends: Mutex<HashMap<UploadId, Arc<Running>>>,
+    /// Counts blocks begun, so that the oldest is known.
+    begun: AtomicU64,
+    /// Files and bytes of orders that upload at the moment: scanning them for every new file of a
+    /// thousand would make the last ones slow.
+    usage: Mutex<HashMap<OrderId, Usage>>,
+}
+
+/// What an order has in uploads of any state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Usage {
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+}
+
+/// One running append.
+#[derive(Debug)]
+pub(super) struct Running {
+    upload: UploadId,
+    stop: watch::Sender<bool>,
+    ended: watch::Sender<bool>,
+    /// Held during a commit; true once the append has been taken over.
+    pub(super) fenced: tokio::sync::Mutex<bool>,
+    pressed: Notify,
+    /// When its block in the making was begun; `u64::MAX` if it holds nothing.
+    since: AtomicU64,
+}
+
+/// Why a running append should look up from its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Another request takes over: commit and end.
+    Stop,
+    /// Memory is short and this append holds the oldest block: write it down and go on.
+    Pressure,
+}
+
+impl Intake {
+    /// Appends that together hold at most `memory` bytes.
+    #[must_use]
+    pub fn new(memory: usize) -> Self {
+        Self {
+            budget: Arc::new(Semaphore::new(memory.min(Semaphore::MAX_PERMITS))),
+            waiting: AtomicUsize::new(0),
+            puts: Arc::new(Semaphore::new(PUTS_AT_ONCE)),
+            appends: Mutex::default(),
+            begun: AtomicU64::new(0),
+            usage: Mutex::default(),
+        }
+    }
+
+    fn appends(&self) -> MutexGuard<'_, HashMap<UploadId, Arc<Running>>> {
+        self.appends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn usage(&self) -> MutexGuard<'_, HashMap<OrderId, Usage>> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many appends run.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.appends().len()
+    }
+
+    /// Asks every append to commit what it holds and end, as on shutdown.
+    pub fn stop_all(&self) {
+        for running in self.appends().values() {
+            running.stop.send_replace(true);
+        }
+    }
+
+    /// Ends the running append of an upload, if there is one: when this returns it has committed
+    /// what it could, and will commit nothing more.
+    pub(crate) async fn take_over(&self, upload: UploadId) {
+        let Some(running) = self.appends().get(&upload).cloned() else { return };
+        running.stop.send_replace(true);
+        let mut ended = running.ended.subscribe();
+        if tokio::time::timeout(GRACE, ended.wait_for(|ended| *ended)).await.is_err() {
+            *running.fenced.lock().await = true;
+        }
+        self.forget(&running);
+    }
+
+    /// Registers a new append, after ending the one before it.
+    pub(super) async fn begin(&self, upload: UploadId) -> Arc<Running> {
+        loop {
+            self.take_over(upload).await;
+            let mut appends = self.appends();
+            if appends.contains_key(&upload) {
+                continue;
+            }
+            let running = Arc::new(Running {
+                upload,
+                stop: watch::Sender::new(false),
+                ended: watch::Sender::new(false),
+                fenced: tokio::sync::Mutex::new(false),
+                pressed: Notify::new(),
+                since: AtomicU64::new(u64::MAX),
+            });
+            appends.insert(upload, Arc::clone(&running));
+            return running;
+        }
+    }
+
+    pub(super) fn end(&self, running: &Arc<Running>) {
+        running.ended.send_replace(true);
+        self.forget(running);
+    }
+
+    fn forget(&self, running: &Arc<Running>) {
+        let mut appends = self.appends();
+        if appends.get(&running.upload).is_some_and(|known| Arc::ptr_eq(known, running)) {
+            appends.remove(&running.upload);
+        }
+    }
+
+    /// Notes that `running` begins a block.
+    pub(super) fn note_begun(&self, running: &Running) {
+        running.since.store(self.begun.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Notes that `running` holds nothing, and passes pressure on if others still wait.
+    pub(super) fn note_empty(&self, running: &Running) {
+        running.since.store(u64::MAX, Ordering::Relaxed);
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.press_oldest();
+        }
+    }
+
+    /// Memory for `bytes` more, if there is some now.
+    pub(super) fn try_memory(&self, bytes: u32) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.budget).try_acquire_many_owned(bytes).ok()
+    }
+
+    /// Waits for memory; meanwhile the oldest unfinished block, wherever it is, is asked to be
+    /// written down, so that slow clients starve nobody.
+    pub(super) async fn memory(&self, bytes: u32) -> OwnedSemaphorePermit {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        self.press_oldest();
+        Arc::clone(&self.budget)
+            .acquire_many_owned(bytes)
+            .await
+            .expect("the budget is never closed")
+    }
+
+    fn press_oldest(&self) {
+        let appends = self.appends();
+        let oldest = appends
+            .values()
+            .filter(|running| running.since.load(Ordering::Relaxed) != u64::MAX)
+            .min_by_key(|running| running.since.load(Ordering::Relaxed));
+        if let Some(oldest) = oldest {
+            oldest.pressed.notify_one();
+        }
+    }
+}
+
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Running {
+    /// Waits until this append should look up. Cancel-safe.
+    pub(super) async fn signal(&self) -> Signal {
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => Signal::Stop,
+            () = self.pressed.notified() => Signal::Pressure,
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The outlet: a file and a range in, verified bytes out.
+//!
+//! Every byte that leaves was checked against its block's BLAKE3 first. A damaged block ends the
+//! stream with an error that names it, and raises `stemvault_damaged_blocks_total`.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
+use object_store::path::Path;
+
+use crate::archive::Index;
+use crate::block::{BLOCK_MAX, Logical, open};
+use crate::error::{Damage, Error, Result};
+use crate::ids::{OrderId, SessionId};
+use crate::keys::SealingKeys;
+use crate::order::{Order, Stage};
+use crate::orders::gone;
+use crate::paths;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::session::{BlockRef, FileEntry, Kind, Manifest, SessionRow};
+use crate::store::Store;
+use crate::vault::Vault;
+
+/// Blocks read ahead of the reader: hides one round trip to the store, holds at most 8 MiB.
+const READ_AHEAD: usize = 2;
+
+/// One file, where it lies now. Holds what it needs: the vault may change meanwhile.
+#[derive(Clone, Debug)]
+pub struct Source {
+    order: OrderId,
+    keys: Arc<SealingKeys>,
+    manifest: Arc<Manifest>,
+    file: usize,
+    store: Store,
+    place: Place,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Working,
+    Archive { index: Arc<Index>, session: usize },
+}
+
+impl Vault {
+    /// The file of a session, if it may leave: working files until the release, the archive
+    /// during a recall, deliveries until the purge.
+    ///
+    /// # Errors
+    /// [`RefusalKind::NotFound`]; [`RefusalKind::Gone`] with the date and what to do.
+    pub async fn file(&self, order: OrderId, session: SessionId, path: &str) -> Result<Source> {
+        let order = self.order(order).await?;
+        gone(&order)?;
+        let row = self.session_row(order.id, session).await?;
+        self.check_may_leave(&order, &row)?;
+        let manifest = self.manifest(order.id, session).await?;
+        let at = manifest.files.binary_search_by(|file| file.path.normalised().cmp(path));
+        let at = at.map_err(|_| {
+            let message = format!("session {session} of order {} has no file {path:?}", order.number);
+            Refusal::new(RefusalKind::NotFound, message).of_order(&order.number).of_file(path)
+        })?;
+        self.source_of(&order, &row, manifest, at).await
+    }
+
+    /// Whether files of this session may be downloaded now.
+    ///
+    /// # Errors
+    /// [`RefusalKind::Gone`] with the date and what to do.
+    pub fn check_may_leave(&self, order: &Order, row: &SessionRow) -> Result<(), Refusal> {
+        let open = match order.stage {
+            Stage::Recalled { until } => self.clock.now() < until,
+            Stage::Releasing | Stage::Released => row.kind == Kind::Delivery,
+            _ => true,
+        };
+        if open {
+            return Ok(());
+        }
+        let when = order.release_due().map_or(String::new(), |due| format!(" (they were due on {})", due.format("%F")));
+        let until = order.purge_due().map_or(String::new(), |due| format!(" until {}", due.format("%F")));
+        let message = format!(
+            "the working files of order {} were deleted{when}; they are in the archive{until}: ask the studio for a recall (`stemvault recall {}`)",
+            order.number, order.number
+        );
+        Err(Refusal::new(RefusalKind::Gone, message).of_order(&order.number))
+    }
+
+    pub(crate) async fn source_of(&self, order: &Order, row: &SessionRow, manifest: Arc<Manifest>, file: usize) -> Result<Source> {
+        let proven = order.proof.as_ref().filter(|proof| proof.sessions.contains(&row.session));
+        let from_archive = row.released || matches!(order.stage, Stage::Releasing);
+        match proven {
+            Some(proof) if from_archive => {
+                let index = self.index(order.id, proof.attempt).await?;
+                Source::in_attempt(self, order.id, manifest, file, index).await
+            }
+            _ => Ok(Source {
+                order: order.id,
+                keys: self.keys.order(order.id).await?,
+                manifest,
+                file,
+                store: self.working.clone(),
+                place: Place::Working,
+            }),
+        }
+    }
+}
+
+impl Source {
+    pub(crate) async fn in_attempt(vault: &Vault, order: OrderId, manifest: Arc<Manifest>, file: usize, index: Arc<Index>) -> Result<Self> {
+        let path = manifest.files[file].path.normalised();
+        let session = index.sessions.iter().position(|archived| {
+            archived.files.get(file).is_some_and(|archived| archived.path == path && archived.hash == manifest.files[file].hash)
+        });
+        let Some(session) = session else {
+            let object = paths::index(order, index.attempt).to_string();
+            let detail = "it does not list the file".to_owned();
+            let what = "the archive index".to_owned();
+            let file = Some(path.to_owned());
+            return Err(Damage { order, file, what, store: vault.archive.name(), object, detail }.into());
+        };
+        Ok(Self {
+            order,
+            keys: vault.keys.order(order).await?,
+            file,
+            store: vault.archive.clone(),
+            place: Place::Archive { index, session },
+            manifest,
+        })
+    }
+
+    /// What the manifest says of it.
+    #[must_use]
+    pub fn entry(&self) -> &FileEntry {
+        &self.manifest.files[self.file]
+    }
+
+    /// Whether it is read from the archive.
+    #[must_use]
+    pub fn is_archived(&self) -> bool {
+        matches!(self.place, Place::Archive { .. })
+    }
+
+    pub(crate) fn sha256(&self) -> Option<&str> {
+        match &self.place {
+            Place::Working => None,
+            Place::Archive { index, session } => Some(&index.sessions[*session].files[self.file].sha256),
+        }
+    }
+
+    fn refs(&self) -> &[BlockRef] {
+        match &self.place {
+            Place::Working => &self.entry().blocks,
+            Place::Archive { index, session } => &index.sessions[*session].files[self.file].blocks,
+        }
+    }
+
+    /// All blocks in order, each verified.
+    pub fn blocks(&self) -> BoxStream<'static, Result<(BlockRef, Bytes)>> {
+        let source = self.clone();
+        stream::iter(0..self.refs().len())
+            .map(move |at| {
+                let source = source.clone();
+                async move { Ok((source.refs()[at], source.block(at).await?)) }
+            })
+            .buffered(READ_AHEAD)
+            .boxed()
+    }
+
+    /// The bytes of `range`, which must lie within the file; verified before they leave.
+    pub fn stream(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
+        let mut parts = Vec::new();
+        let mut start = 0;
+        for (at, block) in self.refs().iter().enumerate() {
+            let end = start + u64::from(block.length);
+            let (from, to) = (range.start.max(start), range.end.min(end));
+            if from < to {
+                let within = |byte: u64| usize::try_from(byte - start).expect("within a block");
+                parts.push((at, within(from)..within(to)));
+            }
+            start = end;
+        }
+        let source = self.clone();
+        stream::iter(parts)
+            .map(move |(at, within)| {
+                let source = source.clone();
+                async move { Ok(source.block(at).await?.slice(within)) }
+            })
+            .buffered(READ_AHEAD)
+            .boxed()
+    }
+
+    async fn block(&self, at: usize) -> Result<Bytes> {
+        let block = self.refs()[at];
+        let path = self.path(block);
+        let what = format!("block {at}");
+        let read = async {
+            let sealed = self.store.get_opt(&path).await?;
+            let sealed = sealed.ok_or_else(|| self.damage(&what, path.to_string(), "it is missing".into()))?;
+            let (keys, order) = (Arc::clone(&self.keys), self.order);
+            let plain = tokio::task::spawn_blocking(move || verified(&keys, order, block, sealed));
+            let plain = plain.await.expect("no panic in opening a block");
+            Ok(plain.map_err(|detail| self.damage(&what, path.to_string(), detail))?)
+        };
+        let block: Result<Bytes> = read.await;
+        if let Err(Error::Damaged(damage)) = &block {
+            metrics::counter!("stemvault_damaged_blocks_total", "store" => self.store.name()).increment(1);
+            tracing::error!(order.id = %self.order, order.number = %self.manifest.number, file = self.entry().path.normalised(), object = damage.object, detail = damage.detail, "damaged block; nothing of it was sent");
+        }
+        block
+    }
+
+    fn path(&self, block: BlockRef) -> Path {
+        let folder = match &self.place {
+            Place::Working => paths::upload(self.order, self.entry().upload),
+            Place::Archive { index, .. } => paths::attempt(self.order, index.attempt),
+        };
+        folder.join(self.keys.object_name(block.hash))
+    }
+
+    pub(crate) fn damage(&self, what: &str, object: String, detail: String) -> Damage {
+        let file = Some(self.entry().path.normalised().to_owned());
+        Damage { order: self.order, file, what: what.to_owned(), store: self.store.name(), object, detail }
+    }
+}
+
+fn verified(keys: &SealingKeys, order: OrderId, block: BlockRef, sealed: Bytes) -> Result<Bytes, String> {
+    let plain = open(keys, order, &Logical::Block(block.hash), sealed, BLOCK_MAX).map_err(|error| error.to_string())?;
+    if plain.len() != block.length as usize || blake3::hash(&plain) != *block.hash.as_bytes() {
+        return Err("its content has another hash".to_owned());
+    }
+    Ok(plain)
+}

@@ -1,0 +1,94 @@
+//! Where objects lie. Every path of a bucket or key store is formatted here.
+//!
+//! ```text
+//! orders/<OrderId>/working/<UploadId>/<name>       blocks and large fragments of an upload
+//! orders/<OrderId>/archive/<AttemptId>/<name>      blocks of an archive attempt
+//! orders/<OrderId>/archive/<AttemptId>/index       what lies where in the attempt
+//! orders/<OrderId>/sessions/<SessionId>            manifests
+//! orders/<OrderId>/record/<version>                order records, 20 digits
+//! tombstones/<OrderId>                             what is left of a purged order
+//! README.txt, FORMATS.md                           for whoever finds the bucket
+//! ```
+//! Key store: `orders/<OrderId>` and `records`.
+
+use object_store::path::Path;
+
+use crate::ids::{AttemptId, OrderId, SessionId, UploadId};
+
+/// Everything of an order.
+#[must_use]
+pub fn order(order: OrderId) -> Path {
+    Path::from(format!("orders/{order}"))
+}
+
+/// The folder of an upload.
+#[must_use]
+pub fn upload(order: OrderId, upload: UploadId) -> Path {
+    Path::from(format!("orders/{order}/working/{upload}"))
+}
+
+/// The folders of all uploads.
+#[must_use]
+pub fn working(order: OrderId) -> Path {
+    Path::from(format!("orders/{order}/working"))
+}
+
+/// The folders of all archive attempts.
+#[must_use]
+pub fn archive(order: OrderId) -> Path {
+    Path::from(format!("orders/{order}/archive"))
+}
+
+/// The folder of an archive attempt.
+#[must_use]
+pub fn attempt(order: OrderId, attempt: AttemptId) -> Path {
+    Path::from(format!("orders/{order}/archive/{attempt}"))
+}
+
+/// The index of an archive attempt.
+#[must_use]
+pub fn index(order: OrderId, attempt: AttemptId) -> Path {
+    Path::from(format!("orders/{order}/archive/{attempt}/index"))
+}
+
+/// The folder of manifests.
+#[must_use]
+pub fn sessions(order: OrderId) -> Path {
+    Path::from(format!("orders/{order}/sessions"))
+}
+
+/// A manifest.
+#[must_use]
+pub fn manifest(order: OrderId, session: SessionId) -> Path {
+    Path::from(format!("orders/{order}/sessions/{session}"))
+}
+
+/// The folder of order records.
+#[must_use]
+pub fn records(order: OrderId) -> Path {
+    Path::from(format!("orders/{order}/record"))
+}
+
+/// One version of an order record.
+#[must_use]
+pub fn record(order: OrderId, version: u64) -> Path {
+    Path::from(format!("orders/{order}/record/{version:020}"))
+}
+
+/// The tombstone of a purged order.
+#[must_use]
+pub fn tombstone(order: OrderId) -> Path {
+    Path::from(format!("tombstones/{order}"))
+}
+
+/// A wrapped order key, in the key store.
+#[must_use]
+pub fn order_key(order: OrderId) -> Path {
+    Path::from(format!("orders/{order}"))
+}
+
+/// The wrapped records key, in the key store.
+#[must_use]
+pub fn records_key() -> Path {
+    Path::from("records")
+}

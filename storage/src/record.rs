@@ -1,0 +1,138 @@
+//! Order records: what the catalog knows of an order, stored in the bucket after every decision,
+//! so that bucket, key store and master key alone can rebuild it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::block::{Logical, open, seal_copy};
+use crate::catalog::tables::{self, DigestOf, Outbox, Record, load, load_all};
+use crate::catalog::{Batch, CommitError, Expect};
+use crate::error::{Damage, Error, Result};
+use crate::ids::OrderId;
+use crate::link::Link;
+use crate::order::Order;
+use crate::paths;
+use crate::session::SessionRow;
+use crate::store::Lease;
+use crate::vault::Vault;
+
+/// The longest record that is read, in bytes: far above any order's.
+const RECORD_MAX: usize = 64 << 20;
+
+/// One version of an order, whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRecord {
+    /// The order.
+    pub order: Order,
+    /// Its sessions.
+    pub sessions: Vec<SessionRow>,
+    /// Its links, by digest.
+    pub links: Vec<Link>,
+}
+
+impl Record for OrderRecord {
+    const WHAT: &'static str = "order record";
+}
+
+impl Vault {
+    /// Stores the record that an order still owes, if any. The rows that it is made of cannot
+    /// change while it is owed, so whoever does this writes the same.
+    ///
+    /// # Errors
+    /// When the store fails; the record stays owed.
+    pub async fn drain(&self, id: OrderId) -> Result<()> {
+        let key = tables::outbox(id);
+        let lease = Lease::new(&self.clock, id);
+        let Some((owed, version)) = load::<Outbox>(&*self.catalog, &key).await? else { return Ok(()) };
+        let record = OrderRecord {
+            order: load::<Order>(&*self.catalog, &tables::order(id))
+                .await?
+                .ok_or_else(|| Error::BadRecord { what: "order", detail: format!("{id} is missing") })?
+                .0,
+            sessions: self.sessions(id).await?,
+            links: self.links(id).await?,
+        };
+        if record.order.version != owed.version {
+            // Someone else stored it and a later decision was made since; that one is not ours.
+            return Ok(());
+        }
+        // Rows of the order change only while no record is owed: if it is still owed now, what was
+        // read belongs together.
+        if self.catalog.get(&key).await?.is_none_or(|row| row.version != version) {
+            return Ok(());
+        }
+        let keys = self.keys.order(id).await?;
+        let what = Logical::Record(owed.version);
+        let sealed = seal_copy(&keys, id, &what, &tables::encode(&record));
+        self.working.prepare(&paths::records(id)).await?;
+        self.working.put(&paths::record(id, owed.version), sealed, &lease).await?;
+        match self.catalog.commit(Batch::new().expect(key.clone(), Expect::At(version)).delete(key)).await {
+            Ok(()) | Err(CommitError::Conflict(_)) => Ok(()),
+            Err(CommitError::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    /// Stores every record that is still owed. Returns how many were.
+    ///
+    /// # Errors
+    /// Those of the last order that failed, after all were tried.
+    pub async fn drain_all(&self) -> Result<usize> {
+        let owed = self.catalog.scan_prefix(&tables::outboxes()).await?;
+        let mut failed = None;
+        for (key, _) in &owed {
+            let id = key.0.get(1..).and_then(|id| id.try_into().ok()).map(OrderId);
+            if let Some(id) = id
+                && let Err(error) = self.drain(id).await
+            {
+                tracing::error!(order.id = %id, %error, "order record not stored");
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(owed.len()), Err)
+    }
+
+    /// The sessions of an order, oldest first.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn sessions(&self, order: OrderId) -> Result<Vec<SessionRow>> {
+        let rows = load_all::<SessionRow>(&*self.catalog, &tables::sessions(order)).await?;
+        let mut sessions: Vec<_> = rows.into_iter().map(|(_, row, _)| row).collect();
+        sessions.sort_by_key(|row| (row.sealed_at, row.session));
+        Ok(sessions)
+    }
+
+    /// The links of an order, oldest first.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn links(&self, order: OrderId) -> Result<Vec<Link>> {
+        let mut links = Vec::new();
+        for (_, of, _) in load_all::<DigestOf>(&*self.catalog, &tables::links_of(order)).await? {
+            links.extend(load::<Link>(&*self.catalog, &tables::link(of.digest)).await?.map(|row| row.0));
+        }
+        links.sort_by_key(|link| (link.created_at, link.id));
+        Ok(links)
+    }
+
+    /// Reads one version of an order's record from the bucket.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] when it does not open, [`Error::Key`] when the key is missing.
+    pub async fn read_record(&self, id: OrderId, version: u64) -> Result<OrderRecord> {
+        let path = paths::record(id, version);
+        let damaged = |detail: String| Damage {
+            order: id,
+            file: None,
+            what: format!("order record {version}"),
+            store: self.working.name(),
+            object: path.to_string(),
+            detail,
+        };
+        let keys = self.keys.order(id).await?;
+        let sealed =
+            self.working.get_opt(&path).await?.ok_or_else(|| damaged("it is missing".into()))?;
+        let plain = open(&keys, id, &Logical::Record(version), sealed, RECORD_MAX)
+            .map_err(|error| damaged(error.to_string()))?;
+        tables::decode(&plain)
+    }
+}

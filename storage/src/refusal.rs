@@ -1,0 +1,77 @@
+//! A no, with its reason: which order, which file, and what to do next.
+
+use crate::order::OrderNumber;
+
+/// What kind of no; a front end chooses its status by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// Not the form of an order number, or not the studio's pattern.
+    BadOrderNumber,
+    /// There is no such order, upload, session, file or link.
+    NotFound,
+    /// The order exists already.
+    AlreadyExists,
+    /// The order's stage does not allow it.
+    WrongStage,
+    /// A hold forbids it.
+    Held,
+    /// Not every session is proven recallable.
+    NotProven,
+    /// The path cannot be stored or could escape.
+    BadPath,
+    /// Required metadata is missing, or it is malformed.
+    BadMetadata,
+    /// One file, or the order, would be larger than the studio allows.
+    TooLarge,
+    /// The disk has no room for it.
+    NoSpace,
+    /// The upload stands at another offset.
+    OffsetMismatch {
+        /// Where it stands.
+        offset: u64,
+    },
+    /// Another request took over, or the order changed meanwhile: ask again.
+    TakenOver,
+    /// It is gone, and was announced to go.
+    Gone,
+    /// The request makes no sense as it is.
+    BadRequest,
+    /// A protection of the retention run stopped it.
+    Stopped,
+}
+
+/// A typed no.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What kind.
+    pub kind: RefusalKind,
+    /// One sentence for a human, with what to do next.
+    pub message: String,
+    /// The order it is about.
+    pub order: Option<String>,
+    /// The file it is about.
+    pub file: Option<String>,
+}
+
+impl Refusal {
+    /// A no of this kind.
+    #[must_use]
+    pub fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), order: None, file: None }
+    }
+
+    /// Says which order.
+    #[must_use]
+    pub fn of_order(mut self, number: &OrderNumber) -> Self {
+        self.order = Some(number.to_string());
+        self
+    }
+
+    /// Says which file.
+    #[must_use]
+    pub fn of_file(mut self, path: impl Into<String>) -> Self {
+        self.file = Some(path.into());
+        self
+    }
+}

@@ -1,0 +1,191 @@
+//! A session: a sealed, immutable set of files of one kind, and what people said about it.
+//!
+//! The [`Manifest`] is its description; the BLAKE3 of the manifest's exact stored bytes is the
+//! session's id. Manifests are never written again: what changes afterwards (the [`Review`], where
+//! the bytes are) stands in the [`SessionRow`], and from there in the order record.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::decimal;
+use crate::ids::{BlockHash, FileHash, OrderId, SessionId, UploadId};
+use crate::intake::checks::{FileFacts, Finding, Rule, Severity};
+use crate::order::OrderNumber;
+use crate::path::SessionPath;
+
+/// The form of the studio's terms: field name to what was entered.
+pub type Form = BTreeMap<String, String>;
+
+/// What each intake rule does to a session that breaks it.
+pub type Rules = BTreeMap<Rule, Severity>;
+
+/// What a set of files is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// What the client sent.
+    Material,
+    /// What the client gets: mix, instrumental, acapella.
+    Delivery,
+    /// What the studio keeps to be able to recall.
+    Stems,
+}
+
+impl Kind {
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Material => "material",
+            Self::Delivery => "delivery",
+            Self::Stems => "stems",
+        }
+    }
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Material, Self::Delivery, Self::Stems]
+            .into_iter()
+            .find(|kind| kind.name() == text)
+            .ok_or_else(|| format!("{text:?} is no kind of session: write material, delivery or stems"))
+    }
+}
+
+/// One block of a file, as manifests and indexes name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockRef {
+    /// BLAKE3 of its plain bytes: its identity in both tiers.
+    pub hash: BlockHash,
+    /// Plain length, 1 to 4 MiB.
+    pub length: u32,
+    /// CRC-32 (IEEE) of its plain bytes, for zip.
+    pub crc32: u32,
+}
+
+/// One file of a session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// As sent and as normalised.
+    pub path: SessionPath,
+    /// Bytes.
+    #[serde(with = "decimal")]
+    pub length: u64,
+    /// What `b3sum` prints.
+    pub hash: FileHash,
+    /// CRC-32 (IEEE) of the whole file.
+    pub crc32: u32,
+    /// The upload that it came by; its working blocks lie in that upload's folder.
+    pub upload: UploadId,
+    /// When the last byte arrived.
+    pub finished_at: DateTime<Utc>,
+    /// When the client's copy was last changed, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<String>,
+    /// What its header says.
+    pub facts: FileFacts,
+    /// Its blocks, in order.
+    pub blocks: Vec<BlockRef>,
+}
+
+/// Everything about a session that never changes. Stored sealed, named by its own hash.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The order's inner name.
+    pub order: OrderId,
+    /// The studio's name for it.
+    pub number: OrderNumber,
+    /// What these files are.
+    pub kind: Kind,
+    /// When it was sealed.
+    pub sealed_at: DateTime<Utc>,
+    /// The client's form.
+    pub form: Form,
+    /// The intake rules that were applied.
+    pub rules: Rules,
+    /// What they found.
+    pub findings: Vec<Finding>,
+    /// The files, by normalised path.
+    pub files: Vec<FileEntry>,
+}
+
+impl Manifest {
+    /// Plain bytes of all files.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.length).sum()
+    }
+
+    /// Whether an intake rule refuses the session as it is.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Refuse)
+    }
+
+    /// The file of this normalised path.
+    #[must_use]
+    pub fn file(&self, path: &str) -> Option<&FileEntry> {
+        let at = self.files.binary_search_by(|file| file.path.normalised().cmp(path)).ok()?;
+        self.files.get(at)
+    }
+}
+
+/// What the engineer said of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Review {
+    /// Nothing yet.
+    Submitted,
+    /// It is good to work with; a reason stands here if it was accepted in spite of findings.
+    Accepted {
+        /// When.
+        at: DateTime<Utc>,
+        /// Why, in spite of findings.
+        reason: Option<String>,
+    },
+    /// It must be sent again in part or as a whole.
+    Returned {
+        /// When.
+        at: DateTime<Utc>,
+        /// What is wrong, for the client.
+        reasons: Vec<String>,
+    },
+}
+
+/// What the catalog and the order record say of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRow {
+    /// Its id.
+    pub session: SessionId,
+    /// What its files are.
+    pub kind: Kind,
+    /// When it was sealed.
+    pub sealed_at: DateTime<Utc>,
+    /// How many files it has.
+    pub files: u64,
+    /// Their plain bytes.
+    pub bytes: u64,
+    /// What was said of it.
+    pub review: Review,
+    /// Whether its working copy was deleted by a release.
+    pub released: bool,
+}
+
+/// A sealed session as its sender may see it: what arrived, proven by hashes, and what was said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Receipt {
+    /// Review and place.
+    pub row: SessionRow,
+    /// Everything else.
+    pub manifest: std::sync::Arc<Manifest>,
+}

@@ -1,0 +1,122 @@
+//! The sweep: removes what nothing names. What a crash leaves behind is bytes, never a hole; here
+//! they go.
+//!
+//! Only closed uploads (sealed, or without a row) and superseded archive attempts (begun under an
+//! earlier gate, and not named by the proof) are looked at; and only when no decision of the order
+//! is still to be recorded.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::catalog::tables::{self, Attempt, load};
+use crate::catalog::{Batch, CommitError};
+use crate::error::Result;
+use crate::ids::{AttemptId, OrderId, UploadId};
+use crate::order::Stage;
+use crate::paths;
+use crate::upload::{Upload, UploadState};
+use crate::vault::Vault;
+
+/// What a sweep removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Objects.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Swept {
+    fn add(&mut self, (objects, bytes): (u64, u64)) {
+        self.objects += objects;
+        self.bytes += bytes;
+    }
+}
+
+impl Vault {
+    /// Sweeps one order.
+    ///
+    /// # Errors
+    /// Those of the stores; what is left is found by the next sweep.
+    pub async fn sweep(&self, order: OrderId) -> Result<Swept> {
+        self.drain(order).await?;
+        if matches!(self.order(order).await?.stage, Stage::Purging | Stage::Purged) {
+            return Ok(Swept::default());
+        }
+        let mut swept = Swept::default();
+        self.sweep_uploads(order, &mut swept).await?;
+        self.sweep_attempts(order, &mut swept).await?;
+        Ok(swept)
+    }
+
+    async fn sweep_uploads(&self, order: OrderId, swept: &mut Swept) -> Result<()> {
+        let folders = self.working.folders(&paths::working(order)).await?;
+        let mut closed = Vec::new();
+        for id in folders.iter().filter_map(|name| name.parse::<UploadId>().ok()) {
+            let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+            if row.is_none_or(|(upload, _)| matches!(upload.state, UploadState::Sealed { .. })) {
+                closed.push(id);
+            }
+        }
+        // The sessions are read after the rows: whoever closed an upload had written its session.
+        let named = self.named_blocks(order, &closed).await?;
+        for id in closed {
+            let folder = paths::upload(order, id);
+            let Some(named) = named.get(&id) else {
+                swept.add(self.working.empty(&folder).await?);
+                continue;
+            };
+            let mut deleted = false;
+            for (path, bytes) in self.working.list(&folder).await? {
+                if path.filename().is_some_and(|name| !named.contains(name)) {
+                    self.working.delete(&path).await?;
+                    swept.add((1, bytes));
+                    deleted = true;
+                }
+            }
+            if deleted {
+                self.working.settle(&folder).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The object names that manifests name, for each of these uploads that any names.
+    async fn named_blocks(&self, order: OrderId, uploads: &[UploadId]) -> Result<HashMap<UploadId, HashSet<String>>> {
+        let mut named = HashMap::<UploadId, HashSet<String>>::new();
+        if uploads.is_empty() {
+            return Ok(named);
+        }
+        let keys = self.keys.order(order).await?;
+        let wanted: HashSet<_> = uploads.iter().copied().collect();
+        for row in self.sessions(order).await?.into_iter().filter(|row| !row.released) {
+            let manifest = self.manifest(order, row.session).await?;
+            for file in manifest.files.iter().filter(|file| wanted.contains(&file.upload)) {
+                let names = named.entry(file.upload).or_default();
+                names.extend(file.blocks.iter().map(|block| keys.object_name(block.hash)));
+            }
+        }
+        Ok(named)
+    }
+
+    async fn sweep_attempts(&self, order: OrderId, swept: &mut Swept) -> Result<()> {
+        let folders = self.archive.folders(&paths::archive(order)).await?;
+        // The order is read after the folders: an attempt begun since is not among them.
+        let at = self.order(order).await?;
+        for id in folders.iter().filter_map(|name| name.parse::<AttemptId>().ok()) {
+            if at.proof.as_ref().is_some_and(|proof| proof.attempt == id) {
+                continue;
+            }
+            let key = tables::attempt(order, id);
+            let row = load::<Attempt>(&*self.catalog, &key).await?;
+            if row.is_some_and(|(attempt, _)| attempt.gate == at.gate) {
+                continue;
+            }
+            swept.add(self.archive.empty(&paths::attempt(order, id)).await?);
+            match self.catalog.commit(Batch::new().delete(key)).await {
+                Ok(()) | Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Failed(error)) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}

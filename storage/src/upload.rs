@@ -1,0 +1,114 @@
+//! An upload: one file in flight, until a session takes it.
+//!
+//! The record holds everything that an append continues from, on any node: the offset, the state
+//! of the cut, of the file hash and of the header reader, and the fragments of the block in the
+//! making. It covers exactly the bytes before the offset, all of which are durable.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{FileHash, OrderId, SessionId, UploadId};
+use crate::intake::progress::Progress;
+use crate::path::SessionPath;
+use crate::session::Kind;
+
+/// The longest metadata of one upload, keys and values together, in bytes.
+pub const METADATA_MAX: usize = 4096;
+
+/// One file in flight.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Its id; also the name of its folder.
+    pub id: UploadId,
+    /// Its order.
+    pub order: OrderId,
+    /// What the file is part of.
+    pub kind: Kind,
+    /// Where it will stand in the session.
+    pub path: SessionPath,
+    /// Everything else the client said of it.
+    pub metadata: BTreeMap<String, String>,
+    /// How long the file is, once that is known.
+    pub length: Option<u64>,
+    /// How many bytes are durable.
+    pub offset: u64,
+    /// How many whole blocks they make.
+    pub blocks: u64,
+    /// The start of the next block, in pieces.
+    pub fragments: Vec<Fragment>,
+    /// Counts fragments ever made, so that no name is used twice.
+    pub fragments_made: u64,
+    /// Cut, file hash and header reader at the offset.
+    pub progress: Progress,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it goes if nobody continues it; a finished file never does while its order is open.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// How far it is.
+    #[serde(flatten)]
+    pub state: UploadState,
+}
+
+/// How far an upload is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum UploadState {
+    /// Bytes are missing.
+    Open,
+    /// All bytes are here.
+    Finished {
+        /// What `b3sum` prints.
+        hash: FileHash,
+        /// Since when.
+        at: DateTime<Utc>,
+    },
+    /// A session took it.
+    Sealed {
+        /// What `b3sum` prints.
+        hash: FileHash,
+        /// Which session.
+        session: SessionId,
+    },
+}
+
+impl UploadState {
+    /// The word for it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Finished { .. } => "finished",
+            Self::Sealed { .. } => "sealed",
+        }
+    }
+
+    /// The file's hash, once it is whole.
+    #[must_use]
+    pub fn hash(&self) -> Option<FileHash> {
+        match self {
+            Self::Open => None,
+            Self::Finished { hash, .. } | Self::Sealed { hash, .. } => Some(*hash),
+        }
+    }
+}
+
+/// A piece of the start of a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fragment {
+    /// Its number, unique in the upload.
+    pub number: u64,
+    /// Plain bytes.
+    pub length: u32,
+    /// Whether it is a row of the catalog (small) or an object.
+    pub inline: bool,
+}
+
+impl Fragment {
+    /// The name of its object, and what is bound into it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("fragment-{:020}", self.number)
+    }
+}

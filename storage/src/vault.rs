@@ -1,0 +1,236 @@
+//! The vault: catalog, stores, keys and clock together, and the rule by which decisions are made.
+//!
+//! One decision at a time: every batch on an order expects its outbox row to be absent, writes a
+//! new one, and is answered only after the order record of that version is stored. So no delete,
+//! no hold and no change of stage is ever known to anyone but the catalog alone.
+
+use std::sync::Arc;
+
+use crate::catalog::tables::{self, Gate, Outbox, load, put};
+use crate::catalog::{Batch, Catalog, CommitError, Expect, Version};
+use crate::clock::SharedClock;
+use crate::error::{Error, Result};
+use crate::ids::OrderId;
+use crate::intake::Intake;
+use crate::keys::KeyStore;
+use crate::manifests::Manifests;
+use crate::order::{Order, OrderNumber};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::store::{Lease, Store};
+
+/// How often a decision that lost a race is made again before the caller is asked to.
+const TRIES: usize = 64;
+
+/// What protects a studio from its clients, and its disk from both.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest file, in bytes.
+    pub max_file: u64,
+    /// The most bytes of one order.
+    pub max_order: u64,
+    /// The most files of one order.
+    pub max_files: u64,
+    /// How long an unfinished upload is kept after its last byte.
+    pub expire_after: chrono::TimeDelta,
+    /// Bytes of bodies held in memory at once.
+    pub memory: usize,
+    /// Free bytes of the disk that uploads may not touch: at least this many ...
+    pub floor_bytes: u64,
+    /// ... and at least this share of it.
+    pub floor_percent: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_file: 100_000_000_000,
+            max_order: 200_000_000_000,
+            max_files: 20_000,
+            expire_after: chrono::TimeDelta::days(14),
+            memory: 256 << 20,
+            floor_bytes: 20_000_000_000,
+            floor_percent: 5,
+        }
+    }
+}
+
+/// Everything that keeps sessions. Shared by all requests and jobs of a process.
+#[derive(Debug)]
+pub struct Vault {
+    pub(crate) catalog: Arc<dyn Catalog>,
+    pub(crate) working: Store,
+    pub(crate) archive: Store,
+    pub(crate) keys: KeyStore,
+    pub(crate) clock: SharedClock,
+    pub(crate) limits: Limits,
+    pub(crate) intake: Intake,
+    pub(crate) manifests: Manifests,
+}
+
+/// An order as it was read, with everything that a decision about it rests on.
+#[derive(Clone, Debug)]
+pub struct OrderAt {
+    /// The order.
+    pub order: Order,
+    pub(crate) row: Version,
+    pub(crate) gate: Version,
+}
+
+impl Vault {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(
+        catalog: Arc<dyn Catalog>,
+        working: Store,
+        archive: Store,
+        keys: KeyStore,
+        clock: SharedClock,
+        limits: Limits,
+    ) -> Self {
+        let intake = Intake::new(limits.memory);
+        Self { catalog, working, archive, keys, clock, limits, intake, manifests: Manifests::default() }
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &SharedClock {
+        &self.clock
+    }
+
+    /// The catalog, for rows that the vault knows nothing of.
+    #[must_use]
+    pub fn catalog(&self) -> &Arc<dyn Catalog> {
+        &self.catalog
+    }
+
+    /// The store of manifests, records and working blocks.
+    #[must_use]
+    pub fn working(&self) -> &Store {
+        &self.working
+    }
+
+    /// The store of archived blocks.
+    #[must_use]
+    pub fn archive(&self) -> &Store {
+        &self.archive
+    }
+
+    /// The keys.
+    #[must_use]
+    pub fn keys(&self) -> &KeyStore {
+        &self.keys
+    }
+
+    /// The order of this number.
+    ///
+    /// # Errors
+    /// [`RefusalKind::NotFound`] if there is none.
+    pub async fn order_id(&self, number: &OrderNumber) -> Result<OrderId> {
+        let found = load::<tables::OrderOf>(&*self.catalog, &tables::number(number)).await?;
+        let found = found.ok_or_else(|| {
+            let message = format!(
+                "there is no order {number}: check the number, or ask the studio to create it"
+            );
+            Refusal::new(RefusalKind::NotFound, message).of_order(number)
+        })?;
+        Ok(found.0.order)
+    }
+
+    /// The order, as it is.
+    ///
+    /// # Errors
+    /// [`RefusalKind::NotFound`] if there is none.
+    pub async fn order(&self, id: OrderId) -> Result<Order> {
+        Ok(self.read(id).await?.order)
+    }
+
+    /// The order with what a decision rests on, after every earlier decision is on record.
+    ///
+    /// # Errors
+    /// Those of [`order`](Self::order) and of storing the record.
+    pub async fn settled(&self, id: OrderId) -> Result<OrderAt> {
+        self.drain(id).await?;
+        self.read(id).await
+    }
+
+    async fn read(&self, id: OrderId) -> Result<OrderAt> {
+        let missing = || Refusal::new(RefusalKind::NotFound, format!("there is no order {id}"));
+        loop {
+            let gate = load::<Gate>(&*self.catalog, &tables::gate(id)).await?.ok_or_else(missing)?;
+            let order = load::<Order>(&*self.catalog, &tables::order(id)).await?.ok_or_else(missing)?;
+            // The two rows change in one batch; read apart, they may be of different times.
+            if gate.0.gate == order.0.gate {
+                return Ok(OrderAt { order: order.0, row: order.1, gate: gate.1 });
+            }
+        }
+    }
+
+    /// Makes a decision from the order as it is, again if another one came first.
+    ///
+    /// # Errors
+    /// A refusal of `make`; [`Error::Busy`] if others always came first.
+    pub async fn change(
+        &self,
+        id: OrderId,
+        make: impl Fn(&Order) -> Result<Order, Refusal> + Send,
+    ) -> Result<Order> {
+        for _ in 0..TRIES {
+            let at = self.settled(id).await?;
+            let next = make(&at.order)?;
+            if let Some(order) = self.decide(&at, next, Batch::new()).await? {
+                return Ok(order);
+            }
+        }
+        Err(Error::Busy { order: id })
+    }
+
+    /// Commits a decision with the rows that belong to it, and stores its record. `None` if the
+    /// order, or something that `batch` expects, has changed meanwhile: read again, decide again.
+    ///
+    /// # Errors
+    /// Those of the catalog; and of storing the record, when the decision is made all the same and
+    /// the next one will store it.
+    pub async fn decide(&self, at: &OrderAt, next: Order, batch: Batch) -> Result<Option<Order>> {
+        let id = next.id;
+        let version = at.order.version + 1;
+        let batch = put(batch, tables::outbox(id), &Outbox { version });
+        let decided = self.commit(at, Order { version, ..next }, batch).await?;
+        if decided.is_some() {
+            self.drain(id).await?;
+        }
+        Ok(decided)
+    }
+
+    /// Commits a step that needs no record: the begin of a submit, the end of a purge.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn step(&self, at: &OrderAt, next: Order, batch: Batch) -> Result<Option<Order>> {
+        self.commit(at, next, batch).await
+    }
+
+    async fn commit(&self, at: &OrderAt, next: Order, batch: Batch) -> Result<Option<Order>> {
+        let id = next.id;
+        let gate = at.order.gate + u64::from(next.stage.name() != at.order.stage.name());
+        let next = Order { gate, ..next };
+        let mut batch = put(batch, tables::order(id), &next)
+            .expect(tables::order(id), Expect::At(at.row))
+            .expect(tables::gate(id), Expect::At(at.gate))
+            .expect(tables::outbox(id), Expect::Absent);
+        if gate != at.order.gate {
+            let row = Gate { gate, stage: next.stage.name().to_owned() };
+            batch = put(batch, tables::gate(id), &row);
+        }
+        match self.catalog.commit(batch).await {
+            Ok(()) => Ok(Some(next)),
+            Err(CommitError::Conflict(_)) => Ok(None),
+            Err(CommitError::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    /// A lease from now on, for puts of this order.
+    #[must_use]
+    pub fn lease(&self, order: &Order) -> Lease {
+        Lease::new(&self.clock, &order.number)
+    }
+}
