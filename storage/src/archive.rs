@@ -76,7 +76,9 @@ impl Index {
     /// The files of a session in this attempt.
     #[must_use]
     pub fn session(&self, session: SessionId) -> Option<&ArchivedSession> {
-        self.sessions.iter().find(|archived| archived.session == session)
+        self.sessions
+            .iter()
+            .find(|archived| archived.session == session)
     }
 }
 
@@ -100,7 +102,9 @@ impl Vault {
     /// Those of the catalog.
     pub async fn begin_attempt(&self, at: &OrderAt) -> Result<Option<AttemptId>> {
         let (order, attempt) = (at.order.id, AttemptId::random());
-        let row = Attempt { gate: at.order.gate };
+        let row = Attempt {
+            gate: at.order.gate,
+        };
         let batch = put(Batch::new(), tables::attempt(order, attempt), &row)
             .expect(tables::gate(order), Expect::At(at.gate))
             .expect(tables::outbox(order), Expect::Absent);
@@ -117,7 +121,9 @@ impl Vault {
     /// # Errors
     /// [`RefusalKind::TakenOver`] when the order changes meanwhile; a damaged source, by name.
     pub async fn write_attempt(&self, order: &Order, attempt: AttemptId) -> Result<u64> {
-        self.archive.prepare(&paths::attempt(order.id, attempt)).await?;
+        self.archive
+            .prepare(&paths::attempt(order.id, attempt))
+            .await?;
         let mut attempting = Attempting {
             vault: self,
             keys: self.keys.order(order.id).await?,
@@ -128,15 +134,24 @@ impl Vault {
             put: HashSet::new(),
             stored_bytes: 0,
         };
-        let mut index = Index { order: order.id, attempt, sessions: Vec::new() };
+        let mut index = Index {
+            order: order.id,
+            attempt,
+            sessions: Vec::new(),
+        };
         for row in self.sessions(order.id).await? {
             let manifest = self.manifest(order.id, row.session).await?;
             let mut files = Vec::with_capacity(manifest.files.len());
             for at in 0..manifest.files.len() {
-                let source = self.source_of(order, &row, Arc::clone(&manifest), at).await?;
+                let source = self
+                    .source_of(order, &row, Arc::clone(&manifest), at)
+                    .await?;
                 files.push(attempting.file(&source).await?);
             }
-            index.sessions.push(ArchivedSession { session: row.session, files });
+            index.sessions.push(ArchivedSession {
+                session: row.session,
+                files,
+            });
         }
         attempting.renew().await?;
         let index_bytes = self.put_index(&index, &attempting.lease).await?;
@@ -148,7 +163,13 @@ impl Vault {
         let lease = Lease::new(&self.clock, order);
         match load::<Gate>(&*self.catalog, &tables::gate(order)).await? {
             Some((row, _)) if row.gate == gate => Ok(lease),
-            _ => Err(Refusal::new(RefusalKind::TakenOver, format!("order {order} changed while it was being archived: the next run begins again")).into()),
+            _ => Err(Refusal::new(
+                RefusalKind::TakenOver,
+                format!(
+                    "order {order} changed while it was being archived: the next run begins again"
+                ),
+            )
+            .into()),
         }
     }
 
@@ -157,20 +178,42 @@ impl Vault {
     ///
     /// # Errors
     /// [`Error::Damaged`].
-    pub async fn read_back(&self, order: &Order, attempt: AttemptId, stored_bytes: u64) -> Result<Proof> {
+    pub async fn read_back(
+        &self,
+        order: &Order,
+        attempt: AttemptId,
+        stored_bytes: u64,
+    ) -> Result<Proof> {
         let index = Arc::new(self.read_index(order.id, attempt).await?);
         let (mut files, mut bytes, mut sessions) = (0, 0, Vec::new());
         for row in self.sessions(order.id).await? {
             let manifest = self.manifest(order.id, row.session).await?;
             for (at, entry) in manifest.files.iter().enumerate() {
-                let source = Source::in_attempt(self, order.id, Arc::clone(&manifest), at, Arc::clone(&index)).await?;
-                source.compare().await.map_err(|error| error.of_file(entry.path.normalised()))?;
+                let source = Source::in_attempt(
+                    self,
+                    order.id,
+                    Arc::clone(&manifest),
+                    at,
+                    Arc::clone(&index),
+                )
+                .await?;
+                source
+                    .compare()
+                    .await
+                    .map_err(|error| error.of_file(entry.path.as_str()))?;
                 files += 1;
                 bytes += entry.length;
             }
             sessions.push(row.session);
         }
-        Ok(Proof { attempt, proven_at: self.clock.now(), sessions, files, bytes, stored_bytes })
+        Ok(Proof {
+            attempt,
+            proven_at: self.clock.now(),
+            sessions,
+            files,
+            bytes,
+            stored_bytes,
+        })
     }
 }
 
@@ -182,11 +225,13 @@ impl Attempting<'_> {
         while let Some((block, plain)) = blocks.next().await.transpose()? {
             sha256.update(&plain);
             if self.put.insert(block.hash) {
-                self.block(block, plain).await.map_err(|error| error.of_file(entry.path.normalised()))?;
+                self.block(block, plain)
+                    .await
+                    .map_err(|error| error.of_file(entry.path.as_str()))?;
             }
         }
         Ok(ArchivedFile {
-            path: entry.path.normalised().to_owned(),
+            path: entry.path.as_str().to_owned(),
             length: entry.length,
             hash: entry.hash,
             sha256: hex::encode(sha256.finish()),
@@ -196,9 +241,10 @@ impl Attempting<'_> {
 
     async fn block(&mut self, block: BlockRef, plain: bytes::Bytes) -> Result<()> {
         let (keys, order) = (Arc::clone(&self.keys), self.order);
-        let sealed = tokio::task::spawn_blocking(move || seal_archived(&keys, order, block, &plain))
-            .await
-            .expect("no panic in compressing");
+        let sealed =
+            tokio::task::spawn_blocking(move || seal_archived(&keys, order, block, &plain))
+                .await
+                .expect("no panic in compressing");
         self.renew().await?;
         self.stored_bytes += sealed.len() as u64;
         let path = paths::attempt(self.order, self.attempt).join(self.keys.object_name(block.hash));
@@ -213,13 +259,26 @@ impl Attempting<'_> {
     }
 }
 
-fn seal_archived(keys: &SealingKeys, order: OrderId, block: BlockRef, plain: &[u8]) -> bytes::Bytes {
+fn seal_archived(
+    keys: &SealingKeys,
+    order: OrderId,
+    block: BlockRef,
+    plain: &[u8],
+) -> bytes::Bytes {
     let packed = zstd::bulk::compress(plain, LEVEL).ok();
     let packed = packed.filter(|packed| packed.len() + plain.len() / WORTH <= plain.len());
-    let (content, codec) = packed.as_deref().map_or((plain, Codec::Stored), |packed| (packed, Codec::Zstd));
+    let (content, codec) = packed
+        .as_deref()
+        .map_or((plain, Codec::Stored), |packed| (packed, Codec::Zstd));
     let mut sealer = Sealer::with_capacity(content.len());
     sealer.push(content);
-    sealer.seal(keys, order, &Logical::Block(block.hash), codec, plain.len() as u64)
+    sealer.seal(
+        keys,
+        order,
+        &Logical::Block(block.hash),
+        codec,
+        plain.len() as u64,
+    )
 }
 
 impl Source {
@@ -237,12 +296,20 @@ impl Source {
             Some(format!("it has {length} bytes instead of {}", entry.length))
         } else if hash.finalize() != *entry.hash.as_bytes() {
             Some("its BLAKE3 is another".to_owned())
-        } else if self.sha256().is_some_and(|known| known != hex::encode(sha256.finish())) {
+        } else if self
+            .sha256()
+            .is_some_and(|known| known != hex::encode(sha256.finish()))
+        {
             Some("its SHA-256 is another".to_owned())
         } else {
             None
         };
-        wrong.map_or(Ok(()), |detail| Err(Error::Damaged(self.damage("the file", String::new(), detail))))
+        wrong.map_or(Ok(()), |detail| {
+            Err(Error::Damaged(self.damage(
+                "the file",
+                String::new(),
+                detail,
+            )))
+        })
     }
 }
-

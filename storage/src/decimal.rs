@@ -18,5 +18,6 @@ pub fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::
 /// When it is no string of decimal digits.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-    text.parse().map_err(|_| D::Error::custom(format!("{text:?} is not a 64-bit integer")))
+    text.parse()
+        .map_err(|_| D::Error::custom(format!("{text:?} is not a 64-bit integer")))
 }

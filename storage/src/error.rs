@@ -48,7 +48,9 @@ pub enum Error {
         order: String,
     },
     /// A row of the catalog does not decode.
-    #[error("the catalog holds a {what} that this version cannot read ({detail}): use the version that wrote it, or `stemvault rebuild`")]
+    #[error(
+        "the catalog holds a {what} that this version cannot read ({detail}): use the version that wrote it, or `stemvault rebuild`"
+    )]
     BadRecord {
         /// What kind of row.
         what: &'static str,

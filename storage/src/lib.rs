@@ -1,4 +1,33 @@
-//! The nouns of Stemvault, their bytes and their memory.
+//! The nouns of Stemvault, their bytes and their memory. Knows neither HTTP nor jobs.
+//!
+//! Read first: [`order`] (an order's life), then [`intake`] (an upload's bytes), [`outlet`] (a
+//! download's bytes) and [`vault`] (how decisions are made).
+
+pub mod archive;
+pub mod audio;
+pub mod block;
 pub mod catalog;
 pub mod clock;
+pub mod decimal;
+pub mod error;
 pub mod ids;
+pub mod intake;
+pub mod keys;
+pub mod link;
+pub mod manifests;
+pub mod order;
+pub mod orders;
+pub mod outlet;
+pub mod path;
+pub mod paths;
+pub mod record;
+pub mod refusal;
+pub mod session;
+pub mod store;
+pub mod submit;
+pub mod sweep;
+pub mod upload;
+pub mod vault;
+
+pub use error::{Error, Result};
+pub use vault::{Limits, Vault};

@@ -47,7 +47,10 @@ impl<K, T> Default for Recent<K, T> {
 impl<K: PartialEq, T> Recent<K, T> {
     fn get(&self, key: &K) -> Option<Arc<T>> {
         let recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.iter().find(|(known, _)| known == key).map(|(_, value)| Arc::clone(value))
+        recent
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, value)| Arc::clone(value))
     }
 
     fn put(&self, key: K, value: T) -> Arc<T> {
@@ -91,7 +94,10 @@ impl Vault {
     pub async fn receipt(&self, order: OrderId, session: SessionId) -> Result<Receipt> {
         let row = self.session_row(order, session).await?;
         crate::orders::gone(&self.order(order).await?)?;
-        Ok(Receipt { row, manifest: self.manifest(order, session).await? })
+        Ok(Receipt {
+            row,
+            manifest: self.manifest(order, session).await?,
+        })
     }
 
     /// A manifest, checked against its name.
@@ -105,13 +111,23 @@ impl Vault {
         let document = self.manifest_document(order, session);
         let plain = self.read_document(order, &document).await?;
         if blake3::hash(&plain) != *session.as_bytes() {
-            return Err(document.damage(order, "its content has another hash".into()).into());
+            return Err(document
+                .damage(order, "its content has another hash".into())
+                .into());
         }
-        Ok(self.manifests.manifests.put(session, tables::decode(&plain)?))
+        Ok(self
+            .manifests
+            .manifests
+            .put(session, tables::decode(&plain)?))
     }
 
     /// Stores a manifest under the hash of its bytes.
-    pub(crate) async fn put_manifest(&self, order: OrderId, bytes: &[u8], lease: &Lease) -> Result<SessionId> {
+    pub(crate) async fn put_manifest(
+        &self,
+        order: OrderId,
+        bytes: &[u8],
+        lease: &Lease,
+    ) -> Result<SessionId> {
         let session = SessionId(*blake3::hash(bytes).as_bytes());
         let keys = self.keys.order(order).await?;
         let document = self.manifest_document(order, session);
@@ -139,7 +155,9 @@ impl Vault {
         let plain = self.read_document(order, &document).await?;
         let index: Index = tables::decode(&plain)?;
         if (index.order, index.attempt) != (order, attempt) {
-            return Err(document.damage(order, "it is another attempt's".into()).into());
+            return Err(document
+                .damage(order, "it is another attempt's".into())
+                .into());
         }
         Ok(index)
     }
@@ -156,7 +174,9 @@ impl Vault {
 
     /// Forgets everything of an order: it is being purged.
     pub(crate) fn forget_documents(&self, order: OrderId) {
-        self.manifests.manifests.forget(|manifest| manifest.order != order);
+        self.manifests
+            .manifests
+            .forget(|manifest| manifest.order != order);
         self.manifests.indexes.forget(|index| index.order != order);
     }
 

@@ -52,7 +52,9 @@ impl TryFrom<String> for OrderNumber {
         if text.is_empty() || text.chars().count() > 64 || !text.chars().all(printable) {
             return Err(Refusal::new(
                 RefusalKind::BadOrderNumber,
-                format!("{text:?} is not an order number: it has 1 to 64 characters, no spaces and no slash"),
+                format!(
+                    "{text:?} is not an order number: it has 1 to 64 characters, no spaces and no slash"
+                ),
             ));
         }
         Ok(Self(text))
@@ -143,13 +145,17 @@ impl Policy {
     /// When the working files of an order completed at `at` are due.
     #[must_use]
     pub fn release_due(&self, at: DateTime<Utc>) -> DateTime<Utc> {
-        self.calendar(at, |day| day.checked_add_days(Days::new(self.working_days.into())))
+        self.calendar(at, |day| {
+            day.checked_add_days(Days::new(self.working_days.into()))
+        })
     }
 
     /// When the archive of an order completed at `at` is due.
     #[must_use]
     pub fn purge_due(&self, at: DateTime<Utc>) -> DateTime<Utc> {
-        self.calendar(at, |day| day.checked_add_months(Months::new(self.archive_months)))
+        self.calendar(at, |day| {
+            day.checked_add_months(Months::new(self.archive_months))
+        })
     }
 
     /// Moves the local date and keeps the local time of day. A time that summer time skips becomes
@@ -160,7 +166,9 @@ impl Policy {
         step: impl Fn(chrono::NaiveDateTime) -> Option<chrono::NaiveDateTime>,
     ) -> DateTime<Utc> {
         let local = at.with_timezone(&self.time_zone).naive_local();
-        let Some(mut due) = step(local) else { return DateTime::<Utc>::MAX_UTC };
+        let Some(mut due) = step(local) else {
+            return DateTime::<Utc>::MAX_UTC;
+        };
         loop {
             if let Some(due) = self.time_zone.from_local_datetime(&due).latest() {
                 return due.with_timezone(&Utc);
@@ -256,12 +264,18 @@ impl Order {
     }
 
     fn to(&self, stage: Stage) -> Self {
-        Self { stage, ..self.clone() }
+        Self {
+            stage,
+            ..self.clone()
+        }
     }
 
     fn no(&self, verb: &str, then: &str) -> Refusal {
-        let message =
-            format!("order {} is {} and cannot be {verb}: {then}", self.number, self.stage.name());
+        let message = format!(
+            "order {} is {} and cannot be {verb}: {then}",
+            self.number,
+            self.stage.name()
+        );
         Refusal::new(RefusalKind::WrongStage, message).of_order(&self.number)
     }
 
@@ -317,14 +331,17 @@ impl Order {
     /// Unless it is completed, archived or released.
     pub fn reopen(&self) -> Result<Self, Refusal> {
         match self.stage {
-            Stage::Completed | Stage::Archived | Stage::Released => {
-                Ok(Self { completed_at: None, policy: None, ..self.to(Stage::Open) })
-            }
+            Stage::Completed | Stage::Archived | Stage::Released => Ok(Self {
+                completed_at: None,
+                policy: None,
+                ..self.to(Stage::Open)
+            }),
             Stage::Recalled { .. } => Err(self.no("reopened", "end the recall first")),
             Stage::Open | Stage::Sealing(_) => Err(self.no("reopened", "it is open already")),
-            Stage::Releasing => {
-                Err(self.no("reopened", "its working files are being deleted; try again when that has ended"))
-            }
+            Stage::Releasing => Err(self.no(
+                "reopened",
+                "its working files are being deleted; try again when that has ended",
+            )),
             Stage::Purging | Stage::Purged => {
                 Err(self.no("reopened", "its key is destroyed; create a new order"))
             }
@@ -337,7 +354,10 @@ impl Order {
     /// Only a completed order can be proven.
     pub fn archived(&self, proof: Proof) -> Result<Self, Refusal> {
         match self.stage {
-            Stage::Completed => Ok(Self { proof: Some(proof), ..self.to(Stage::Archived) }),
+            Stage::Completed => Ok(Self {
+                proof: Some(proof),
+                ..self.to(Stage::Archived)
+            }),
             _ => Err(self.no("archived", "only a completed order can be")),
         }
     }
@@ -383,8 +403,13 @@ impl Order {
     pub fn recall(&self, until: DateTime<Utc>) -> Result<Self, Refusal> {
         match self.stage {
             Stage::Released | Stage::Recalled { .. } => Ok(self.to(Stage::Recalled { until })),
-            Stage::Purging | Stage::Purged => Err(self.no("recalled", "its archive is gone for good")),
-            _ => Err(self.no("recalled", "its working files are still here; download them directly")),
+            Stage::Purging | Stage::Purged => {
+                Err(self.no("recalled", "its archive is gone for good"))
+            }
+            _ => Err(self.no(
+                "recalled",
+                "its working files are still here; download them directly",
+            )),
         }
     }
 
@@ -438,11 +463,15 @@ impl Order {
     /// When deleting has begun, or it is held already.
     pub fn hold(&self, hold: Hold) -> Result<Self, Refusal> {
         match self.stage {
-            Stage::Releasing | Stage::Purging | Stage::Purged => {
-                Err(self.no("held", "deleting was decided before; nothing can stop it now"))
-            }
+            Stage::Releasing | Stage::Purging | Stage::Purged => Err(self.no(
+                "held",
+                "deleting was decided before; nothing can stop it now",
+            )),
             _ if self.hold.is_some() => Err(self.no("held again", "lift the hold first")),
-            _ => Ok(Self { hold: Some(hold), ..self.clone() }),
+            _ => Ok(Self {
+                hold: Some(hold),
+                ..self.clone()
+            }),
         }
     }
 
@@ -452,12 +481,20 @@ impl Order {
     /// When it is not held.
     pub fn release_hold(&self) -> Result<Self, Refusal> {
         match self.hold {
-            Some(_) => Ok(Self { hold: None, ..self.clone() }),
+            Some(_) => Ok(Self {
+                hold: None,
+                ..self.clone()
+            }),
             None => Err(self.no("freed of a hold", "it is not held")),
         }
     }
 
-    fn due(&self, verb: &str, due: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), Refusal> {
+    fn due(
+        &self,
+        verb: &str,
+        due: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
         match due {
             Some(due) if due <= now => Ok(()),
             Some(due) => Err(self.no(verb, &format!("that is due on {}", due.format("%F %R UTC")))),

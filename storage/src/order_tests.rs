@@ -7,7 +7,11 @@ fn at(text: &str) -> DateTime<Utc> {
 }
 
 fn policy(zone: Tz) -> Policy {
-    Policy { working_days: 90, archive_months: 24, time_zone: zone }
+    Policy {
+        working_days: 90,
+        archive_months: 24,
+        time_zone: zone,
+    }
 }
 
 fn order(stage: Stage) -> Order {
@@ -51,13 +55,19 @@ fn stages() -> Vec<Stage> {
         Stage::Archived,
         Stage::Releasing,
         Stage::Released,
-        Stage::Recalled { until: at("2029-01-01T00:00:00Z") },
+        Stage::Recalled {
+            until: at("2029-01-01T00:00:00Z"),
+        },
         Stage::Purging,
         Stage::Purged,
     ]
 }
 
-type Verb = (&'static str, fn(&Order) -> Result<Order, Refusal>, &'static str);
+type Verb = (
+    &'static str,
+    fn(&Order) -> Result<Order, Refusal>,
+    &'static str,
+);
 
 /// Verb, what it does two years later, and the stages (first letters in the order of `stages`) that allow it.
 fn verbs() -> Vec<Verb> {
@@ -67,17 +77,34 @@ fn verbs() -> Vec<Verb> {
     vec![
         ("begin_sealing", |o| o.begin_sealing(sealing()), "X........"),
         ("end_sealing", Order::end_sealing, ".X......."),
-        ("complete", |o| o.complete(late(), policy(Tz::UTC)), "X........"),
+        (
+            "complete",
+            |o| o.complete(late(), policy(Tz::UTC)),
+            "X........",
+        ),
         ("reopen", Order::reopen, "..XX.X..."),
         ("archived", |o| o.archived(proof()), "..X......"),
-        ("releasing", |o| o.releasing(late(), &[SessionId([9; 32])]), "...X....."),
+        (
+            "releasing",
+            |o| o.releasing(late(), &[SessionId([9; 32])]),
+            "...X.....",
+        ),
         ("released", Order::released, "....X...."),
         ("recall", |o| o.recall(late()), ".....XX.."),
         ("end_recall", Order::end_recall, "......X.."),
         ("purging", |o| o.purging(late(), true), ".....X..."),
         ("purging, empty", |o| o.purging(late(), false), "..X..X..."),
         ("purged", Order::purged, ".......X."),
-        ("hold", |o| o.hold(Hold { reason: "label asks".into(), at: late() }), "XXXX.XX.."),
+        (
+            "hold",
+            |o| {
+                o.hold(Hold {
+                    reason: "label asks".into(),
+                    at: late(),
+                })
+            },
+            "XXXX.XX..",
+        ),
     ]
 }
 
@@ -101,7 +128,12 @@ fn every_stage_against_every_verb() {
 fn a_hold_stops_release_and_purge_and_can_be_lifted() {
     let late = at("2028-06-01T00:00:00Z");
     for (stage, verb) in [(Stage::Archived, "releasing"), (Stage::Released, "purging")] {
-        let held = order(stage).hold(Hold { reason: "label asks".into(), at: late }).unwrap();
+        let held = order(stage)
+            .hold(Hold {
+                reason: "label asks".into(),
+                at: late,
+            })
+            .unwrap();
         let run = |order: &Order| match verb {
             "releasing" => order.releasing(late, &[]),
             _ => order.purging(late, true),
@@ -125,7 +157,11 @@ fn nothing_is_released_before_it_is_due_or_unproven() {
 #[test]
 fn a_purged_order_knows_its_client_no_more() {
     let mut purging = order(Stage::Purging);
-    purging.client = Client { name: "Band".into(), email: Some("b@x".into()), title: None };
+    purging.client = Client {
+        name: "Band".into(),
+        email: Some("b@x".into()),
+        title: None,
+    };
     assert_eq!(purging.purged().unwrap().client, Client::default());
 }
 
@@ -133,13 +169,28 @@ fn a_purged_order_knows_its_client_no_more() {
 fn the_calendar_counts_days_and_months_of_the_studio() {
     let berlin = policy(chrono_tz::Europe::Berlin);
     // 90 days across the change to summer time: the same local hour.
-    assert_eq!(berlin.release_due(at("2026-01-15T09:00:00Z")), at("2026-04-15T08:00:00Z"));
+    assert_eq!(
+        berlin.release_due(at("2026-01-15T09:00:00Z")),
+        at("2026-04-15T08:00:00Z")
+    );
     // A local time that does not exist (02:30 on 2026-03-29): the next one that does.
-    assert_eq!(berlin.release_due(at("2025-12-29T01:30:00Z")), at("2026-03-29T01:00:00Z"));
+    assert_eq!(
+        berlin.release_due(at("2025-12-29T01:30:00Z")),
+        at("2026-03-29T01:00:00Z")
+    );
     // A local time that occurs twice (02:30 on 2026-10-25): the later one.
-    assert_eq!(berlin.release_due(at("2026-07-27T00:30:00Z")), at("2026-10-25T01:30:00Z"));
+    assert_eq!(
+        berlin.release_due(at("2026-07-27T00:30:00Z")),
+        at("2026-10-25T01:30:00Z")
+    );
     // Month ends and the leap day.
     let utc = policy(Tz::UTC);
-    assert_eq!(utc.purge_due(at("2026-02-28T12:00:00Z")), at("2028-02-28T12:00:00Z"));
-    assert_eq!(utc.purge_due(at("2024-02-29T12:00:00Z")), at("2026-02-28T12:00:00Z"));
+    assert_eq!(
+        utc.purge_due(at("2026-02-28T12:00:00Z")),
+        at("2028-02-28T12:00:00Z")
+    );
+    assert_eq!(
+        utc.purge_due(at("2024-02-29T12:00:00Z")),
+        at("2026-02-28T12:00:00Z")
+    );
 }

@@ -33,19 +33,31 @@ impl Vault {
             let message = format!("order {number} exists already: choose another number");
             Refusal::new(RefusalKind::AlreadyExists, message).of_order(number)
         };
-        if load::<OrderOf>(&*self.catalog, &tables::number(&number)).await?.is_some() {
+        if load::<OrderOf>(&*self.catalog, &tables::number(&number))
+            .await?
+            .is_some()
+        {
             return Err(exists(&number).into());
         }
         let order = Order::new(OrderId::random(), number, client, self.clock.now());
         let id = order.id;
         self.keys.create(id).await?;
         let by_number = tables::number(&order.number);
-        let gate = Gate { gate: order.gate, stage: order.stage.name().to_owned() };
+        let gate = Gate {
+            gate: order.gate,
+            stage: order.stage.name().to_owned(),
+        };
         let mut batch = Batch::new().expect(by_number.clone(), Expect::Absent);
         batch = put(batch, by_number, &OrderOf { order: id });
         batch = put(batch, tables::order(id), &order);
         batch = put(batch, tables::gate(id), &gate);
-        batch = put(batch, tables::outbox(id), &Outbox { version: order.version });
+        batch = put(
+            batch,
+            tables::outbox(id),
+            &Outbox {
+                version: order.version,
+            },
+        );
         match self.catalog.commit(batch).await {
             Ok(()) => {}
             Err(CommitError::Conflict(_)) => {
@@ -88,7 +100,9 @@ impl Vault {
             Scope::File { session, path } => {
                 let receipt = self.receipt(order, *session).await?;
                 if receipt.manifest.file(path).is_none() {
-                    let message = format!("session {session} has no file {path:?}: `stemvault session show` lists its files");
+                    let message = format!(
+                        "session {session} has no file {path:?}: `stemvault session show` lists its files"
+                    );
                     return Err(Refusal::new(RefusalKind::NotFound, message)
                         .of_order(&receipt.manifest.number)
                         .of_file(path)
@@ -101,7 +115,13 @@ impl Vault {
             let at = self.settled(order).await?;
             gone(&at.order)?;
             let mut batch = put(Batch::new(), tables::link(link.digest), &link);
-            batch = put(batch, tables::link_of(order, link.id), &DigestOf { digest: link.digest });
+            batch = put(
+                batch,
+                tables::link_of(order, link.id),
+                &DigestOf {
+                    digest: link.digest,
+                },
+            );
             batch = put(batch, tables::order_of_link(link.id), &OrderOf { order });
             if self.decide(&at, at.order.clone(), batch).await?.is_some() {
                 return Ok((link, token));
@@ -120,8 +140,15 @@ impl Vault {
         let order = order.ok_or_else(missing)?.0.order;
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
-            let link = self.links(order).await?.into_iter().find(|link| link.id == id);
-            let link = Link { revoked: true, ..link.ok_or_else(missing)? };
+            let link = self
+                .links(order)
+                .await?
+                .into_iter()
+                .find(|link| link.id == id);
+            let link = Link {
+                revoked: true,
+                ..link.ok_or_else(missing)?
+            };
             let batch = put(Batch::new(), tables::link(link.digest), &link);
             if self.decide(&at, at.order.clone(), batch).await?.is_some() {
                 return Ok(link);
@@ -136,40 +163,63 @@ impl Vault {
     /// Those of the catalog.
     pub async fn open_link(&self, token: &Token) -> Result<Option<Link>> {
         let link = load::<Link>(&*self.catalog, &tables::link(Digest(token.digest()))).await?;
-        Ok(link.map(|row| row.0).filter(|link| link.is_open(self.clock.now())))
+        Ok(link
+            .map(|row| row.0)
+            .filter(|link| link.is_open(self.clock.now())))
     }
 
     /// The engineer takes a session. Upload links of the order end with accepted material.
     ///
     /// # Errors
     /// [`RefusalKind::BadRequest`] when findings refuse it and no reason is given.
-    pub async fn accept(&self, order: OrderId, session: SessionId, reason: Option<String>) -> Result<SessionRow> {
+    pub async fn accept(
+        &self,
+        order: OrderId,
+        session: SessionId,
+        reason: Option<String>,
+    ) -> Result<SessionRow> {
         let receipt = self.receipt(order, session).await?;
         check_text("reason", reason.as_deref().unwrap_or(""))?;
         let number = receipt.manifest.number.clone();
         if receipt.manifest.is_refused() && reason.is_none() {
-            let message = format!("session {session} of order {number} breaks intake rules: accept it with a reason (\"accepted as received\"), or return it");
-            return Err(Refusal::new(RefusalKind::BadRequest, message).of_order(&number).into());
+            let message = format!(
+                "session {session} of order {number} breaks intake rules: accept it with a reason (\"accepted as received\"), or return it"
+            );
+            return Err(Refusal::new(RefusalKind::BadRequest, message)
+                .of_order(&number)
+                .into());
         }
         let now = self.clock.now();
-        self.review(order, session, Review::Accepted { at: now, reason }).await
+        self.review(order, session, Review::Accepted { at: now, reason })
+            .await
     }
 
     /// The engineer gives a session back to its sender; the order's link stays open.
     ///
     /// # Errors
     /// [`RefusalKind::BadRequest`] without a reason.
-    pub async fn return_session(&self, order: OrderId, session: SessionId, reasons: Vec<String>) -> Result<SessionRow> {
+    pub async fn return_session(
+        &self,
+        order: OrderId,
+        session: SessionId,
+        reasons: Vec<String>,
+    ) -> Result<SessionRow> {
         if reasons.iter().all(|reason| reason.trim().is_empty()) {
             let message = "say why the session is returned: the client reads it";
             return Err(Refusal::new(RefusalKind::BadRequest, message).into());
         }
         check_text("reasons", &reasons.concat())?;
         let now = self.clock.now();
-        self.review(order, session, Review::Returned { at: now, reasons }).await
+        self.review(order, session, Review::Returned { at: now, reasons })
+            .await
     }
 
-    async fn review(&self, order: OrderId, session: SessionId, review: Review) -> Result<SessionRow> {
+    async fn review(
+        &self,
+        order: OrderId,
+        session: SessionId,
+        review: Review,
+    ) -> Result<SessionRow> {
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             gone(&at.order)?;
@@ -177,21 +227,31 @@ impl Vault {
             let Some((row, _)) = load::<SessionRow>(&*self.catalog, &key).await? else {
                 return Err(no_session(&at.order, session).into());
             };
-            if matches!(review, Review::Returned { .. }) && at.order.stage != crate::order::Stage::Open {
+            if matches!(review, Review::Returned { .. })
+                && at.order.stage != crate::order::Stage::Open
+            {
                 let message = format!(
                     "order {} is {}: reopen it before you return a session, or the client cannot send anything",
                     at.order.number,
                     at.order.stage.name()
                 );
-                return Err(Refusal::new(RefusalKind::WrongStage, message).of_order(&at.order.number).into());
+                return Err(Refusal::new(RefusalKind::WrongStage, message)
+                    .of_order(&at.order.number)
+                    .into());
             }
-            let row = SessionRow { review: review.clone(), ..row };
+            let row = SessionRow {
+                review: review.clone(),
+                ..row
+            };
             let mut batch = put(Batch::new(), key, &row);
             if row.kind == Kind::Material && matches!(review, Review::Accepted { .. }) {
                 let now = self.clock.now();
                 let open = self.links(order).await?.into_iter();
                 for link in open.filter(|link| link.scope == Scope::Upload && link.is_open(now)) {
-                    let ended = Link { expires_at: Some(now), ..link };
+                    let ended = Link {
+                        expires_at: Some(now),
+                        ..link
+                    };
                     batch = put(batch, tables::link(ended.digest), &ended);
                 }
             }
@@ -207,7 +267,10 @@ impl Vault {
 pub(crate) fn gone(order: &Order) -> Result<(), Refusal> {
     match order.stage {
         crate::order::Stage::Purging | crate::order::Stage::Purged => {
-            let message = format!("order {} is purged: its files and its key are gone for good", order.number);
+            let message = format!(
+                "order {} is purged: its files and its key are gone for good",
+                order.number
+            );
             Err(Refusal::new(RefusalKind::Gone, message).of_order(&order.number))
         }
         _ => Ok(()),
@@ -215,13 +278,19 @@ pub(crate) fn gone(order: &Order) -> Result<(), Refusal> {
 }
 
 pub(crate) fn no_session(order: &Order, session: SessionId) -> Refusal {
-    let message = format!("order {} has no session {session}: `stemvault session list` shows them", order.number);
+    let message = format!(
+        "order {} has no session {session}: `stemvault session list` shows them",
+        order.number
+    );
     Refusal::new(RefusalKind::NotFound, message).of_order(&order.number)
 }
 
 fn check_text(what: &str, text: &str) -> Result<(), Refusal> {
     if text.len() > TEXT_MAX {
-        let message = format!("the {what} has {} bytes, at most {TEXT_MAX} fit: shorten it", text.len());
+        let message = format!(
+            "the {what} has {} bytes, at most {TEXT_MAX} fit: shorten it",
+            text.len()
+        );
         return Err(Refusal::new(RefusalKind::BadRequest, message));
     }
     Ok(())

@@ -55,10 +55,17 @@ impl Vault {
         let row = self.session_row(order.id, session).await?;
         self.check_may_leave(&order, &row)?;
         let manifest = self.manifest(order.id, session).await?;
-        let at = manifest.files.binary_search_by(|file| file.path.normalised().cmp(path));
+        let at = manifest
+            .files
+            .binary_search_by(|file| file.path.as_str().cmp(path));
         let at = at.map_err(|_| {
-            let message = format!("session {session} of order {} has no file {path:?}", order.number);
-            Refusal::new(RefusalKind::NotFound, message).of_order(&order.number).of_file(path)
+            let message = format!(
+                "session {session} of order {} has no file {path:?}",
+                order.number
+            );
+            Refusal::new(RefusalKind::NotFound, message)
+                .of_order(&order.number)
+                .of_file(path)
         })?;
         self.source_of(&order, &row, manifest, at).await
     }
@@ -76,8 +83,12 @@ impl Vault {
         if open {
             return Ok(());
         }
-        let when = order.release_due().map_or(String::new(), |due| format!(" (they were due on {})", due.format("%F")));
-        let until = order.purge_due().map_or(String::new(), |due| format!(" until {}", due.format("%F")));
+        let when = order.release_due().map_or(String::new(), |due| {
+            format!(" (they were due on {})", due.format("%F"))
+        });
+        let until = order
+            .purge_due()
+            .map_or(String::new(), |due| format!(" until {}", due.format("%F")));
         let message = format!(
             "the working files of order {} were deleted{when}; they are in the archive{until}: ask the studio for a recall (`stemvault recall {}`)",
             order.number, order.number
@@ -85,8 +96,17 @@ impl Vault {
         Err(Refusal::new(RefusalKind::Gone, message).of_order(&order.number))
     }
 
-    pub(crate) async fn source_of(&self, order: &Order, row: &SessionRow, manifest: Arc<Manifest>, file: usize) -> Result<Source> {
-        let proven = order.proof.as_ref().filter(|proof| proof.sessions.contains(&row.session));
+    pub(crate) async fn source_of(
+        &self,
+        order: &Order,
+        row: &SessionRow,
+        manifest: Arc<Manifest>,
+        file: usize,
+    ) -> Result<Source> {
+        let proven = order
+            .proof
+            .as_ref()
+            .filter(|proof| proof.sessions.contains(&row.session));
         let from_archive = row.released || matches!(order.stage, Stage::Releasing);
         match proven {
             Some(proof) if from_archive => {
@@ -106,17 +126,33 @@ impl Vault {
 }
 
 impl Source {
-    pub(crate) async fn in_attempt(vault: &Vault, order: OrderId, manifest: Arc<Manifest>, file: usize, index: Arc<Index>) -> Result<Self> {
-        let path = manifest.files[file].path.normalised();
+    pub(crate) async fn in_attempt(
+        vault: &Vault,
+        order: OrderId,
+        manifest: Arc<Manifest>,
+        file: usize,
+        index: Arc<Index>,
+    ) -> Result<Self> {
+        let path = manifest.files[file].path.as_str();
         let session = index.sessions.iter().position(|archived| {
-            archived.files.get(file).is_some_and(|archived| archived.path == path && archived.hash == manifest.files[file].hash)
+            archived.files.get(file).is_some_and(|archived| {
+                archived.path == path && archived.hash == manifest.files[file].hash
+            })
         });
         let Some(session) = session else {
             let object = paths::index(order, index.attempt).to_string();
             let detail = "it does not list the file".to_owned();
             let what = "the archive index".to_owned();
             let file = Some(path.to_owned());
-            return Err(Damage { order, file, what, store: vault.archive.name(), object, detail }.into());
+            return Err(Damage {
+                order,
+                file,
+                what,
+                store: vault.archive.name(),
+                object,
+                detail,
+            }
+            .into());
         };
         Ok(Self {
             order,
@@ -143,7 +179,9 @@ impl Source {
     pub(crate) fn sha256(&self) -> Option<&str> {
         match &self.place {
             Place::Working => None,
-            Place::Archive { index, session } => Some(&index.sessions[*session].files[self.file].sha256),
+            Place::Archive { index, session } => {
+                Some(&index.sessions[*session].files[self.file].sha256)
+            }
         }
     }
 
@@ -195,7 +233,8 @@ impl Source {
         let what = format!("block {at}");
         let read = async {
             let sealed = self.store.get_opt(&path).await?;
-            let sealed = sealed.ok_or_else(|| self.damage(&what, path.to_string(), "it is missing".into()))?;
+            let sealed = sealed
+                .ok_or_else(|| self.damage(&what, path.to_string(), "it is missing".into()))?;
             let (keys, order) = (Arc::clone(&self.keys), self.order);
             let plain = tokio::task::spawn_blocking(move || verified(&keys, order, block, sealed));
             let plain = plain.await.expect("no panic in opening a block");
@@ -203,8 +242,9 @@ impl Source {
         };
         let block: Result<Bytes> = read.await;
         if let Err(Error::Damaged(damage)) = &block {
-            metrics::counter!("stemvault_damaged_blocks_total", "store" => self.store.name()).increment(1);
-            tracing::error!(order.id = %self.order, order.number = %self.manifest.number, file = self.entry().path.normalised(), object = damage.object, detail = damage.detail, "damaged block; nothing of it was sent");
+            metrics::counter!("stemvault_damaged_blocks_total", "store" => self.store.name())
+                .increment(1);
+            tracing::error!(order.id = %self.order, order.number = %self.manifest.number, file = self.entry().path.as_str(), object = damage.object, detail = damage.detail, "damaged block; nothing of it was sent");
         }
         block
     }
@@ -218,13 +258,26 @@ impl Source {
     }
 
     pub(crate) fn damage(&self, what: &str, object: String, detail: String) -> Damage {
-        let file = Some(self.entry().path.normalised().to_owned());
-        Damage { order: self.order, file, what: what.to_owned(), store: self.store.name(), object, detail }
+        let file = Some(self.entry().path.as_str().to_owned());
+        Damage {
+            order: self.order,
+            file,
+            what: what.to_owned(),
+            store: self.store.name(),
+            object,
+            detail,
+        }
     }
 }
 
-fn verified(keys: &SealingKeys, order: OrderId, block: BlockRef, sealed: Bytes) -> Result<Bytes, String> {
-    let plain = open(keys, order, &Logical::Block(block.hash), sealed, BLOCK_MAX).map_err(|error| error.to_string())?;
+fn verified(
+    keys: &SealingKeys,
+    order: OrderId,
+    block: BlockRef,
+    sealed: Bytes,
+) -> Result<Bytes, String> {
+    let plain = open(keys, order, &Logical::Block(block.hash), sealed, BLOCK_MAX)
+        .map_err(|error| error.to_string())?;
     if plain.len() != block.length as usize || blake3::hash(&plain) != *block.hash.as_bytes() {
         return Err("its content has another hash".to_owned());
     }

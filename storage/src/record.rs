@@ -42,11 +42,16 @@ impl Vault {
     pub async fn drain(&self, id: OrderId) -> Result<()> {
         let key = tables::outbox(id);
         let lease = Lease::new(&self.clock, id);
-        let Some((owed, version)) = load::<Outbox>(&*self.catalog, &key).await? else { return Ok(()) };
+        let Some((owed, version)) = load::<Outbox>(&*self.catalog, &key).await? else {
+            return Ok(());
+        };
         let record = OrderRecord {
             order: load::<Order>(&*self.catalog, &tables::order(id))
                 .await?
-                .ok_or_else(|| Error::BadRecord { what: "order", detail: format!("{id} is missing") })?
+                .ok_or_else(|| Error::BadRecord {
+                    what: "order",
+                    detail: format!("{id} is missing"),
+                })?
                 .0,
             sessions: self.sessions(id).await?,
             links: self.links(id).await?,
@@ -57,15 +62,30 @@ impl Vault {
         }
         // Rows of the order change only while no record is owed: if it is still owed now, what was
         // read belongs together.
-        if self.catalog.get(&key).await?.is_none_or(|row| row.version != version) {
+        if self
+            .catalog
+            .get(&key)
+            .await?
+            .is_none_or(|row| row.version != version)
+        {
             return Ok(());
         }
         let keys = self.keys.order(id).await?;
         let what = Logical::Record(owed.version);
         let sealed = seal_copy(&keys, id, &what, &tables::encode(&record));
         self.working.prepare(&paths::records(id)).await?;
-        self.working.put(&paths::record(id, owed.version), sealed, &lease).await?;
-        match self.catalog.commit(Batch::new().expect(key.clone(), Expect::At(version)).delete(key)).await {
+        self.working
+            .put(&paths::record(id, owed.version), sealed, &lease)
+            .await?;
+        match self
+            .catalog
+            .commit(
+                Batch::new()
+                    .expect(key.clone(), Expect::At(version))
+                    .delete(key),
+            )
+            .await
+        {
             Ok(()) | Err(CommitError::Conflict(_)) => Ok(()),
             Err(CommitError::Failed(error)) => Err(error.into()),
         }
@@ -79,7 +99,11 @@ impl Vault {
         let owed = self.catalog.scan_prefix(&tables::outboxes()).await?;
         let mut failed = None;
         for (key, _) in &owed {
-            let id = key.0.get(1..).and_then(|id| id.try_into().ok()).map(OrderId);
+            let id = key
+                .0
+                .get(1..)
+                .and_then(|id| id.try_into().ok())
+                .map(OrderId);
             if let Some(id) = id
                 && let Err(error) = self.drain(id).await
             {
@@ -108,7 +132,11 @@ impl Vault {
     pub async fn links(&self, order: OrderId) -> Result<Vec<Link>> {
         let mut links = Vec::new();
         for (_, of, _) in load_all::<DigestOf>(&*self.catalog, &tables::links_of(order)).await? {
-            links.extend(load::<Link>(&*self.catalog, &tables::link(of.digest)).await?.map(|row| row.0));
+            links.extend(
+                load::<Link>(&*self.catalog, &tables::link(of.digest))
+                    .await?
+                    .map(|row| row.0),
+            );
         }
         links.sort_by_key(|link| (link.created_at, link.id));
         Ok(links)
@@ -129,8 +157,11 @@ impl Vault {
             detail,
         };
         let keys = self.keys.order(id).await?;
-        let sealed =
-            self.working.get_opt(&path).await?.ok_or_else(|| damaged("it is missing".into()))?;
+        let sealed = self
+            .working
+            .get_opt(&path)
+            .await?
+            .ok_or_else(|| damaged("it is missing".into()))?;
         let plain = open(&keys, id, &Logical::Record(version), sealed, RECORD_MAX)
             .map_err(|error| damaged(error.to_string()))?;
         tables::decode(&plain)

@@ -58,7 +58,12 @@ impl Refusal {
     /// A no of this kind.
     #[must_use]
     pub fn new(kind: RefusalKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), order: None, file: None }
+        Self {
+            kind,
+            message: message.into(),
+            order: None,
+            file: None,
+        }
     }
 
     /// Says which order.

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::decimal;
 use crate::ids::{BlockHash, FileHash, OrderId, SessionId, UploadId};
-use crate::intake::checks::{FileFacts, Finding, Rule, Severity};
+use crate::intake::checks::{Finding, Rule, Severity};
+use crate::intake::facts::FileFacts;
 use crate::order::OrderNumber;
 use crate::path::SessionPath;
 
@@ -58,7 +59,9 @@ impl std::str::FromStr for Kind {
         [Self::Material, Self::Delivery, Self::Stems]
             .into_iter()
             .find(|kind| kind.name() == text)
-            .ok_or_else(|| format!("{text:?} is no kind of session: write material, delivery or stems"))
+            .ok_or_else(|| {
+                format!("{text:?} is no kind of session: write material, delivery or stems")
+            })
     }
 }
 
@@ -129,13 +132,18 @@ impl Manifest {
     /// Whether an intake rule refuses the session as it is.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.findings.iter().any(|finding| finding.severity == Severity::Refuse)
+        self.findings
+            .iter()
+            .any(|finding| finding.severity == Severity::Refuse)
     }
 
     /// The file of this normalised path.
     #[must_use]
     pub fn file(&self, path: &str) -> Option<&FileEntry> {
-        let at = self.files.binary_search_by(|file| file.path.normalised().cmp(path)).ok()?;
+        let at = self
+            .files
+            .binary_search_by(|file| file.path.as_str().cmp(path))
+            .ok()?;
         self.files.get(at)
     }
 }

@@ -13,7 +13,9 @@ use crate::ids::{OrderId, SessionId, UploadId};
 use crate::intake::checks;
 use crate::order::{Order, Sealing, Stage};
 use crate::refusal::{Refusal, RefusalKind};
-use crate::session::{BlockRef, FileEntry, Form, Kind, Manifest, Receipt, Review, Rules, SessionRow};
+use crate::session::{
+    BlockRef, FileEntry, Form, Kind, Manifest, Receipt, Review, Rules, SessionRow,
+};
 use crate::store::Lease;
 use crate::upload::{Upload, UploadState};
 use crate::vault::Vault;
@@ -42,7 +44,13 @@ impl Vault {
     /// # Errors
     /// [`RefusalKind::BadRequest`] when there is nothing to submit, or files are unfinished: it
     /// names them.
-    pub async fn submit(&self, order: OrderId, kind: Kind, form: Form, rules: Rules) -> Result<Receipt> {
+    pub async fn submit(
+        &self,
+        order: OrderId,
+        kind: Kind,
+        form: Form,
+        rules: Rules,
+    ) -> Result<Receipt> {
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             Self::check_takes_files(&at.order)?;
@@ -54,8 +62,17 @@ impl Vault {
             if let Some(done) = taken.check(&at.order, kind)? {
                 return self.receipt(order, done).await;
             }
-            let rules = if kind == Kind::Material { rules.clone() } else { Rules::new() };
-            let sealing = Sealing { kind, sealed_at: self.clock.now(), form: form.clone(), rules };
+            let rules = if kind == Kind::Material {
+                rules.clone()
+            } else {
+                Rules::new()
+            };
+            let sealing = Sealing {
+                kind,
+                sealed_at: self.clock.now(),
+                form: form.clone(),
+                rules,
+            };
             let next = at.order.begin_sealing(sealing)?;
             if self.step(&at, next, Batch::new()).await?.is_some()
                 && let Some(session) = self.finish_sealing(order).await?
@@ -77,7 +94,9 @@ impl Vault {
     async fn finish_sealing(&self, order: OrderId) -> Result<Option<SessionId>> {
         let lease = Lease::new(&self.clock, order);
         let at = self.settled(order).await?;
-        let Stage::Sealing(sealing) = &at.order.stage else { return Ok(None) };
+        let Stage::Sealing(sealing) = &at.order.stage else {
+            return Ok(None);
+        };
         let taken = self.taken(order, sealing.kind).await?;
         let manifest = self.build(&at.order, sealing, &taken).await?;
         let bytes = tables::encode(&manifest);
@@ -101,39 +120,54 @@ impl Vault {
                 _ if upload.kind != kind => {}
                 UploadState::Open => unfinished.push(upload),
                 UploadState::Finished { .. } => finished.push(upload),
-                UploadState::Sealed { session, .. } if Some(session) == returned => again.push(upload),
+                UploadState::Sealed { session, .. } if Some(session) == returned => {
+                    again.push(upload)
+                }
                 UploadState::Sealed { .. } => {}
             }
         }
-        Ok(Taken { finished, again, unfinished, latest })
+        Ok(Taken {
+            finished,
+            again,
+            unfinished,
+            latest,
+        })
     }
 
     /// The manifest: follows from the rows, which cannot change while the order is Sealing.
     async fn build(&self, order: &Order, sealing: &Sealing, taken: &Taken) -> Result<Manifest> {
         let mut files = BTreeMap::<String, FileEntry>::new();
         let before = match &taken.latest {
-            Some(row) if !taken.again.is_empty() => Some(self.manifest(order.id, row.session).await?),
+            Some(row) if !taken.again.is_empty() => {
+                Some(self.manifest(order.id, row.session).await?)
+            }
             _ => None,
         };
         for upload in &taken.again {
             let known = before.iter().flat_map(|manifest| &manifest.files);
             if let Some(entry) = known.into_iter().find(|entry| entry.upload == upload.id) {
-                files.insert(entry.path.normalised().to_owned(), entry.clone());
+                files.insert(entry.path.as_str().to_owned(), entry.clone());
             }
         }
         for upload in &taken.finished {
             let entry = self.entry(upload).await?;
-            let path = entry.path.normalised().to_owned();
+            let path = entry.path.as_str().to_owned();
             // The same path twice: what was finished last counts.
-            let newer = |known: &FileEntry| (known.finished_at, known.upload) < (entry.finished_at, entry.upload);
+            let newer = |known: &FileEntry| {
+                (known.finished_at, known.upload) < (entry.finished_at, entry.upload)
+            };
             if files.get(&path).is_none_or(newer) {
                 files.insert(path, entry);
             }
         }
         let files: Vec<_> = files.into_values().collect();
-        let checked = files.iter().map(|file| (file.path.normalised(), file.length, &file.facts));
+        let checked = files.iter().map(|file| (file.path.as_str(), &file.facts));
         let findings = checks::check(checked, |rule| {
-            sealing.rules.get(&rule).copied().unwrap_or(checks::Severity::Ignore)
+            sealing
+                .rules
+                .get(&rule)
+                .copied()
+                .unwrap_or(checks::Severity::Ignore)
         });
         Ok(Manifest {
             order: order.id,
@@ -152,10 +186,16 @@ impl Vault {
         let blocks: Vec<_> = rows.into_iter().map(|(_, block, _)| block).collect();
         let mut crc32 = crc32fast::Hasher::new();
         for block in &blocks {
-            crc32.combine(&crc32fast::Hasher::new_with_initial_len(block.crc32, block.length.into()));
+            crc32.combine(&crc32fast::Hasher::new_with_initial_len(
+                block.crc32,
+                block.length.into(),
+            ));
         }
         let UploadState::Finished { hash, at } = upload.state else {
-            return Err(Error::BadRecord { what: "upload", detail: format!("{} is not finished", upload.id) });
+            return Err(Error::BadRecord {
+                what: "upload",
+                detail: format!("{} is not finished", upload.id),
+            });
         };
         Ok(FileEntry {
             path: upload.path.clone(),
@@ -173,8 +213,11 @@ impl Vault {
     /// The session's row, its uploads closed, and those that a newer file replaced removed.
     async fn close(&self, manifest: &Manifest, session: SessionId, taken: Taken) -> Result<Batch> {
         let order = manifest.order;
-        let hashes: BTreeMap<UploadId, _> =
-            manifest.files.iter().map(|file| (file.upload, file.hash)).collect();
+        let hashes: BTreeMap<UploadId, _> = manifest
+            .files
+            .iter()
+            .map(|file| (file.upload, file.hash))
+            .collect();
         let row = SessionRow {
             session,
             kind: manifest.kind,
@@ -193,7 +236,15 @@ impl Vault {
             batch = match hashes.get(&upload.id) {
                 Some(&hash) => {
                     let state = UploadState::Sealed { hash, session };
-                    put(batch, key, &Upload { state, expires_at: None, ..upload })
+                    put(
+                        batch,
+                        key,
+                        &Upload {
+                            state,
+                            expires_at: None,
+                            ..upload
+                        },
+                    )
                 }
                 None => batch.delete(key).delete(tables::order_of_upload(upload.id)),
             };
@@ -209,26 +260,49 @@ impl Taken {
             Err(Refusal::new(RefusalKind::BadRequest, message).of_order(&order.number))
         };
         if !self.unfinished.is_empty() {
-            let names = self.unfinished.iter().take(NAMED).map(|upload| format!("{:?}", upload.path.normalised()));
+            let names = self
+                .unfinished
+                .iter()
+                .take(NAMED)
+                .map(|upload| format!("{:?}", upload.path.as_str()));
             let names = names.collect::<Vec<_>>().join(", ");
             let more = self.unfinished.len().saturating_sub(NAMED);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            return refuse(format!("{} of order {} are not wholly uploaded: {names}{more}; finish or remove them, then submit", count(self.unfinished.len(), "file"), order.number));
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            return refuse(format!(
+                "{} of order {} are not wholly uploaded: {names}{more}; finish or remove them, then submit",
+                count(self.unfinished.len(), "file"),
+                order.number
+            ));
         }
         let unchanged = self.finished.is_empty()
             && self.latest.as_ref().is_none_or(|row| {
-                !matches!(row.review, Review::Returned { .. }) || self.again.len() as u64 == row.files
+                !matches!(row.review, Review::Returned { .. })
+                    || self.again.len() as u64 == row.files
             });
         match (&self.latest, unchanged) {
-            (_, false) if self.finished.is_empty() && self.again.is_empty() => {
-                refuse(format!("every file of the returned session of order {} was removed: upload the right ones, then submit", order.number))
-            }
+            (_, false) if self.finished.is_empty() && self.again.is_empty() => refuse(format!(
+                "every file of the returned session of order {} was removed: upload the right ones, then submit",
+                order.number
+            )),
             (_, false) => Ok(None),
-            (None, true) => refuse(format!("order {} has no {kind} to submit: upload files first", order.number)),
+            (None, true) => refuse(format!(
+                "order {} has no {kind} to submit: upload files first",
+                order.number
+            )),
             (Some(row), true) => match row.review {
                 Review::Submitted => Ok(Some(row.session)),
-                Review::Accepted { .. } => refuse(format!("the {kind} of order {} was accepted and nothing was uploaded since: there is nothing to submit", order.number)),
-                Review::Returned { .. } => refuse(format!("the {kind} of order {} was returned and nothing was uploaded or removed since: mend the files that the studio named, then submit", order.number)),
+                Review::Accepted { .. } => refuse(format!(
+                    "the {kind} of order {} was accepted and nothing was uploaded since: there is nothing to submit",
+                    order.number
+                )),
+                Review::Returned { .. } => refuse(format!(
+                    "the {kind} of order {} was returned and nothing was uploaded or removed since: mend the files that the studio named, then submit",
+                    order.number
+                )),
             },
         }
     }
@@ -240,7 +314,10 @@ fn first_review(manifest: &Manifest) -> Review {
         return Review::Submitted;
     }
     let mut room = REASONS_MAX;
-    let refusing = manifest.findings.iter().filter(|finding| finding.severity == checks::Severity::Refuse);
+    let refusing = manifest
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == checks::Severity::Refuse);
     let reasons: Vec<String> = refusing
         .map(|finding| finding.message.clone())
         .take_while(|message| {
@@ -249,10 +326,21 @@ fn first_review(manifest: &Manifest) -> Review {
             fits
         })
         .collect();
-    let reasons = if reasons.is_empty() { vec!["see the findings of the receipt".to_owned()] } else { reasons };
-    Review::Returned { at: manifest.sealed_at, reasons }
+    let reasons = if reasons.is_empty() {
+        vec!["see the findings of the receipt".to_owned()]
+    } else {
+        reasons
+    };
+    Review::Returned {
+        at: manifest.sealed_at,
+        reasons,
+    }
 }
 
 fn count(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+    if n == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{n} {what}s")
+    }
 }

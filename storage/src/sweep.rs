@@ -39,7 +39,10 @@ impl Vault {
     /// Those of the stores; what is left is found by the next sweep.
     pub async fn sweep(&self, order: OrderId) -> Result<Swept> {
         self.drain(order).await?;
-        if matches!(self.order(order).await?.stage, Stage::Purging | Stage::Purged) {
+        if matches!(
+            self.order(order).await?.stage,
+            Stage::Purging | Stage::Purged
+        ) {
             return Ok(Swept::default());
         }
         let mut swept = Swept::default();
@@ -51,7 +54,10 @@ impl Vault {
     async fn sweep_uploads(&self, order: OrderId, swept: &mut Swept) -> Result<()> {
         let folders = self.working.folders(&paths::working(order)).await?;
         let mut closed = Vec::new();
-        for id in folders.iter().filter_map(|name| name.parse::<UploadId>().ok()) {
+        for id in folders
+            .iter()
+            .filter_map(|name| name.parse::<UploadId>().ok())
+        {
             let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
             if row.is_none_or(|(upload, _)| matches!(upload.state, UploadState::Sealed { .. })) {
                 closed.push(id);
@@ -81,16 +87,29 @@ impl Vault {
     }
 
     /// The object names that manifests name, for each of these uploads that any names.
-    async fn named_blocks(&self, order: OrderId, uploads: &[UploadId]) -> Result<HashMap<UploadId, HashSet<String>>> {
+    async fn named_blocks(
+        &self,
+        order: OrderId,
+        uploads: &[UploadId],
+    ) -> Result<HashMap<UploadId, HashSet<String>>> {
         let mut named = HashMap::<UploadId, HashSet<String>>::new();
         if uploads.is_empty() {
             return Ok(named);
         }
         let keys = self.keys.order(order).await?;
         let wanted: HashSet<_> = uploads.iter().copied().collect();
-        for row in self.sessions(order).await?.into_iter().filter(|row| !row.released) {
+        for row in self
+            .sessions(order)
+            .await?
+            .into_iter()
+            .filter(|row| !row.released)
+        {
             let manifest = self.manifest(order, row.session).await?;
-            for file in manifest.files.iter().filter(|file| wanted.contains(&file.upload)) {
+            for file in manifest
+                .files
+                .iter()
+                .filter(|file| wanted.contains(&file.upload))
+            {
                 let names = named.entry(file.upload).or_default();
                 names.extend(file.blocks.iter().map(|block| keys.object_name(block.hash)));
             }
@@ -102,7 +121,10 @@ impl Vault {
         let folders = self.archive.folders(&paths::archive(order)).await?;
         // The order is read after the folders: an attempt begun since is not among them.
         let at = self.order(order).await?;
-        for id in folders.iter().filter_map(|name| name.parse::<AttemptId>().ok()) {
+        for id in folders
+            .iter()
+            .filter_map(|name| name.parse::<AttemptId>().ok())
+        {
             if at.proof.as_ref().is_some_and(|proof| proof.attempt == id) {
                 continue;
             }

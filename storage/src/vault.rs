@@ -88,7 +88,16 @@ impl Vault {
         limits: Limits,
     ) -> Self {
         let intake = Intake::new(limits.memory);
-        Self { catalog, working, archive, keys, clock, limits, intake, manifests: Manifests::default() }
+        Self {
+            catalog,
+            working,
+            archive,
+            keys,
+            clock,
+            limits,
+            intake,
+            manifests: Manifests::default(),
+        }
     }
 
     /// The clock.
@@ -156,11 +165,19 @@ impl Vault {
     async fn read(&self, id: OrderId) -> Result<OrderAt> {
         let missing = || Refusal::new(RefusalKind::NotFound, format!("there is no order {id}"));
         loop {
-            let gate = load::<Gate>(&*self.catalog, &tables::gate(id)).await?.ok_or_else(missing)?;
-            let order = load::<Order>(&*self.catalog, &tables::order(id)).await?.ok_or_else(missing)?;
+            let gate = load::<Gate>(&*self.catalog, &tables::gate(id))
+                .await?
+                .ok_or_else(missing)?;
+            let order = load::<Order>(&*self.catalog, &tables::order(id))
+                .await?
+                .ok_or_else(missing)?;
             // The two rows change in one batch; read apart, they may be of different times.
             if gate.0.gate == order.0.gate {
-                return Ok(OrderAt { order: order.0, row: order.1, gate: gate.1 });
+                return Ok(OrderAt {
+                    order: order.0,
+                    row: order.1,
+                    gate: gate.1,
+                });
             }
         }
     }
@@ -218,7 +235,10 @@ impl Vault {
             .expect(tables::gate(id), Expect::At(at.gate))
             .expect(tables::outbox(id), Expect::Absent);
         if gate != at.order.gate {
-            let row = Gate { gate, stage: next.stage.name().to_owned() };
+            let row = Gate {
+                gate,
+                stage: next.stage.name().to_owned(),
+            };
             batch = put(batch, tables::gate(id), &row);
         }
         match self.catalog.commit(batch).await {

@@ -85,7 +85,9 @@ pub enum SealError {
     #[error("it is no sealed object")]
     NotSealed,
     /// Written by a later version.
-    #[error("it has format version {0}, algorithm {1}, codec {2}, which this version does not know")]
+    #[error(
+        "it has format version {0}, algorithm {1}, codec {2}, which this version does not know"
+    )]
     Unknown(u8, u8, u8),
     /// Sealed with another key.
     #[error("it was sealed with key {0}")]
@@ -126,7 +128,14 @@ impl Sealer {
 
     /// Seals the buffer. `plain_len` is the length after decoding by `codec`.
     #[must_use]
-    pub fn seal(mut self, keys: &SealingKeys, order: OrderId, what: &Logical, codec: Codec, plain_len: u64) -> Bytes {
+    pub fn seal(
+        mut self,
+        keys: &SealingKeys,
+        order: OrderId,
+        what: &Logical,
+        codec: Codec,
+        plain_len: u64,
+    ) -> Bytes {
         let nonce = random::<12>();
         let mut header = [0; HEADER_LEN];
         header[..4].copy_from_slice(MAGIC);
@@ -151,8 +160,12 @@ impl Sealer {
 /// Seals bytes that stand elsewhere, compressed if that saves anything.
 #[must_use]
 pub fn seal_copy(keys: &SealingKeys, order: OrderId, what: &Logical, plain: &[u8]) -> Bytes {
-    let packed = zstd::bulk::compress(plain, 3).ok().filter(|packed| packed.len() < plain.len());
-    let (content, codec) = packed.as_deref().map_or((plain, Codec::Stored), |packed| (packed, Codec::Zstd));
+    let packed = zstd::bulk::compress(plain, 3)
+        .ok()
+        .filter(|packed| packed.len() < plain.len());
+    let (content, codec) = packed
+        .as_deref()
+        .map_or((plain, Codec::Stored), |packed| (packed, Codec::Zstd));
     let mut sealer = Sealer::with_capacity(content.len());
     sealer.push(content);
     sealer.seal(keys, order, what, codec, plain.len() as u64)
@@ -163,7 +176,13 @@ pub fn seal_copy(keys: &SealingKeys, order: OrderId, what: &Logical, plain: &[u8
 ///
 /// # Errors
 /// See [`SealError`]; whatever is wrong, no byte of it comes out.
-pub fn open(keys: &SealingKeys, order: OrderId, what: &Logical, sealed: Bytes, limit: usize) -> Result<Bytes, SealError> {
+pub fn open(
+    keys: &SealingKeys,
+    order: OrderId,
+    what: &Logical,
+    sealed: Bytes,
+    limit: usize,
+) -> Result<Bytes, SealError> {
     if sealed.len() < Overhead::BYTES || &sealed[..4] != MAGIC {
         return Err(SealError::NotSealed);
     }
@@ -178,7 +197,9 @@ pub fn open(keys: &SealingKeys, order: OrderId, what: &Logical, sealed: Bytes, l
     }
     let nonce = header[16..28].try_into().expect("twelve bytes");
     let plain_len = u64::from_be_bytes(header[28..].try_into().expect("eight bytes"));
-    let mut buffer = sealed.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+    let mut buffer = sealed
+        .try_into_mut()
+        .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
     let length = keys
         .data()
         .open_in_place(
@@ -189,15 +210,22 @@ pub fn open(keys: &SealingKeys, order: OrderId, what: &Logical, sealed: Bytes, l
         .map_err(|_| SealError::Forged)?
         .len();
     let content = buffer.freeze().slice(HEADER_LEN..HEADER_LEN + length);
-    let plain_len = usize::try_from(plain_len).ok().filter(|length| *length <= limit);
-    let plain_len = plain_len.ok_or_else(|| SealError::Undecodable("it claims to be too long".into()))?;
+    let plain_len = usize::try_from(plain_len)
+        .ok()
+        .filter(|length| *length <= limit);
+    let plain_len =
+        plain_len.ok_or_else(|| SealError::Undecodable("it claims to be too long".into()))?;
     let plain = match codec {
         Codec::Stored => content,
         Codec::Zstd => zstd::bulk::decompress(&content, plain_len)
             .map_err(|error| SealError::Undecodable(error.to_string()))?
             .into(),
     };
-    if plain.len() == plain_len { Ok(plain) } else { Err(SealError::Undecodable("its length is wrong".into())) }
+    if plain.len() == plain_len {
+        Ok(plain)
+    } else {
+        Err(SealError::Undecodable("its length is wrong".into()))
+    }
 }
 
 fn associated(header: &[u8; HEADER_LEN], order: OrderId, what: &Logical) -> Vec<u8> {
@@ -216,10 +244,19 @@ mod tests {
         let what = Logical::Record(7);
         for plain in [&b""[..], b"x", &[9; 100_000]] {
             let sealed = seal_copy(&keys, ORDER, &what, plain);
-            assert_eq!(open(&keys, ORDER, &what, sealed.clone(), 100_000).unwrap(), plain);
+            assert_eq!(
+                open(&keys, ORDER, &what, sealed.clone(), 100_000).unwrap(),
+                plain
+            );
             let forged = Err(SealError::Forged);
-            assert_eq!(open(&keys, OrderId([4; 16]), &what, sealed.clone(), 100_000), forged);
-            assert_eq!(open(&keys, ORDER, &Logical::Record(8), sealed.clone(), 100_000), forged);
+            assert_eq!(
+                open(&keys, OrderId([4; 16]), &what, sealed.clone(), 100_000),
+                forged
+            );
+            assert_eq!(
+                open(&keys, ORDER, &Logical::Record(8), sealed.clone(), 100_000),
+                forged
+            );
             let other = open(&SealingKeys::random(), ORDER, &what, sealed, 100_000);
             assert!(matches!(other, Err(SealError::OtherKey(_))));
         }
@@ -232,7 +269,10 @@ mod tests {
         for at in 0..sealed.len() * 8 {
             let mut bad = sealed.to_vec();
             bad[at / 8] ^= 1 << (at % 8);
-            assert!(open(&keys, ORDER, &Logical::Tombstone, bad.into(), 100).is_err(), "bit {at}");
+            assert!(
+                open(&keys, ORDER, &Logical::Tombstone, bad.into(), 100).is_err(),
+                "bit {at}"
+            );
         }
     }
 

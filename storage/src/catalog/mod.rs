@@ -5,6 +5,8 @@
 //! returns. Reads see durable rows only: what was read is still there after a power cut. Engines
 //! know nothing of what the rows mean; typed tables and records are built on top.
 
+pub mod tables;
+
 use std::fmt;
 use std::io;
 use std::ops::{Bound, Range, RangeFrom};

@@ -48,7 +48,11 @@ struct Tag {
 /// A record as the bytes of a row.
 #[must_use]
 pub fn encode<T: Record>(record: &T) -> Vec<u8> {
-    serde_json::to_vec(&Tagged { v: T::VERSION, record }).expect("records are plain data")
+    serde_json::to_vec(&Tagged {
+        v: T::VERSION,
+        record,
+    })
+    .expect("records are plain data")
 }
 
 /// A record from the bytes of a row.
@@ -59,7 +63,10 @@ pub fn decode<T: Record>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes)
         .map_err(|error| error.to_string())
         .and_then(|Tag { v }| T::decode(v, bytes))
-        .map_err(|detail| Error::BadRecord { what: T::WHAT, detail })
+        .map_err(|detail| Error::BadRecord {
+            what: T::WHAT,
+            detail,
+        })
 }
 
 /// Reads one record and the version to expect.
@@ -77,9 +84,14 @@ pub async fn load<T: Record>(catalog: &dyn Catalog, key: &Key) -> Result<Option<
 ///
 /// # Errors
 /// Those of the catalog and [`Error::BadRecord`].
-pub async fn load_all<T: Record>(catalog: &dyn Catalog, prefix: &Key) -> Result<Vec<(Key, T, Version)>> {
+pub async fn load_all<T: Record>(
+    catalog: &dyn Catalog,
+    prefix: &Key,
+) -> Result<Vec<(Key, T, Version)>> {
     let rows = catalog.scan_prefix(prefix).await?;
-    rows.into_iter().map(|(key, row)| Ok((key, decode(&row.value)?, row.version))).collect()
+    rows.into_iter()
+        .map(|(key, row)| Ok((key, decode(&row.value)?, row.version)))
+        .collect()
 }
 
 /// Adds a record to a batch.

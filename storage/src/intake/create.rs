@@ -41,8 +41,14 @@ impl Vault {
     pub fn check_takes_files(order: &Order) -> Result<(), Refusal> {
         let message = match order.stage {
             Stage::Open | Stage::Sealing(_) => return Ok(()),
-            Stage::Purging | Stage::Purged => format!("order {} is over and its files are gone: ask the studio for a new order", order.number),
-            _ => format!("order {} is completed and takes no more files: ask the studio to reopen it", order.number),
+            Stage::Purging | Stage::Purged => format!(
+                "order {} is over and its files are gone: ask the studio for a new order",
+                order.number
+            ),
+            _ => format!(
+                "order {} is completed and takes no more files: ask the studio to reopen it",
+                order.number
+            ),
         };
         Err(Refusal::new(RefusalKind::WrongStage, message).of_order(&order.number))
     }
@@ -104,35 +110,76 @@ impl Vault {
             progress,
             created_at: now,
             expires_at: (!empty).then(|| now + self.limits.expire_after),
-            state: if empty { UploadState::Finished { hash, at: now } } else { UploadState::Open },
+            state: if empty {
+                UploadState::Finished { hash, at: now }
+            } else {
+                UploadState::Open
+            },
         }
     }
 
     async fn check_limits(&self, order: &Order, new: &NewUpload) -> Result<()> {
-        let file = new.path.normalised();
+        let file = new.path.as_str();
         let refuse = |kind, message: String| {
-            Err(Refusal::new(kind, message).of_order(&order.number).of_file(file).into())
+            Err(Refusal::new(kind, message)
+                .of_order(&order.number)
+                .of_file(file)
+                .into())
         };
-        let said: usize = new.metadata.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let said: usize = new
+            .metadata
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum();
         if said > METADATA_MAX {
-            return refuse(RefusalKind::BadMetadata, format!("the metadata of {file:?} has {said} bytes, at most {METADATA_MAX} fit: shorten it"));
+            return refuse(
+                RefusalKind::BadMetadata,
+                format!(
+                    "the metadata of {file:?} has {said} bytes, at most {METADATA_MAX} fit: shorten it"
+                ),
+            );
         }
         let length = new.length.unwrap_or(0);
         let limits = &self.limits;
         if length > limits.max_file {
-            return refuse(RefusalKind::TooLarge, format!("{file:?} has {length} bytes, the studio takes files of up to {}: split it, or ask the studio", limits.max_file));
+            return refuse(
+                RefusalKind::TooLarge,
+                format!(
+                    "{file:?} has {length} bytes, the studio takes files of up to {}: split it, or ask the studio",
+                    limits.max_file
+                ),
+            );
         }
         let Usage { files, bytes } = self.usage(order.id).await?;
         if files >= limits.max_files {
-            return refuse(RefusalKind::TooLarge, format!("order {} has {files} files already, as many as the studio takes: pack small files together, or ask the studio", order.number));
+            return refuse(
+                RefusalKind::TooLarge,
+                format!(
+                    "order {} has {files} files already, as many as the studio takes: pack small files together, or ask the studio",
+                    order.number
+                ),
+            );
         }
         if bytes.saturating_add(length) > limits.max_order {
-            return refuse(RefusalKind::TooLarge, format!("with {file:?} order {} would have {} bytes, the studio takes up to {}: ask the studio", order.number, bytes.saturating_add(length), limits.max_order));
+            return refuse(
+                RefusalKind::TooLarge,
+                format!(
+                    "with {file:?} order {} would have {} bytes, the studio takes up to {}: ask the studio",
+                    order.number,
+                    bytes.saturating_add(length),
+                    limits.max_order
+                ),
+            );
         }
         if let Some((free, total)) = self.working.space().await? {
             let floor = limits.floor_bytes.max(total / 100 * limits.floor_percent);
             if free < floor.saturating_add(length) {
-                return refuse(RefusalKind::NoSpace, format!("the studio's disk has no room for {file:?} ({length} bytes) at this moment: nothing is lost, tell the studio and try again later"));
+                return refuse(
+                    RefusalKind::NoSpace,
+                    format!(
+                        "the studio's disk has no room for {file:?} ({length} bytes) at this moment: nothing is lost, tell the studio and try again later"
+                    ),
+                );
             }
         }
         Ok(())
@@ -144,8 +191,14 @@ impl Vault {
             return Ok(usage);
         }
         let uploads = self.uploads(order).await?;
-        let bytes = uploads.iter().map(|upload| upload.length.unwrap_or(upload.offset)).sum();
-        let usage = Usage { files: uploads.len() as u64, bytes };
+        let bytes = uploads
+            .iter()
+            .map(|upload| upload.length.unwrap_or(upload.offset))
+            .sum();
+        let usage = Usage {
+            files: uploads.len() as u64,
+            bytes,
+        };
         self.intake.usage().insert(order, usage);
         Ok(usage)
     }
@@ -230,17 +283,26 @@ impl Vault {
     }
 
     async fn check_may_terminate(&self, order: &Order, upload: &Upload) -> Result<()> {
-        let file = upload.path.normalised();
+        let file = upload.path.as_str();
         let refuse = |message: String| {
-            Err(Refusal::new(RefusalKind::WrongStage, message).of_order(&order.number).of_file(file).into())
+            Err(Refusal::new(RefusalKind::WrongStage, message)
+                .of_order(&order.number)
+                .of_file(file)
+                .into())
         };
         if order.stage != Stage::Open {
-            return refuse(format!("{file:?} cannot be removed: order {} is {}", order.number, order.stage.name()));
+            return refuse(format!(
+                "{file:?} cannot be removed: order {} is {}",
+                order.number,
+                order.stage.name()
+            ));
         }
         if let UploadState::Sealed { session, .. } = upload.state {
             let row = self.session_row(order.id, session).await?;
             if !matches!(row.review, Review::Returned { .. }) {
-                return refuse(format!("{file:?} cannot be removed: it was submitted with session {session}; ask the studio to return the session"));
+                return refuse(format!(
+                    "{file:?} cannot be removed: it was submitted with session {session}; ask the studio to return the session"
+                ));
             }
         }
         Ok(())

@@ -27,7 +27,12 @@ impl Writer {
         if self.gathering.is_some() || self.upload.offset <= start {
             return Ok(());
         }
-        let length: u32 = self.upload.fragments.iter().map(|fragment| fragment.length).sum();
+        let length: u32 = self
+            .upload
+            .fragments
+            .iter()
+            .map(|fragment| fragment.length)
+            .sum();
         let memory = self.vault.intake.memory(length).await;
         let mut sealer = Sealer::with_capacity(BLOCK_MAX);
         for fragment in &self.upload.fragments {
@@ -35,7 +40,11 @@ impl Writer {
         }
         self.vault.intake.note_begun(&self.running);
         let kept = sealer.plain().len();
-        self.gathering = Some(Gathering { sealer, memory, kept });
+        self.gathering = Some(Gathering {
+            sealer,
+            memory,
+            kept,
+        });
         Ok(())
     }
 
@@ -43,22 +52,32 @@ impl Writer {
         let upload = &self.upload;
         let path = paths::upload(upload.order, upload.id).join(fragment.name());
         let sealed = if fragment.inline {
-            let row = self.vault.catalog.get(&tables::fragment(upload.id, fragment.number)).await?;
+            let row = self
+                .vault
+                .catalog
+                .get(&tables::fragment(upload.id, fragment.number))
+                .await?;
             row.map(|row| row.value)
         } else {
             self.vault.working.get_opt(&path).await?
         };
         let damaged = |detail: String| Damage {
             order: upload.order,
-            file: Some(upload.path.normalised().to_owned()),
+            file: Some(upload.path.as_str().to_owned()),
             what: format!("fragment {} of upload {}", fragment.number, upload.id),
             store: self.vault.working.name(),
             object: path.to_string(),
             detail,
         };
         let sealed = sealed.ok_or_else(|| damaged("it is missing".into()))?;
-        let plain = open(&self.keys, upload.order, &self.logical(fragment), sealed, BLOCK_MAX)
-            .map_err(|error| damaged(error.to_string()))?;
+        let plain = open(
+            &self.keys,
+            upload.order,
+            &self.logical(fragment),
+            sealed,
+            BLOCK_MAX,
+        )
+        .map_err(|error| damaged(error.to_string()))?;
         if plain.len() != fragment.length as usize {
             return Err(damaged("its length is wrong".into()).into());
         }
@@ -67,14 +86,23 @@ impl Writer {
 
     /// Makes the bytes of the unfinished block durable that are not.
     pub(super) async fn keep_fragment(&mut self) -> Result<()> {
-        if self.gathering.as_ref().is_none_or(|gathering| gathering.kept == gathering.len()) {
+        if self
+            .gathering
+            .as_ref()
+            .is_none_or(|gathering| gathering.kept == gathering.len())
+        {
             return Ok(());
         }
         self.renew_lease().await?;
-        let Some(gathering) = &self.gathering else { return Ok(()) };
+        let Some(gathering) = &self.gathering else {
+            return Ok(());
+        };
         let mut upload = self.upload.clone();
         let replaced = replaced(&mut upload.fragments, gathering.len() - gathering.kept);
-        let again: usize = replaced.iter().map(|fragment| fragment.length as usize).sum();
+        let again: usize = replaced
+            .iter()
+            .map(|fragment| fragment.length as usize)
+            .sum();
         let piece = &gathering.sealer.plain()[gathering.kept - again..];
         let fragment = Fragment {
             number: upload.fragments_made,

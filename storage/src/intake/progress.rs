@@ -19,14 +19,20 @@ pub struct Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { cut: Cut::new(), hash: Frontier::new() }
+        Self {
+            cut: Cut::new(),
+            hash: Frontier::new(),
+        }
     }
 }
 
 impl Progress {
     /// Takes bytes up to the end of the current block: how many, and whether it ends there.
     pub fn advance(&mut self, bytes: &[u8]) -> (usize, bool) {
-        let (taken, ends) = self.cut.next_end(bytes).map_or((bytes.len(), false), |end| (end, true));
+        let (taken, ends) = self
+            .cut
+            .next_end(bytes)
+            .map_or((bytes.len(), false), |end| (end, true));
         self.hash.push(&bytes[..taken]);
         (taken, ends)
     }
@@ -62,7 +68,9 @@ mod base64_frontier {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Frontier, D::Error> {
         let text = String::deserialize(d)?;
-        let bytes = STANDARD_NO_PAD.decode(text).map_err(serde::de::Error::custom)?;
+        let bytes = STANDARD_NO_PAD
+            .decode(text)
+            .map_err(serde::de::Error::custom)?;
         Frontier::from_bytes(&bytes).map_err(serde::de::Error::custom)
     }
 }

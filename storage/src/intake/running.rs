@@ -102,10 +102,15 @@ impl Intake {
     /// Ends the running append of an upload, if there is one: when this returns it has committed
     /// what it could, and will commit nothing more.
     pub(crate) async fn take_over(&self, upload: UploadId) {
-        let Some(running) = self.appends().get(&upload).cloned() else { return };
+        let Some(running) = self.appends().get(&upload).cloned() else {
+            return;
+        };
         running.stop.send_replace(true);
         let mut ended = running.ended.subscribe();
-        if tokio::time::timeout(GRACE, ended.wait_for(|ended| *ended)).await.is_err() {
+        if tokio::time::timeout(GRACE, ended.wait_for(|ended| *ended))
+            .await
+            .is_err()
+        {
             *running.fenced.lock().await = true;
         }
         self.forget(&running);
@@ -139,14 +144,20 @@ impl Intake {
 
     fn forget(&self, running: &Arc<Running>) {
         let mut appends = self.appends();
-        if appends.get(&running.upload).is_some_and(|known| Arc::ptr_eq(known, running)) {
+        if appends
+            .get(&running.upload)
+            .is_some_and(|known| Arc::ptr_eq(known, running))
+        {
             appends.remove(&running.upload);
         }
     }
 
     /// Notes that `running` begins a block.
     pub(super) fn note_begun(&self, running: &Running) {
-        running.since.store(self.begun.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+        running.since.store(
+            self.begun.fetch_add(1, Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
     }
 
     /// Notes that `running` holds nothing, and passes pressure on if others still wait.

@@ -17,7 +17,7 @@ use super::running::{Running, Signal};
 use crate::block::{BLOCK_MAX, Codec, Logical, Sealer};
 use crate::catalog::tables::{self, Gate, load, put};
 use crate::catalog::{Batch, CommitError, Expect, Version};
-use crate::error::{Error, Result, no_such_upload};
+use crate::error::{Result, no_such_upload};
 use crate::ids::{BlockHash, OrderId, UploadId};
 use crate::keys::SealingKeys;
 use crate::paths;
@@ -80,7 +80,12 @@ impl Vault {
     /// # Errors
     /// [`RefusalKind::OffsetMismatch`] with the offset where it stands; [`RefusalKind::WrongStage`];
     /// [`RefusalKind::NotFound`]; [`RefusalKind::Gone`] when it has expired.
-    pub async fn begin_append(self: &Arc<Self>, order: OrderId, id: UploadId, offset: u64) -> Result<Writer> {
+    pub async fn begin_append(
+        self: &Arc<Self>,
+        order: OrderId,
+        id: UploadId,
+        offset: u64,
+    ) -> Result<Writer> {
         let running = self.intake.begin(id).await;
         let writer = self.writer(order, id, offset, &running).await;
         if writer.is_err() {
@@ -89,21 +94,37 @@ impl Vault {
         writer
     }
 
-    async fn writer(self: &Arc<Self>, order: OrderId, id: UploadId, offset: u64, running: &Arc<Running>) -> Result<Writer> {
+    async fn writer(
+        self: &Arc<Self>,
+        order: OrderId,
+        id: UploadId,
+        offset: u64,
+        running: &Arc<Running>,
+    ) -> Result<Writer> {
         self.drain(order).await?;
         let lease = Lease::new(&self.clock, order);
         let gate = self.open_gate(order).await?;
         let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
         let (upload, row) = row.ok_or_else(|| no_such_upload(id))?;
         if upload.expires_at.is_some_and(|end| end <= self.clock.now()) {
-            let message = format!("the upload of {:?} has expired: begin it again", upload.path.normalised());
-            return Err(Refusal::new(RefusalKind::Gone, message).of_file(upload.path.normalised()).into());
+            let message = format!(
+                "the upload of {:?} has expired: begin it again",
+                upload.path.as_str()
+            );
+            return Err(Refusal::new(RefusalKind::Gone, message)
+                .of_file(upload.path.as_str())
+                .into());
         }
         if upload.offset != offset {
             let at = upload.offset;
-            let message = format!("the upload of {:?} stands at byte {at}, not {offset}: go on from there", upload.path.normalised());
+            let message = format!(
+                "the upload of {:?} stands at byte {at}, not {offset}: go on from there",
+                upload.path.as_str()
+            );
             let kind = RefusalKind::OffsetMismatch { offset: at };
-            return Err(Refusal::new(kind, message).of_file(upload.path.normalised()).into());
+            return Err(Refusal::new(kind, message)
+                .of_file(upload.path.as_str())
+                .into());
         }
         Ok(Writer {
             keys: self.keys.order(order).await?,
@@ -162,9 +183,15 @@ impl Writer {
     /// # Errors
     /// [`RefusalKind::TooLarge`] beyond the declared length; whatever an earlier block met.
     pub async fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
-        let room = self.upload.length.map_or(u64::MAX, |length| length - self.received);
+        let room = self
+            .upload
+            .length
+            .map_or(u64::MAX, |length| length - self.received);
         if bytes.len() as u64 > room {
-            let message = format!("{:?} is longer than it was said to be: begin it again", self.upload.path.normalised());
+            let message = format!(
+                "{:?} is longer than it was said to be: begin it again",
+                self.upload.path.as_str()
+            );
             return Err(Refusal::new(RefusalKind::TooLarge, message).into());
         }
         while !bytes.is_empty() {
@@ -207,7 +234,11 @@ impl Writer {
             self.vault.intake.note_begun(&self.running);
             let mut sealer = Sealer::with_capacity(self.block_capacity());
             sealer.push(bytes);
-            self.gathering = Some(Gathering { sealer, memory, kept: 0 });
+            self.gathering = Some(Gathering {
+                sealer,
+                memory,
+                kept: 0,
+            });
         }
         Ok(())
     }
@@ -232,7 +263,10 @@ impl Writer {
     }
 
     fn block_capacity(&self) -> usize {
-        let left = self.upload.length.map_or(u64::MAX, |length| length - self.received);
+        let left = self
+            .upload
+            .length
+            .map_or(u64::MAX, |length| length - self.received);
         usize::try_from(left).unwrap_or(BLOCK_MAX).min(BLOCK_MAX)
     }
 
@@ -250,7 +284,9 @@ impl Writer {
     /// Hands the block in the making to the background.
     async fn put_block(&mut self) -> Result<()> {
         self.gather_fragments().await?;
-        let Some(gathering) = self.gathering.take() else { return Ok(()) };
+        let Some(gathering) = self.gathering.take() else {
+            return Ok(());
+        };
         self.vault.intake.note_empty(&self.running);
         self.ended = self.upload.length == Some(self.received);
         while self.in_flight.len() >= IN_FLIGHT {
@@ -259,7 +295,11 @@ impl Writer {
         self.renew_lease().await?;
         let puts = Arc::clone(&self.vault.intake.puts);
         let permit = puts.acquire_owned().await.expect("never closed");
-        let (vault, keys, lease) = (Arc::clone(&self.vault), Arc::clone(&self.keys), self.lease.clone());
+        let (vault, keys, lease) = (
+            Arc::clone(&self.vault),
+            Arc::clone(&self.keys),
+            self.lease.clone(),
+        );
         let (order, id) = (self.upload.order, self.upload.id);
         let put = tokio::spawn(async move {
             let Gathering { sealer, memory, .. } = gathering;
@@ -282,7 +322,11 @@ impl Writer {
             drop((memory, permit));
             done.map(|()| block)
         });
-        self.in_flight.push_back(InFlight { put, progress: self.progress.clone(), end: self.received });
+        self.in_flight.push_back(InFlight {
+            put,
+            progress: self.progress.clone(),
+            end: self.received,
+        });
         Ok(())
     }
 
@@ -318,7 +362,10 @@ impl Writer {
         let fragments = std::mem::take(&mut upload.fragments);
         if upload.length == Some(upload.offset) {
             let hash = upload.progress.hash();
-            upload.state = UploadState::Finished { hash, at: self.now() };
+            upload.state = UploadState::Finished {
+                hash,
+                at: self.now(),
+            };
         }
         self.commit(upload, batch, fragments).await
     }
@@ -379,8 +426,10 @@ impl Writer {
     }
 
     fn taken_over(&self) -> Refusal {
-        let file = self.upload.path.normalised();
-        let message = format!("another request goes on with {file:?}, or its order has changed: ask where the upload stands and go on from there");
+        let file = self.upload.path.as_str();
+        let message = format!(
+            "another request goes on with {file:?}, or its order has changed: ask where the upload stands and go on from there"
+        );
         Refusal::new(RefusalKind::TakenOver, message).of_file(file)
     }
 }

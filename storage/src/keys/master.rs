@@ -27,7 +27,10 @@ impl MasterKey {
 
     fn new(secret: [u8; 32]) -> Self {
         let id = blake3::derive_key("stemvault master key id v1", &secret);
-        Self { id: hex::encode(&id[..8]), secret }
+        Self {
+            id: hex::encode(&id[..8]),
+            secret,
+        }
     }
 
     /// Says which key it is, and nothing about it: 16 hex digits.
@@ -65,7 +68,10 @@ impl MasterKeys {
     /// # Errors
     /// [`KeyError::BadMaster`] with what is wrong; never the key.
     pub fn parse(text: &str, place: &str) -> Result<Self, KeyError> {
-        let bad = |detail: String| KeyError::BadMaster { place: place.to_owned(), detail };
+        let bad = |detail: String| KeyError::BadMaster {
+            place: place.to_owned(),
+            detail,
+        };
         let mut keys = Vec::new();
         for (number, line) in text.lines().enumerate() {
             let line = line.trim();
@@ -78,7 +84,11 @@ impl MasterKeys {
                 .ok_or_else(|| bad(format!("line {} is none", number + 1)))?;
             keys.push(MasterKey::new(secret));
         }
-        if keys.is_empty() { Err(bad("it is empty".into())) } else { Ok(Self(keys)) }
+        if keys.is_empty() {
+            Err(bad("it is empty".into()))
+        } else {
+            Ok(Self(keys))
+        }
     }
 
     /// The key that wraps new keys.
@@ -99,15 +109,28 @@ impl MasterKeys {
                 &mut sealed,
             )
             .expect("32 bytes can be sealed");
-        Wrapped { v: 1, master: master.id.clone(), nonce: hex::encode(nonce), sealed: hex::encode(sealed) }
+        Wrapped {
+            v: 1,
+            master: master.id.clone(),
+            nonce: hex::encode(nonce),
+            sealed: hex::encode(sealed),
+        }
     }
 
     /// Opens what [`wrap`](Self::wrap) made, with whichever key it was.
     pub(super) fn unwrap(&self, wrapped: &Wrapped, whose: &str) -> Result<[u8; 32], KeyError> {
-        let master = self.0.iter().find(|key| key.id == wrapped.master).ok_or_else(|| {
-            KeyError::UnknownMaster { whose: whose.to_owned(), id: wrapped.master.clone() }
-        })?;
-        let damaged = |detail: &str| KeyError::Damaged { whose: whose.to_owned(), detail: detail.into() };
+        let master = self
+            .0
+            .iter()
+            .find(|key| key.id == wrapped.master)
+            .ok_or_else(|| KeyError::UnknownMaster {
+                whose: whose.to_owned(),
+                id: wrapped.master.clone(),
+            })?;
+        let damaged = |detail: &str| KeyError::Damaged {
+            whose: whose.to_owned(),
+            detail: detail.into(),
+        };
         let mut nonce = [0; 12];
         hex::decode_to_slice(&wrapped.nonce, &mut nonce).map_err(|_| damaged("bad nonce"))?;
         let mut sealed = hex::decode(&wrapped.sealed).map_err(|_| damaged("bad hex"))?;
@@ -147,7 +170,10 @@ mod tests {
         let both = MasterKeys::parse(&text, "master.key").unwrap();
         assert_eq!(both.current().id(), new.id());
         assert_eq!(both.unwrap(&wrapped, "order a").unwrap(), [5; 32]);
-        assert!(matches!(both.unwrap(&wrapped, "order b"), Err(KeyError::Damaged { .. })));
+        assert!(matches!(
+            both.unwrap(&wrapped, "order b"),
+            Err(KeyError::Damaged { .. })
+        ));
         let other = MasterKeys::from(new).unwrap(&wrapped, "order a");
         assert!(matches!(other, Err(KeyError::UnknownMaster { .. })));
     }
@@ -156,6 +182,8 @@ mod tests {
     fn a_bad_file_is_named_and_never_printed() {
         let error = MasterKeys::parse("stemvault-master-key v1 abcd", "/x/master.key").unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("/x/master.key") && text.contains("line 1") && !text.contains("abcd"));
+        assert!(
+            text.contains("/x/master.key") && text.contains("line 1") && !text.contains("abcd")
+        );
     }
 }

@@ -14,19 +14,23 @@ pub use store::KeyStore;
 
 use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 
-use crate::ids::{BlockHash, OrderId, random};
+use crate::ids::{BlockHash, OrderId};
 
 /// What is wrong with a key.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum KeyError {
     /// The master key is not where it should be, and there are keys that need it.
-    #[error("no master key in {place}, but the key store holds keys that were wrapped with one: put the master key back (your copy of master.key); without it nothing in the bucket can be read")]
+    #[error(
+        "no master key in {place}, but the key store holds keys that were wrapped with one: put the master key back (your copy of master.key); without it nothing in the bucket can be read"
+    )]
     NoMaster {
         /// Where it was looked for.
         place: String,
     },
     /// The text is no master key.
-    #[error("{place} holds no master key ({detail}): it has one line `stemvault-master-key v1 <64 hex digits>`, the current key first")]
+    #[error(
+        "{place} holds no master key ({detail}): it has one line `stemvault-master-key v1 <64 hex digits>`, the current key first"
+    )]
     BadMaster {
         /// Where it was read.
         place: String,
@@ -34,7 +38,9 @@ pub enum KeyError {
         detail: String,
     },
     /// Wrapped with a master key that is not at hand.
-    #[error("the key of {whose} was wrapped with master key {id}, which is not at hand: add that key to the master key file")]
+    #[error(
+        "the key of {whose} was wrapped with master key {id}, which is not at hand: add that key to the master key file"
+    )]
     UnknownMaster {
         /// Whose key.
         whose: String,
@@ -42,13 +48,17 @@ pub enum KeyError {
         id: String,
     },
     /// The order's key is gone.
-    #[error("the key of {whose} is missing from the key store: restore it from the key store's backup; without it nothing of it can be read")]
+    #[error(
+        "the key of {whose} is missing from the key store: restore it from the key store's backup; without it nothing of it can be read"
+    )]
     Missing {
         /// Whose key.
         whose: String,
     },
     /// The wrapped key does not open.
-    #[error("the key of {whose} in the key store is damaged ({detail}): restore it from the key store's backup")]
+    #[error(
+        "the key of {whose} in the key store is damaged ({detail}): restore it from the key store's backup"
+    )]
     Damaged {
         /// Whose key.
         whose: String,
@@ -56,7 +66,9 @@ pub enum KeyError {
         detail: String,
     },
     /// A deleted key can still be read.
-    #[error("the key store still answers with a key that was deleted: switch off versioning and retention there, or a purge is no purge")]
+    #[error(
+        "the key store still answers with a key that was deleted: switch off versioning and retention there, or a purge is no purge"
+    )]
     Undeletable,
 }
 
@@ -95,13 +107,15 @@ impl SealingKeys {
     /// tell whether a known recording is in it.
     #[must_use]
     pub fn object_name(&self, block: BlockHash) -> String {
-        blake3::keyed_hash(&self.name, block.as_bytes()).to_hex().to_string()
+        blake3::keyed_hash(&self.name, block.as_bytes())
+            .to_hex()
+            .to_string()
     }
 
     /// Keys of no order, for tests.
     #[cfg(test)]
     pub(crate) fn random() -> Self {
-        Self::derive(&random())
+        Self::derive(&crate::ids::random())
     }
 }
 
@@ -116,5 +130,8 @@ fn aes(key: &[u8; 32]) -> LessSafeKey {
 }
 
 fn whose(order: Option<OrderId>) -> String {
-    order.map_or_else(|| "the order records".to_owned(), |order| format!("order {order}"))
+    order.map_or_else(
+        || "the order records".to_owned(),
+        |order| format!("order {order}"),
+    )
 }

@@ -36,7 +36,12 @@ impl KeyStore {
             None => write(&store, &masters, &path, None).await?,
         };
         let records = Arc::new(SealingKeys::derive(&secret));
-        Ok(Self { store, masters, opened: Mutex::default(), records })
+        Ok(Self {
+            store,
+            masters,
+            opened: Mutex::default(),
+            records,
+        })
     }
 
     /// Whether the store holds any key: then a missing master key is a loss, not a first start.
@@ -55,7 +60,13 @@ impl KeyStore {
     /// # Errors
     /// When the store fails.
     pub async fn create(&self, order: OrderId) -> Result<Arc<SealingKeys>> {
-        write(&self.store, &self.masters, &paths::order_key(order), Some(order)).await?;
+        write(
+            &self.store,
+            &self.masters,
+            &paths::order_key(order),
+            Some(order),
+        )
+        .await?;
         self.order(order).await
     }
 
@@ -68,9 +79,16 @@ impl KeyStore {
         if let Some(keys) = known {
             return Ok(keys);
         }
-        let secret = read(&self.store, &self.masters, &paths::order_key(order), Some(order))
-            .await?
-            .ok_or_else(|| KeyError::Missing { whose: whose(Some(order)) })?;
+        let secret = read(
+            &self.store,
+            &self.masters,
+            &paths::order_key(order),
+            Some(order),
+        )
+        .await?
+        .ok_or_else(|| KeyError::Missing {
+            whose: whose(Some(order)),
+        })?;
         let keys = Arc::new(SealingKeys::derive(&secret));
         self.opened().insert(order, Arc::clone(&keys));
         Ok(keys)
@@ -108,7 +126,9 @@ async fn read(
     path: &Path,
     order: Option<OrderId>,
 ) -> Result<Option<[u8; 32]>> {
-    let Some(bytes) = store.get_opt(path).await? else { return Ok(None) };
+    let Some(bytes) = store.get_opt(path).await? else {
+        return Ok(None);
+    };
     let wrapped: Wrapped = serde_json::from_slice(&bytes).map_err(|error| KeyError::Damaged {
         whose: whose(order),
         detail: error.to_string(),
@@ -140,7 +160,12 @@ async fn write(
 /// A store that keeps old versions would make every purge a lie.
 async fn probe(store: &Store) -> Result<()> {
     let path = Path::from(format!("probe-{}", hex::encode(random::<8>())));
-    store.put_now(&path, Bytes::from_static(b"stemvault asks whether deleting deletes\n")).await?;
+    store
+        .put_now(
+            &path,
+            Bytes::from_static(b"stemvault asks whether deleting deletes\n"),
+        )
+        .await?;
     store.delete(&path).await?;
     match store.get_opt(&path).await? {
         Some(_) => Err(KeyError::Undeletable.into()),

@@ -71,7 +71,8 @@ fn sync(folder: &Path) -> io::Result<()> {
 
 /// Whether a put was killed while it wrote this file: our own names never hold `#`.
 fn is_leftover(name: &str) -> bool {
-    name.rsplit_once('#').is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    name.rsplit_once('#')
+        .is_some_and(|(_, n)| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn sweep(folder: &Path, prune: bool) -> io::Result<u64> {
@@ -98,7 +99,10 @@ fn sweep(folder: &Path, prune: bool) -> io::Result<u64> {
 fn remove_if_empty(folder: &Path) -> io::Result<()> {
     match fs::remove_dir(folder) {
         Err(error)
-            if !matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound) =>
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::NotFound
+            ) =>
         {
             Err(error)
         }

@@ -45,7 +45,11 @@ impl Lease {
     /// A lease from now on; take it *before* reading the gate. `order` is for messages.
     #[must_use]
     pub fn new(clock: &SharedClock, order: impl ToString) -> Self {
-        Self { clock: Arc::clone(clock), read_at: clock.monotonic(), order: order.to_string() }
+        Self {
+            clock: Arc::clone(clock),
+            read_at: clock.monotonic(),
+            order: order.to_string(),
+        }
     }
 
     /// Whether half of it is over: time to read the gate again.
@@ -56,7 +60,9 @@ impl Lease {
 
     fn check(&self) -> Result<()> {
         if self.clock.monotonic().saturating_sub(self.read_at) > LEASE {
-            return Err(Error::TooLate { order: self.order.clone() });
+            return Err(Error::TooLate {
+                order: self.order.clone(),
+            });
         }
         Ok(())
     }
@@ -77,14 +83,27 @@ impl Store {
     /// # Errors
     /// When the URL or an option is not understood, or the folder cannot be made.
     pub fn open(name: &'static str, url: &Url, options: Vec<(String, String)>) -> Result<Self> {
-        let fail = |source| Error::Store { store: name, verb: "open", path: url.to_string(), source };
+        let fail = |source| Error::Store {
+            store: name,
+            verb: "open",
+            path: url.to_string(),
+            source,
+        };
         if url.scheme() == "file" {
             let folder = std::path::PathBuf::from(
-                percent_encoding::percent_decode_str(url.path()).decode_utf8_lossy().into_owned(),
+                percent_encoding::percent_decode_str(url.path())
+                    .decode_utf8_lossy()
+                    .into_owned(),
             );
             let local = Local::open(folder.clone()).map_err(|error| fail(generic(error)))?;
-            let inner = LocalFileSystem::new_with_prefix(folder).map_err(fail)?.with_fsync(true);
-            return Ok(Self { name, inner: Arc::new(inner), local: Some(Arc::new(local)) });
+            let inner = LocalFileSystem::new_with_prefix(folder)
+                .map_err(fail)?
+                .with_fsync(true);
+            return Ok(Self {
+                name,
+                inner: Arc::new(inner),
+                local: Some(Arc::new(local)),
+            });
         }
         let (inner, path) = cloud(url, options).map_err(fail)?;
         let inner: Arc<dyn ObjectStore> = if path.as_ref().is_empty() {
@@ -92,19 +111,30 @@ impl Store {
         } else {
             Arc::new(PrefixStore::new(inner, path))
         };
-        Ok(Self { name, inner, local: None })
+        Ok(Self {
+            name,
+            inner,
+            local: None,
+        })
     }
 
     /// Any other object store, as simulations and fault tests need.
     #[must_use]
     pub fn of(name: &'static str, inner: Arc<dyn ObjectStore>) -> Self {
-        Self { name, inner, local: None }
+        Self {
+            name,
+            inner,
+            local: None,
+        }
     }
 
     /// The same store with another object store around its own: faults, counters.
     #[must_use]
     pub fn wrapped(self, wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
-        Self { inner: wrap(self.inner), ..self }
+        Self {
+            inner: wrap(self.inner),
+            ..self
+        }
     }
 
     /// Working, archive or keys.
@@ -137,7 +167,9 @@ impl Store {
     pub async fn put_now(&self, path: &Path, bytes: Bytes) -> Result<()> {
         let put = self.inner.put(path, PutPayload::from_bytes(bytes));
         match tokio::time::timeout(PUT_LONGEST, put).await {
-            Ok(done) => done.map(drop).map_err(|source| self.failed("put", path, source)),
+            Ok(done) => done
+                .map(drop)
+                .map_err(|source| self.failed("put", path, source)),
             Err(late) => Err(self.failed("put", path, generic(late))),
         }
     }
@@ -197,7 +229,10 @@ impl Store {
     /// [`Error::Store`]; what is left then can be deleted by doing it again.
     pub async fn empty(&self, folder: &Path) -> Result<(u64, u64)> {
         let objects = self.list(folder).await?;
-        let count = (objects.len() as u64, objects.iter().map(|(_, size)| size).sum());
+        let count = (
+            objects.len() as u64,
+            objects.iter().map(|(_, size)| size).sum(),
+        );
         futures::stream::iter(objects)
             .map(|(path, _)| async move { self.delete(&path).await })
             .buffer_unordered(DELETES_AT_ONCE)
@@ -205,7 +240,8 @@ impl Store {
             .await?;
         if let Some(local) = &self.local {
             let (local, at) = (Arc::clone(local), folder.to_string());
-            self.blocking("empty", folder, move || local.remove_leftovers(&at)).await?;
+            self.blocking("empty", folder, move || local.remove_leftovers(&at))
+                .await?;
         }
         Ok(count)
     }
@@ -215,9 +251,12 @@ impl Store {
     /// # Errors
     /// [`Error::Store`].
     pub async fn prepare(&self, folder: &Path) -> Result<()> {
-        let Some(local) = self.local.clone() else { return Ok(()) };
+        let Some(local) = self.local.clone() else {
+            return Ok(());
+        };
         let at = folder.to_string();
-        self.blocking("make the folder", folder, move || local.prepare(&at)).await
+        self.blocking("make the folder", folder, move || local.prepare(&at))
+            .await
     }
 
     /// Makes deletes in a folder durable.
@@ -225,9 +264,12 @@ impl Store {
     /// # Errors
     /// [`Error::Store`].
     pub async fn settle(&self, folder: &Path) -> Result<()> {
-        let Some(local) = self.local.clone() else { return Ok(()) };
+        let Some(local) = self.local.clone() else {
+            return Ok(());
+        };
         let at = folder.to_string();
-        self.blocking("sync", folder, move || local.settle(&at)).await
+        self.blocking("sync", folder, move || local.settle(&at))
+            .await
     }
 
     /// Removes what killed puts left anywhere; only while no put runs. Returns how many.
@@ -235,8 +277,11 @@ impl Store {
     /// # Errors
     /// [`Error::Store`].
     pub async fn sweep_killed_puts(&self) -> Result<u64> {
-        let Some(local) = self.local.clone() else { return Ok(0) };
-        self.blocking("sweep", &Path::default(), move || local.sweep_killed_puts()).await
+        let Some(local) = self.local.clone() else {
+            return Ok(0);
+        };
+        self.blocking("sweep", &Path::default(), move || local.sweep_killed_puts())
+            .await
     }
 
     /// Free and total bytes of the disk, for a local folder.
@@ -244,8 +289,12 @@ impl Store {
     /// # Errors
     /// [`Error::Store`].
     pub async fn space(&self) -> Result<Option<(u64, u64)>> {
-        let Some(local) = self.local.clone() else { return Ok(None) };
-        self.blocking("measure", &Path::default(), move || local.space()).await.map(Some)
+        let Some(local) = self.local.clone() else {
+            return Ok(None);
+        };
+        self.blocking("measure", &Path::default(), move || local.space())
+            .await
+            .map(Some)
     }
 
     async fn blocking<T: Send + 'static>(
@@ -261,21 +310,37 @@ impl Store {
     }
 
     fn failed(&self, verb: &'static str, path: &Path, source: object_store::Error) -> Error {
-        Error::Store { store: self.name, verb, path: path.to_string(), source }
+        Error::Store {
+            store: self.name,
+            verb,
+            path: path.to_string(),
+            source,
+        }
     }
 }
 
 fn generic(source: impl std::error::Error + Send + Sync + 'static) -> object_store::Error {
-    object_store::Error::Generic { store: "stemvault", source: Box::new(source) }
+    object_store::Error::Generic {
+        store: "stemvault",
+        source: Box::new(source),
+    }
 }
 
 /// S3, Azure and Google, with retries that end within [`PUT_LONGEST`].
-fn cloud(url: &Url, options: Vec<(String, String)>) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
+fn cloud(
+    url: &Url,
+    options: Vec<(String, String)>,
+) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
     let (scheme, path) = object_store::ObjectStoreScheme::parse(url)?;
-    let retry = RetryConfig { retry_timeout: PUT_LONGEST / 2, ..RetryConfig::default() };
+    let retry = RetryConfig {
+        retry_timeout: PUT_LONGEST / 2,
+        ..RetryConfig::default()
+    };
     macro_rules! build {
         ($builder:ty) => {{
-            let mut builder = <$builder>::from_env().with_url(url.to_string()).with_retry(retry);
+            let mut builder = <$builder>::from_env()
+                .with_url(url.to_string())
+                .with_retry(retry);
             for (key, value) in options {
                 builder = builder.with_config(key.parse()?, value);
             }

@@ -1,0 +1,265 @@
+//! The header checks at submit: what is wrong with a session that one can see without listening.
+//!
+//! Pure: names and [`FileFacts`] in, findings out, in the order of the rules and of the files. Only
+//! files that say that they are audio, by their name or (without an extension) by their first bytes,
+//! are judged; of everything else only emptiness is said.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::facts::FileFacts;
+use super::family::{Family, is_audio};
+use super::message::{self, Depth, Wanted};
+use crate::audio::{Coding, Container, Format, SampleFormat};
+use crate::path::is_junk;
+
+/// What can be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// An audio file whose header no program will understand.
+    UnreadableAudio,
+    /// The content is another format than the name says.
+    NameMismatch,
+    /// Sound was lost on the way into this format.
+    LossyFormat,
+    /// No bytes, or no samples.
+    EmptyFile,
+    /// More than one sample rate in the session.
+    MixedSampleRates,
+    /// More than one bit depth in the session.
+    MixedBitDepths,
+    /// Less audio than the header promises, or a header that promises none of what is there.
+    Truncated,
+}
+
+impl Rule {
+    /// All rules, in the order of findings.
+    pub const ALL: [Self; 7] = [
+        Self::UnreadableAudio,
+        Self::NameMismatch,
+        Self::LossyFormat,
+        Self::EmptyFile,
+        Self::MixedSampleRates,
+        Self::MixedBitDepths,
+        Self::Truncated,
+    ];
+
+    /// Its name in settings, receipts and on pages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UnreadableAudio => "unreadable_audio",
+            Self::NameMismatch => "name_mismatch",
+            Self::LossyFormat => "lossy_format",
+            Self::EmptyFile => "empty_file",
+            Self::MixedSampleRates => "mixed_sample_rates",
+            Self::MixedBitDepths => "mixed_bit_depths",
+            Self::Truncated => "truncated",
+        }
+    }
+}
+
+/// What a finding means for the submit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Not looked for.
+    Ignore,
+    /// Shown to both sides.
+    Warn,
+    /// The session goes back to its sender at once; the engineer may still accept it.
+    Refuse,
+}
+
+/// Something found, about one or several files that share it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which rule.
+    pub rule: Rule,
+    /// How bad it is here.
+    pub severity: Severity,
+    /// The files it is about, in the order given.
+    pub files: Vec<String>,
+    /// For the musician: which files, what is wrong, what to do.
+    pub message: String,
+}
+
+/// Checks a session: its files by path, in the order in which findings shall name them.
+pub fn check<'a>(
+    files: impl IntoIterator<Item = (&'a str, &'a FileFacts)>,
+    severity: impl Fn(Rule) -> Severity,
+) -> Vec<Finding> {
+    let files: Vec<_> = files
+        .into_iter()
+        .filter(|(path, _)| !is_junk(path))
+        .collect();
+    let audio: Vec<_> = files
+        .iter()
+        .copied()
+        .filter(|(path, facts)| is_audio(path, facts))
+        .collect();
+    let rates = Census::of(&audio, |samples| Some(samples.sample_rate));
+    let depths = Census::of(&audio, Depth::of);
+    let wanted = Wanted {
+        rate: rates.most,
+        depth: depths.most,
+    };
+
+    // Files with the same trouble share one finding: eighty MP3s are one sentence, not eighty.
+    let mut found: BTreeMap<Rule, Vec<(String, Vec<&str>)>> = BTreeMap::new();
+    let mut note = |rule, trouble: String, path| {
+        let same_rule = found.entry(rule).or_default();
+        match same_rule.iter_mut().find(|(it, _)| *it == trouble) {
+            Some((_, paths)) => paths.push(path),
+            None => same_rule.push((trouble, vec![path])),
+        }
+    };
+    for (path, facts) in &files {
+        if facts.length == 0 {
+            note(Rule::EmptyFile, message::empty(), path);
+        } else if is_audio(path, facts) {
+            for (rule, trouble) in troubles(path, facts, &wanted) {
+                note(rule, trouble, path);
+            }
+        }
+    }
+    for (path, rate) in rates.others {
+        note(
+            Rule::MixedSampleRates,
+            message::other_rate(rate, &wanted),
+            path,
+        );
+    }
+    for (path, depth) in depths.others {
+        note(
+            Rule::MixedBitDepths,
+            message::other_depth(depth, &wanted),
+            path,
+        );
+    }
+
+    let mut findings = Vec::new();
+    for (rule, troubles) in found {
+        let severity = severity(rule);
+        if severity == Severity::Ignore {
+            continue;
+        }
+        findings.extend(troubles.into_iter().map(|(trouble, paths)| Finding {
+            rule,
+            severity,
+            message: message::about(&paths, &trouble),
+            files: paths.into_iter().map(str::to_owned).collect(),
+        }));
+    }
+    findings
+}
+
+/// How many files have which value, and which ones differ from most.
+struct Census<'a, K> {
+    /// The value of most files; of most bytes if two are equally frequent.
+    most: Option<K>,
+    /// The files with another value, and theirs.
+    others: Vec<(&'a str, K)>,
+}
+
+impl<'a, K: Ord + Copy> Census<'a, K> {
+    fn of(files: &[(&'a str, &FileFacts)], key: impl Fn(&SampleFormat) -> Option<K>) -> Self {
+        let values: Vec<_> = files
+            .iter()
+            .filter_map(|(path, facts)| Some((*path, facts.length, key(&facts.usable_samples()?)?)))
+            .collect();
+        let mut votes = BTreeMap::<K, (usize, u64)>::new();
+        for (_, length, value) in &values {
+            let (count, bytes) = votes.entry(*value).or_default();
+            *count += 1;
+            *bytes = bytes.saturating_add(*length);
+        }
+        let most = votes
+            .iter()
+            .max_by_key(|(_, weight)| **weight)
+            .map(|(value, _)| *value);
+        let others = values.iter().map(|(path, _, value)| (*path, *value));
+        Self {
+            most,
+            others: others.filter(|(_, value)| Some(*value) != most).collect(),
+        }
+    }
+}
+
+/// What is wrong with one audio file that is not empty.
+fn troubles(path: &str, facts: &FileFacts, wanted: &Wanted) -> Vec<(Rule, String)> {
+    let Some(format) = facts.format else {
+        let why = if facts.blank {
+            message::blank(wanted)
+        } else {
+            message::unrecognised(path, wanted)
+        };
+        return vec![(Rule::UnreadableAudio, why)];
+    };
+    let mut troubles = Vec::new();
+    if Family::of(path).is_some_and(|named| !named.holds(format)) {
+        troubles.push((Rule::NameMismatch, message::mismatch(path, format, wanted)));
+    }
+    if format.is_lossy() {
+        troubles.push((Rule::LossyFormat, message::lossy(format, wanted)));
+    }
+    if let Format::Samples(container) = format {
+        troubles.extend(sample_troubles(facts, container, wanted));
+    }
+    troubles
+}
+
+fn sample_troubles(
+    facts: &FileFacts,
+    container: Container,
+    wanted: &Wanted,
+) -> Option<(Rule, String)> {
+    let format = Format::Samples(container);
+    let (Some(samples), Some(data)) = (&facts.samples, &facts.data) else {
+        return Some((Rule::UnreadableAudio, message::no_header(wanted)));
+    };
+    if samples.coding == Coding::Lossy {
+        return Some((
+            Rule::LossyFormat,
+            message::lossy_inside(format, samples, wanted),
+        ));
+    }
+    if samples.coding == Coding::Unknown {
+        return Some((
+            Rule::UnreadableAudio,
+            message::unknown_coding(samples, wanted),
+        ));
+    }
+    if !samples.is_coherent() {
+        return Some((Rule::UnreadableAudio, message::incoherent(samples, wanted)));
+    }
+    match data.end() {
+        // One byte of grace: some programs count a pad byte that they then do not write.
+        Some(end) if end > facts.length.saturating_add(1) => Some((
+            Rule::Truncated,
+            message::cut_short(samples, data, end, facts.length),
+        )),
+        // The size went once round its 32 bits.
+        Some(end) if facts.length - end.min(facts.length) >= 1 << 32 => {
+            let narrow = matches!(
+                container,
+                Container::Wav | Container::Aiff | Container::Aifc
+            );
+            narrow.then(|| (Rule::Truncated, message::wrapped(format)))
+        }
+        Some(_) => None,
+        None if facts.length <= data.offset => Some((Rule::EmptyFile, message::no_samples(wanted))),
+        // "No samples" by the header: true if its sizes agree, a recorder's last word if they do not.
+        None if data.length == Some(0) => match facts.declared_end {
+            Some(end) if end > data.offset => Some((Rule::EmptyFile, message::no_samples(wanted))),
+            Some(_) => Some((Rule::Truncated, message::unfinished(wanted))),
+            None => None,
+        },
+        None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

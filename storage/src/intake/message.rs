@@ -1,0 +1,238 @@
+//! The sentences of the findings: which file, what is wrong, what to do. Read by tired musicians.
+
+use std::fmt;
+
+use super::family::extension;
+use crate::audio::{Coding, Data, Format, SampleFormat, Tag};
+
+/// Significant bits of a sample, and whether they are a floating-point number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Depth {
+    pub(super) bits: u16,
+    pub(super) float: bool,
+}
+
+impl Depth {
+    pub(super) fn of(samples: &SampleFormat) -> Option<Self> {
+        let bits = samples.bits;
+        (bits > 0).then_some(Self {
+            bits,
+            float: samples.coding == Coding::Float,
+        })
+    }
+}
+
+impl fmt::Display for Depth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} bit{}",
+            self.bits,
+            if self.float { " float" } else { "" }
+        )
+    }
+}
+
+/// What most of the session is in, as far as one can tell: what to ask for.
+pub(super) struct Wanted {
+    pub(super) rate: Option<u32>,
+    pub(super) depth: Option<Depth>,
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.depth {
+            Some(depth) => write!(f, "WAV, {depth}, ")?,
+            None => f.write_str("WAV, 24 bit, ")?,
+        }
+        match self.rate {
+            Some(rate) => f.write_str(&kilohertz(rate)),
+            None => f.write_str("at the session's sample rate"),
+        }
+    }
+}
+
+/// The whole message: the files and their trouble.
+pub(super) fn about(paths: &[&str], trouble: &str) -> String {
+    const NAMED: usize = 3;
+    let names = paths[..paths.len().min(NAMED)].join(", ");
+    match paths.len().saturating_sub(NAMED) {
+        0 => format!("{names}: {trouble}"),
+        1 => format!("{names} and 1 more file: {trouble}"),
+        more => format!("{names} and {more} more files: {trouble}"),
+    }
+}
+
+pub(super) fn empty() -> String {
+    "the file is empty (0 bytes). Export it again and send it anew, or leave it out.".into()
+}
+
+pub(super) fn no_samples(wanted: &Wanted) -> String {
+    format!(
+        "a header and no audio behind it. Check that the track was not muted or outside the export \
+         range, and export it again as {wanted}."
+    )
+}
+
+pub(super) fn blank(wanted: &Wanted) -> String {
+    format!(
+        "nothing but zeros where the audio header should be, as after a copy that did not finish or \
+         a file that is still in the cloud. Open it to see if it plays; otherwise export it again as \
+         {wanted}."
+    )
+}
+
+pub(super) fn unrecognised(path: &str, wanted: &Wanted) -> String {
+    format!(
+        "named .{}, but no audio program will be able to open it. Export it again as {wanted}.",
+        extension(path).unwrap_or_default()
+    )
+}
+
+pub(super) fn mismatch(path: &str, format: Format, wanted: &Wanted) -> String {
+    let named = extension(path).unwrap_or_default();
+    let title = format.title();
+    if format.is_lossy() {
+        return format!(
+            "named .{named}, but it is {title}; the new name did not convert it. Export it again \
+             from the session as {wanted}."
+        );
+    }
+    if format.is_audio() {
+        return format!(
+            "named .{named}, but it is {title}. Give it the right extension, or export it again as \
+             {wanted}."
+        );
+    }
+    format!(
+        "named .{named}, but it is {title}, no audio. Find the right file, or export it again as {wanted}."
+    )
+}
+
+pub(super) fn lossy(format: Format, wanted: &Wanted) -> String {
+    let title = format.title();
+    let usually = if format == Format::Mp4 {
+        "nearly always "
+    } else {
+        ""
+    };
+    format!(
+        "{title}, {usually}compressed with loss: what is gone from the sound cannot be mixed back in. \
+         Export it again from the session as {wanted}. If there is nothing better, say so in the notes."
+    )
+}
+
+pub(super) fn lossy_inside(format: Format, samples: &SampleFormat, wanted: &Wanted) -> String {
+    format!(
+        "{}, but the sound in it is compressed with loss ({}). Export it again from the session as \
+         uncompressed {wanted}.",
+        format.title(),
+        tag(samples.tag)
+    )
+}
+
+pub(super) fn no_header(wanted: &Wanted) -> String {
+    format!(
+        "its header is damaged or breaks off before the audio begins. Export it again as {wanted}."
+    )
+}
+
+pub(super) fn unknown_coding(samples: &SampleFormat, wanted: &Wanted) -> String {
+    format!(
+        "its samples are in an encoding that hardly any program reads ({}). Export it again as \
+         {wanted}.",
+        tag(samples.tag)
+    )
+}
+
+pub(super) fn incoherent(samples: &SampleFormat, wanted: &Wanted) -> String {
+    format!(
+        "its header contradicts itself ({} channels, {} bit, {} bytes per frame, {} Hz). Export it \
+         again as {wanted}.",
+        samples.channels, samples.bits, samples.block_align, samples.sample_rate
+    )
+}
+
+pub(super) fn other_rate(rate: u32, wanted: &Wanted) -> String {
+    let most = wanted.rate.map_or_else(String::new, kilohertz);
+    format!(
+        "{} in a session that is mostly {most}: it would play at the wrong speed and pitch. Export it \
+         again from the session as {wanted}.",
+        kilohertz(rate)
+    )
+}
+
+pub(super) fn other_depth(depth: Depth, wanted: &Wanted) -> String {
+    let most = wanted
+        .depth
+        .map_or_else(String::new, |depth| depth.to_string());
+    format!(
+        "{depth} in a session that is mostly {most}. If it was recorded like that, leave it and say so \
+         in the notes; otherwise export it again as {wanted}."
+    )
+}
+
+/// `end` is where the data should end, `length` how long the file is.
+pub(super) fn cut_short(samples: &SampleFormat, data: &Data, end: u64, length: u64) -> String {
+    let (promised, there) = (end - data.offset, length.saturating_sub(data.offset));
+    format!(
+        "the file breaks off: its header promises {}, {} are there. The export or a copy was \
+         interrupted; export or copy it again and check that it plays to the end.",
+        amount(samples, promised),
+        amount(samples, there)
+    )
+}
+
+pub(super) fn unfinished(wanted: &Wanted) -> String {
+    format!(
+        "the recording was never closed: its header says that there is no audio, and many programs \
+         will show it as empty. Open it where it was recorded and export it as {wanted}."
+    )
+}
+
+pub(super) fn wrapped(format: Format) -> String {
+    format!(
+        "larger than {} can be (4 GB): programs will play the beginning only. Export it as RF64 or \
+         W64, or in parts.",
+        format.title()
+    )
+}
+
+/// Minutes and seconds where the frame has a size, bytes otherwise.
+fn amount(samples: &SampleFormat, bytes: u64) -> String {
+    let a_second = u64::from(samples.block_align) * u64::from(samples.sample_rate);
+    let plain = matches!(samples.coding, Coding::Pcm | Coding::Float);
+    match bytes
+        .saturating_mul(10)
+        .checked_div(a_second)
+        .filter(|_| plain)
+    {
+        Some(tenths) => {
+            let (seconds, tenth) = (tenths / 10, tenths % 10);
+            format!("{}:{:02}.{tenth} minutes", seconds / 60, seconds % 60)
+        }
+        None => format!("{bytes} bytes"),
+    }
+}
+
+fn kilohertz(rate: u32) -> String {
+    let (whole, rest) = (rate / 1000, rate % 1000);
+    if rest == 0 {
+        return format!("{whole} kHz");
+    }
+    format!("{whole}.{} kHz", format!("{rest:03}").trim_end_matches('0'))
+}
+
+/// The encoding as people who know it would call it.
+fn tag(tag: Tag) -> String {
+    match tag {
+        Tag::Wave(0x0002 | 0x0010 | 0x0011) => "ADPCM".into(),
+        Tag::Wave(0x0006) => "A-law".into(),
+        Tag::Wave(0x0007) => "µ-law".into(),
+        Tag::Wave(0x0050 | 0x0055) => "MP3".into(),
+        Tag::Wave(0x00FF | 0x1600 | 0x1610) => "AAC".into(),
+        Tag::Wave(other) => format!("format tag 0x{other:04X}"),
+        Tag::Guid(guid) => format!("sub-format {}", uuid::Uuid::from_bytes_le(guid)),
+        Tag::FourCc(code) => format!("type {:?}", String::from_utf8_lossy(&code)),
+    }
+}

@@ -1,0 +1,21 @@
+//! From a stream of bytes to durable blocks.
+//!
+//! Pure functions of the file's bytes: where blocks end ([`cut`]), the hash of the whole file
+//! ([`hash`]), what the header says ([`facts`]) and what is wrong with it ([`checks`]). Around
+//! them: creating uploads, the running append, its fragments, and the memory that all appends
+//! share.
+pub mod checks;
+mod create;
+pub mod cut;
+pub mod facts;
+mod family;
+mod fragments;
+pub mod hash;
+mod message;
+pub mod progress;
+mod running;
+mod writer;
+
+pub use create::NewUpload;
+pub use running::{GRACE, Intake, Signal};
+pub use writer::Writer;
