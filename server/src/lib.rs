@@ -1,1 +1,3 @@
-//! Stemvault server library.
+//! The Stemvault server: HTTP on one side, the vault and its jobs on the other.
+pub mod app;
+pub mod error;

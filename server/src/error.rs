@@ -1,0 +1,138 @@
+//! Errors as HTTP answers: the only file that turns a failure into a status.
+//!
+//! A refusal says what to do next and is passed on as it is. What went wrong on our side is logged
+//! here, once, and the client learns only that nothing is lost and to try again.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use stemvault_storage::Error;
+use stemvault_storage::refusal::{Refusal, RefusalKind};
+
+/// A failed request. `text` makes the answer a plain sentence, as upload clients show it.
+#[derive(Debug)]
+pub struct Failure {
+    error: Error,
+    text: bool,
+}
+
+/// The result of a handler.
+pub type Answer<T = Response> = Result<T, Failure>;
+
+impl<E: Into<Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            error: error.into(),
+            text: false,
+        }
+    }
+}
+
+impl Failure {
+    /// A no of this kind.
+    #[must_use]
+    pub fn refused(kind: RefusalKind, message: impl Into<String>) -> Self {
+        Refusal::new(kind, message).into()
+    }
+
+    /// The same, answered as a plain sentence.
+    #[must_use]
+    pub fn as_text(self) -> Self {
+        Self { text: true, ..self }
+    }
+
+    /// What went wrong.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match &self.error {
+            Error::Refused(refusal) => of_kind(refusal.kind),
+            error if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
+            Error::Busy { .. } | Error::TooLate { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Store { .. } | Error::Catalog(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Damaged(_) | Error::Key(_) | Error::BadRecord { .. } => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        }
+    }
+}
+
+fn of_kind(kind: RefusalKind) -> StatusCode {
+    match kind {
+        RefusalKind::BadOrderNumber
+        | RefusalKind::BadPath
+        | RefusalKind::BadMetadata
+        | RefusalKind::BadRequest => StatusCode::BAD_REQUEST,
+        RefusalKind::NotFound => StatusCode::NOT_FOUND,
+        RefusalKind::AlreadyExists
+        | RefusalKind::WrongStage
+        | RefusalKind::Held
+        | RefusalKind::NotProven
+        | RefusalKind::OffsetMismatch { .. }
+        | RefusalKind::TakenOver
+        | RefusalKind::Stopped => StatusCode::CONFLICT,
+        RefusalKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        RefusalKind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+        RefusalKind::Gone => StatusCode::GONE,
+    }
+}
+
+/// RFC 9457.
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: &'a str,
+    title: &'a str,
+    status: u16,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let ours = status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE;
+        if ours {
+            tracing::error!(error = %self.error, "request failed");
+        }
+        let detail = match &self.error {
+            Error::Refused(refusal) => refusal.message.clone(),
+            error if error.is_full() => {
+                "the studio's disk is full: nothing that was received is lost, tell the studio and go on later".to_owned()
+            }
+            error @ (Error::Damaged(_) | Error::Key(_)) => error.to_string(),
+            _ => "the server cannot do this at the moment: nothing that was received is lost, try again in a minute".to_owned(),
+        };
+        let (order, file) = match &self.error {
+            Error::Refused(refusal) => (refusal.order.as_deref(), refusal.file.as_deref()),
+            _ => (None, None),
+        };
+        let (kind, body) = if self.text {
+            ("text/plain; charset=utf-8", format!("{detail}\n"))
+        } else {
+            let title = status.canonical_reason().unwrap_or("Error");
+            let problem = Problem {
+                r#type: "about:blank",
+                title,
+                status: status.as_u16(),
+                detail,
+                order,
+                file,
+            };
+            let body = serde_json::to_string(&problem).expect("strings are JSON");
+            ("application/problem+json", body)
+        };
+        let mut response = (status, body).into_response();
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        response
+    }
+}
