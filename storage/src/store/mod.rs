@@ -338,7 +338,7 @@ fn cloud(
     };
     macro_rules! build {
         ($builder:ty) => {{
-            let mut builder = <$builder>::from_env()
+            let mut builder = <$builder>::new()
                 .with_url(url.to_string())
                 .with_retry(retry);
             for (key, value) in options {
