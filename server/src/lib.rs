@@ -1,1 +1,3 @@
 //! Stemvault server library.
+pub mod cli;
+pub mod client;
