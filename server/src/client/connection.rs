@@ -100,7 +100,6 @@ impl Connection {
     }
 
     /// A request, with the token where it belongs.
-    #[must_use]
     pub fn request(&self, method: Method, url: &Url) -> RequestBuilder {
         let request = self.http.request(method, url.clone());
         match &self.token {

@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_one_with_the_most_bytes_wins() {
-        let of = |offset| upload(&offset.to_string(), offset, UploadState::Open);
+        let of = |offset: u64| upload(&offset.to_string(), offset, UploadState::Open);
         for order in [[10, 40, 20], [40, 20, 10], [10, 20, 40]] {
             let plan = plan(&order.map(of));
             assert_eq!(plan.start, continued("40"));
@@ -224,10 +224,7 @@ mod tests {
     fn a_set_is_submitted_only_as_a_whole() {
         let sealed = [upload("c", 100, UploadState::Sealed)];
         let files = [file()];
-        assert_eq!(
-            sealed_hashes(&files, None, &sealed),
-            Some(vec![vec!["aa"]])
-        );
+        assert_eq!(sealed_hashes(&files, None, &sealed), Some(vec![vec!["aa"]]));
         let two = [
             file(),
             LocalFile {

@@ -42,6 +42,12 @@ impl Patience {
         self.tries = 0;
     }
 
+    /// Whether there was just one wait since the last progress.
+    #[must_use]
+    pub fn is_first_try(&self) -> bool {
+        self.tries == 1
+    }
+
     /// How long to wait now, at least `asked` (but never longer than a minute), or `None` when it
     /// is time to give up.
     pub fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {

@@ -36,10 +36,9 @@ impl Progress {
                 bar.enable_steady_tick(Duration::from_millis(500));
                 bar
             }
-            None => ProgressBar::with_draw_target(
-                Some(bytes),
-                indicatif::ProgressDrawTarget::hidden(),
-            ),
+            None => {
+                ProgressBar::with_draw_target(Some(bytes), indicatif::ProgressDrawTarget::hidden())
+            }
         };
         Self {
             bars,
@@ -87,8 +86,7 @@ impl Progress {
         let Some(bytes) = self.total.length().filter(|bytes| *bytes > 0) else {
             return;
         };
-        let now = u64::try_from(u128::from(self.total.position()) * 10 / u128::from(bytes))
-            .expect("at most ten");
+        let now = self.total.position() / (bytes / 10).max(1);
         if self.tenths.fetch_max(now, Ordering::Relaxed) < now && now < 10 {
             let position = DecimalBytes(self.total.position());
             eprintln!("{now}0 % ({position} of {})", DecimalBytes(bytes));

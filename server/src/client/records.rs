@@ -170,10 +170,8 @@ mod tests {
         assert_eq!(upload.length, Some(u64::MAX));
         assert_eq!(upload.offset, 7);
         assert!(
-            serde_json::from_str::<Upload>(
-                r#"{"id":"a","path":"p","offset":"-1","state":"open"}"#
-            )
-            .is_err()
+            serde_json::from_str::<Upload>(r#"{"id":"a","path":"p","offset":"-1","state":"open"}"#)
+                .is_err()
         );
     }
 }

@@ -94,7 +94,8 @@ impl Source {
         let source = self.clone();
         tokio::task::spawn_blocking(move || {
             let end = source.file.length;
-            let read = source.read_from(offset, end, |piece| sender.blocking_send(Ok(piece)).is_ok());
+            let read =
+                source.read_from(offset, end, |piece| sender.blocking_send(Ok(piece)).is_ok());
             if let Err(problem) = read {
                 // The receiver may be gone: then nobody waits for the reason either.
                 drop(sender.blocking_send(Err(problem)));
@@ -111,7 +112,12 @@ impl Source {
 
     /// Reads from the nearest kept state up to `end`.
     fn read(&self, end: u64, take: impl FnMut(Bytes) -> bool) -> io::Result<()> {
-        let from = *self.states().range(..=end).next_back().expect("0 is kept").0;
+        let from = *self
+            .states()
+            .range(..=end)
+            .next_back()
+            .expect("0 is kept")
+            .0;
         self.read_from(from, end, take)
     }
 
