@@ -16,6 +16,7 @@ use stemvault_storage::clock::SharedClock;
 use url::Url;
 
 use super::connect::ConnectArgs;
+use super::files;
 use crate::client::answer::{Failure, accept, printable};
 use crate::client::connection::{Connection, below, link, parse};
 use crate::client::names::from_disposition;
@@ -108,8 +109,8 @@ pub async fn run(args: PullArgs, clock: SharedClock) -> anyhow::Result<()> {
     }
     if failed > 0 {
         bail!(
-            "{failed} of {} files are not in {} (see above); run the same command again to go on",
-            lines.len(),
+            "{failed} of {} not in {} (see above); run the same command again to go on",
+            files(lines.len()),
             args.into.display()
         );
     }
@@ -290,16 +291,17 @@ fn summarise(args: &PullArgs, listing: &Listing, lines: &[Line]) {
     if let (Some(order), Some(session)) = (&listing.order, &listing.session) {
         println!("order {}, session {}", printable(order), printable(session));
     }
-    let unchecked = listing.files.iter().any(|file| file.hash.is_none());
-    let checked = if unchecked {
-        "the server named no hash to check against"
+    let checked = if listing.files.iter().any(|file| file.hash.is_none()) {
+        "; the server named no hash to check against"
+    } else if here.is_empty() {
+        ""
     } else {
-        "every hash checked"
+        ", every hash checked"
     };
     println!(
-        "{} of {} files are in {} ({}; {checked})",
+        "{} of {} in {} ({}{checked})",
         here.len(),
-        lines.len(),
+        files(lines.len()),
         args.into.display(),
         DecimalBytes(here.iter().map(|line| line.bytes).sum()),
     );

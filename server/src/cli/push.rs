@@ -15,6 +15,7 @@ use stemvault_storage::clock::SharedClock;
 use url::Url;
 
 use super::connect::ConnectArgs;
+use super::files;
 use crate::client::answer::{Failure, printable};
 use crate::client::collect::{Collected, LocalFile, collect};
 use crate::client::connection::{Connection, below, link};
@@ -151,9 +152,9 @@ pub async fn run(args: PushArgs, clock: SharedClock) -> anyhow::Result<()> {
             ""
         };
         bail!(
-            "{failed} of {} files are not on the server (see above){then}; mend what is said \
+            "{failed} of {} not on the server (see above){then}; mend what is said \
              there and run the same command again: only what is missing is sent",
-            lines.len()
+            files(lines.len())
         );
     }
     match receipt {
@@ -288,9 +289,8 @@ fn already_submitted(args: &PushArgs, order: &str, collected: &Collected) -> any
         );
     } else {
         println!(
-            "nothing to send: all {} files have been submitted before, with the same bytes \
-             (--again sends them once more)",
-            collected.files.len()
+            "nothing to send: {} submitted before, with the same bytes (--again sends them once more)",
+            files(collected.files.len())
         );
     }
     Ok(())
@@ -326,9 +326,9 @@ fn summarise(order: &str, lines: &[Line]) {
     let bytes = DecimalBytes(there.iter().map(|line| line.bytes).sum());
     let moved = DecimalBytes(lines.iter().map(|line| line.moved).sum());
     println!(
-        "{order}: {} of {} files are there and have the same hash as here ({bytes})",
+        "{order}: {} of {} there, with the same hash as here ({bytes})",
         there.len(),
-        lines.len()
+        files(lines.len())
     );
     println!(
         "  {} sent, {} resumed, {} already there; {moved} moved",
@@ -383,8 +383,8 @@ fn show_receipt(receipt: &Receipt) {
         println!("  sealed {}", at.format("%Y-%m-%d %H:%M:%S UTC"));
     }
     println!(
-        "  {} files, {} ({} bytes)",
-        receipt.files.len(),
+        "  {}, {} ({} bytes)",
+        files(receipt.files.len()),
         DecimalBytes(receipt.total_bytes()),
         receipt.total_bytes()
     );
@@ -417,10 +417,10 @@ fn check_receipt(receipt: &Receipt, lines: &[Line]) -> anyhow::Result<()> {
         .collect();
     if let Some(first) = wrong.first() {
         bail!(
-            "the receipt of session {} does not say what is here for {} files, the first is \
+            "the receipt of session {} does not say what is here for {}, the first is \
              {first:?}; keep the files and tell the studio",
             receipt.session,
-            wrong.len()
+            files(wrong.len())
         );
     }
     Ok(())

@@ -77,23 +77,26 @@ impl From<reqwest::Error> for Failure {
     fn from(error: reqwest::Error) -> Self {
         let host = error
             .url()
-            .and_then(|url| url.host_str().map(str::to_owned))
+            .and_then(|url| {
+                let host = url.host_str()?;
+                Some(format!("{host}:{}", url.port_or_known_default()?))
+            })
             .unwrap_or_else(|| "the server".to_owned());
-        let mut causes = Vec::new();
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-        while let Some(at) = cause {
-            if is_certificate_problem(at) {
+        let mut deepest: &(dyn std::error::Error + 'static) = &error;
+        loop {
+            if is_certificate_problem(deepest) {
                 return Self::Untrusted(format!(
-                    "the certificate of {host} is not trusted here ({at}); if it is the \
+                    "the certificate of {host} is not trusted here ({deepest}); if it is the \
                      studio's own, pass it with --ca FILE"
                 ));
             }
-            causes.push(at.to_string());
-            cause = at.source();
+            match deepest.source() {
+                Some(cause) => deepest = cause,
+                None => break,
+            }
         }
-        let deepest = causes.pop().unwrap_or_default();
-        if error.is_builder() || error.is_decode() {
-            return Self::Unreadable(deepest);
+        if error.is_builder() {
+            return Self::Unreadable(deepest.to_string());
         }
         if error.is_timeout() {
             return Self::Unreachable(format!("{host} did not answer in time"));
@@ -101,18 +104,29 @@ impl From<reqwest::Error> for Failure {
         if error.is_connect() {
             return Self::Unreachable(format!("cannot connect to {host}: {deepest}"));
         }
-        Self::Unreachable(format!("the connection to {host} broke: {deepest}"))
+        // What TLS says about a missing goodbye is a lesson for programmers.
+        let cut = deepest
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|problem| problem.kind() == std::io::ErrorKind::UnexpectedEof);
+        let how = if cut {
+            "it ended in the middle".to_owned()
+        } else {
+            deepest.to_string()
+        };
+        Self::Unreachable(format!("the connection to {host} broke: {how}"))
     }
 }
 
+/// Whether TLS refused the server's certificate. An `io::Error` hides what it carries from
+/// `source()`, so it is opened on the way.
 fn is_certificate_problem(error: &(dyn std::error::Error + 'static)) -> bool {
-    let tls = error.downcast_ref::<rustls::Error>().or_else(|| {
-        error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-    });
-    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return matches!(tls, rustls::Error::InvalidCertificate(_));
+    }
+    error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref)
+        .is_some_and(|inner| is_certificate_problem(inner))
 }
 
 /// Hands a successful answer on, and makes a [`Failure`] of any other.

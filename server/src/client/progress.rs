@@ -119,16 +119,10 @@ impl FileProgress {
     pub fn set(&self, position: u64) {
         let before = self.position.swap(position, Ordering::Relaxed);
         self.bar.set_position(position);
-        self.whole.total.set_position(
-            self.whole
-                .total
-                .position()
-                .saturating_sub(before)
-                .saturating_add(position),
-        );
-        // The rate of this run should not count what was there before it.
-        if before == 0 && position > 0 {
-            self.whole.total.reset_eta();
+        if position >= before {
+            self.whole.total.inc(position - before);
+        } else {
+            self.whole.total.dec(before - position);
         }
     }
 

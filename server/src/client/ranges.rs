@@ -255,7 +255,7 @@ async fn copy(
                     "the server ended the file early".into(),
                 ));
             }
-            Ok(Err(broken)) => return Ok(Failure::Unreachable(Failure::from(broken).to_string())),
+            Ok(Err(broken)) => return Ok(broken.into()),
             Err(_) => return Ok(Failure::Unreachable("the connection stood still".into())),
         };
         let length = bytes.len() as u64;
