@@ -16,7 +16,7 @@ use crate::client::connection::{Address, Connection};
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Server")]
 pub struct ConnectArgs {
-    /// The server, for example <https://vault.studio.example>
+    /// The server, for example `https://vault.studio.example`
     #[arg(long, value_name = "URL", env = "STEMVAULT_SERVER")]
     pub server: Option<Url>,
     /// A file that holds the API token (or put the token itself into STEMVAULT_TOKEN)

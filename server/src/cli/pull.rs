@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use futures::StreamExt;
 use indicatif::DecimalBytes;
 use reqwest::Method;
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH};
@@ -16,16 +15,13 @@ use stemvault_storage::clock::SharedClock;
 use url::Url;
 
 use super::connect::ConnectArgs;
-use super::files;
+use super::outcome::{Outcome, failed, files, in_parallel, moved, print_problems};
 use crate::client::answer::{Failure, accept, printable};
 use crate::client::connection::{Connection, below, link, parse};
 use crate::client::names::from_disposition;
 use crate::client::progress::Progress;
 use crate::client::ranges::{Fetcher, Wanted, etag};
 use crate::client::records::{OrderSessions, Receipt};
-
-/// At most so many names are listed in a summary.
-const LISTED: usize = 20;
 
 /// Fetch a session, or the file of a link, and go on where an earlier pull stopped
 ///
@@ -61,19 +57,15 @@ struct Listing {
     files: Vec<Wanted>,
 }
 
-/// What became of one file.
-#[derive(Debug, Serialize)]
-struct Line {
-    path: String,
-    length: String,
-    outcome: Option<&'static str>,
-    hash: Option<String>,
-    problem: Option<String>,
-    #[serde(skip)]
-    bytes: u64,
-    #[serde(skip)]
-    moved: u64,
+/// How a file came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum How {
+    Fetched,
+    AlreadyHere,
 }
+
+type Line = Outcome<How>;
 
 /// Runs the command: progress to standard error, the summary to standard output.
 ///
@@ -92,16 +84,15 @@ pub async fn run(args: PullArgs, clock: SharedClock) -> anyhow::Result<()> {
     };
     let lines = fetch_all(&fetcher, &listing.files, args.parallel, &progress).await;
     progress.end();
-    let failed = lines.iter().filter(|line| line.problem.is_some()).count();
+    let failed = failed(&lines);
     if args.json {
-        let moved: u64 = lines.iter().map(|line| line.moved).sum();
         println!(
             "{}",
             serde_json::json!({
                 "order": listing.order,
                 "session": listing.session,
                 "files": lines,
-                "moved_bytes": moved.to_string(),
+                "moved_bytes": moved(&lines).to_string(),
             })
         );
     } else {
@@ -199,11 +190,7 @@ async fn of_link(link: &Url, connection: &Connection) -> anyhow::Result<Listing>
 }
 
 fn of_session(receipt: &Receipt, files: &Url) -> anyhow::Result<Listing> {
-    let taken: BTreeSet<_> = receipt
-        .files
-        .iter()
-        .map(|file| file.path.as_str())
-        .collect();
+    let mut taken: BTreeSet<_> = receipt.files.iter().map(|file| file.path.clone()).collect();
     let mut wanted = Vec::new();
     for file in &receipt.files {
         let hash = file
@@ -213,7 +200,7 @@ fn of_session(receipt: &Receipt, files: &Url) -> anyhow::Result<Listing> {
         wanted.push(Wanted {
             url: below(files, &file.path.split('/').collect::<Vec<_>>()),
             path: file.path.clone(),
-            part: part_of(&file.path, &taken),
+            part: part_of(&file.path, &mut taken),
             length: file.length,
             hash: Some(hash),
         });
@@ -225,10 +212,10 @@ fn of_session(receipt: &Receipt, files: &Url) -> anyhow::Result<Listing> {
     })
 }
 
-/// The name of a part, which must not be the name of another file of the session.
-fn part_of(path: &str, taken: &BTreeSet<&str>) -> String {
+/// The name of a part, which is not the name of another file or part of the session.
+fn part_of(path: &str, taken: &mut BTreeSet<String>) -> String {
     let mut part = format!("{path}.part");
-    while taken.contains(part.as_str()) {
+    while !taken.insert(part.clone()) {
         part.push_str(".part");
     }
     part
@@ -240,29 +227,18 @@ async fn fetch_all(
     parallel: u8,
     progress: &Progress,
 ) -> Vec<Line> {
-    let fetches = files.iter().enumerate().map(|(place, wanted)| async move {
+    let fetches = files.iter().map(|wanted| async move {
         let bar = progress.file(&wanted.path, wanted.length);
-        let mut line = Line {
-            path: wanted.path.clone(),
-            length: wanted.length.to_string(),
-            outcome: None,
-            hash: None,
-            problem: None,
-            bytes: wanted.length,
-            moved: 0,
-        };
+        let mut line = Outcome::new(&wanted.path, wanted.length);
         match Box::pin(fetcher.fetch(wanted, &bar)).await {
             Ok(fetched) => {
-                line.outcome = Some(if fetched.already_here {
-                    "already_here"
+                let (how, said) = if fetched.already_here {
+                    (How::AlreadyHere, "already here")
                 } else {
-                    "fetched"
-                });
-                bar.done(if fetched.already_here {
-                    "already here"
-                } else {
-                    "fetched"
-                });
+                    (How::Fetched, "fetched")
+                };
+                bar.done(said);
+                line.outcome = Some(how);
                 line.hash = Some(fetched.hash.to_string());
                 line.moved = fetched.moved;
             }
@@ -272,21 +248,16 @@ async fn fetch_all(
                 line.problem = Some(problem);
             }
         }
-        (place, line)
+        line
     });
-    let mut lines: Vec<_> = futures::stream::iter(fetches)
-        .buffer_unordered(usize::from(parallel))
-        .collect()
-        .await;
-    lines.sort_by_key(|(place, _)| *place);
-    lines.into_iter().map(|(_, line)| line).collect()
+    in_parallel(parallel, fetches).await
 }
 
 fn summarise(args: &PullArgs, listing: &Listing, lines: &[Line]) {
     let here: Vec<_> = lines.iter().filter(|line| line.hash.is_some()).collect();
     let before = here
         .iter()
-        .filter(|line| line.outcome == Some("already_here"))
+        .filter(|line| line.outcome == Some(How::AlreadyHere))
         .count();
     if let (Some(order), Some(session)) = (&listing.order, &listing.session) {
         println!("order {}, session {}", printable(order), printable(session));
@@ -308,16 +279,33 @@ fn summarise(args: &PullArgs, listing: &Listing, lines: &[Line]) {
     println!(
         "  {} fetched, {before} already here; {} moved",
         here.len() - before,
-        DecimalBytes(lines.iter().map(|line| line.moved).sum())
+        DecimalBytes(moved(lines))
     );
-    let problems = lines
-        .iter()
-        .filter_map(|line| Some((&line.path, line.problem.as_ref()?)));
-    let count = problems.clone().count();
-    for (path, problem) in problems.take(LISTED) {
-        println!("  not fetched: {}: {}", printable(path), printable(problem));
-    }
-    if count > LISTED {
-        println!("  and {} more", count - LISTED);
+    print_problems("not fetched", lines);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_becomes_addresses_paths_and_parts() {
+        let hash = "ab".repeat(32);
+        let receipt = serde_json::json!({
+            "order": "2026-0117", "session": "cd",
+            "files": [
+                {"path": "S/K #1.wav", "length": "7", "hash": hash},
+                {"path": "S/K #1.wav.part", "length": "8", "hash": hash},
+            ],
+        });
+        let receipt = serde_json::from_value(receipt).unwrap();
+        let link = Url::parse("https://a.example/d/link").unwrap();
+        let files = of_session(&receipt, &link).unwrap().files;
+        assert_eq!(
+            files[0].url.as_str(),
+            "https://a.example/d/link/S/K%20%231.wav"
+        );
+        assert_eq!(files[0].part, "S/K #1.wav.part.part");
+        assert_eq!(files[1].part, "S/K #1.wav.part.part.part");
     }
 }

@@ -8,14 +8,13 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use anyhow::{Context, bail};
-use futures::StreamExt;
 use indicatif::DecimalBytes;
-use serde::Serialize;
 use stemvault_storage::clock::SharedClock;
 use url::Url;
 
 use super::connect::ConnectArgs;
-use super::files;
+use super::outcome::{Outcome, failed, files, in_parallel, moved, print_problems};
+use super::receipt::{check_receipt, print_receipt};
 use crate::client::answer::{Failure, printable};
 use crate::client::collect::{Collected, LocalFile, collect};
 use crate::client::connection::{Connection, below, link};
@@ -23,12 +22,9 @@ use crate::client::matching::{decide, sealed_hashes};
 use crate::client::names::composed;
 use crate::client::progress::Progress;
 use crate::client::records::{Receipt, Upload, UploadState, Uploads};
-use crate::client::send::{How, Target};
 use crate::client::source::Source;
+use crate::client::target::{How, Target};
 use crate::client::tus::Endpoint;
-
-/// At most so many names are listed in a summary.
-const LISTED: usize = 20;
 
 /// Send files and folders to an order, and go on where an earlier push stopped
 ///
@@ -36,7 +32,7 @@ const LISTED: usize = 20;
 /// "/music/My Session/"` sends `My Session/Drums/Kick.wav`. Files that systems leave behind
 /// (.DS_Store, Thumbs.db, ._*) and links that lead out of the folder stay here, and are named.
 /// To go on after an interruption, run the same command again, from any machine that has the
-/// files.
+/// same files with the same dates.
 #[derive(Debug, Clone, clap::Args)]
 #[command(group(clap::ArgGroup::new("target").required(true).args(["to", "order"])))]
 pub struct PushArgs {
@@ -52,7 +48,7 @@ pub struct PushArgs {
     /// What it is that is sent (with --order)
     #[arg(
         long,
-        requires = "order",
+        conflicts_with = "to",
         default_value = "material",
         value_parser = ["material", "delivery", "stems"]
     )]
@@ -74,19 +70,7 @@ pub struct PushArgs {
     pub connect: ConnectArgs,
 }
 
-/// What became of one file.
-#[derive(Debug, Serialize)]
-struct Line {
-    path: String,
-    length: String,
-    outcome: Option<How>,
-    hash: Option<String>,
-    problem: Option<String>,
-    #[serde(skip)]
-    bytes: u64,
-    #[serde(skip)]
-    moved: u64,
-}
+type Line = Outcome<How>;
 
 /// Runs the command: progress to standard error, the summary to standard output.
 ///
@@ -123,7 +107,7 @@ pub async fn run(args: PushArgs, clock: SharedClock) -> anyhow::Result<()> {
 
     let lines = send_all(&target, &collected.files, &uploads, &args, &progress).await;
     progress.end();
-    let failed = lines.iter().filter(|line| line.problem.is_some()).count();
+    let failed = failed(&lines);
     if !args.json {
         summarise(&uploads.order, &lines);
     }
@@ -133,14 +117,13 @@ pub async fn run(args: PushArgs, clock: SharedClock) -> anyhow::Result<()> {
         None
     };
     if args.json {
-        let moved: u64 = lines.iter().map(|line| line.moved).sum();
         println!(
             "{}",
             serde_json::json!({
                 "order": uploads.order,
                 "files": lines,
                 "skipped": collected.skipped,
-                "moved_bytes": moved.to_string(),
+                "moved_bytes": moved(&lines).to_string(),
                 "receipt": receipt,
             })
         );
@@ -162,9 +145,12 @@ pub async fn run(args: PushArgs, clock: SharedClock) -> anyhow::Result<()> {
             let receipt: Receipt =
                 serde_json::from_value(receipt).context("the server's receipt")?;
             if !args.json {
-                show_receipt(&receipt);
+                print_receipt(&receipt);
             }
-            check_receipt(&receipt, &lines)
+            let ours = lines
+                .iter()
+                .filter_map(|line| Some((line.path.as_str(), line.hash.as_deref()?)));
+            check_receipt(&receipt, ours)
         }
         None => Ok(()),
     }
@@ -212,20 +198,11 @@ async fn send_all(
     args: &PushArgs,
     progress: &Progress,
 ) -> Vec<Line> {
-    let sends = files.iter().enumerate().map(|(place, file)| async move {
+    let sends = files.iter().map(|file| async move {
         let bar = progress.file(&file.path, file.length);
         let plan = decide(file, target.kind.as_deref(), &uploads.uploads);
-        let sent = Box::pin(target.send(Source::new(file.clone()), plan, &bar)).await;
-        let mut line = Line {
-            path: file.path.clone(),
-            length: file.length.to_string(),
-            outcome: None,
-            hash: None,
-            problem: None,
-            bytes: file.length,
-            moved: 0,
-        };
-        match sent {
+        let mut line = Outcome::new(&file.path, file.length);
+        match Box::pin(target.send(Source::new(file.clone()), plan, &bar)).await {
             Ok(arrived) => {
                 bar.done(said(arrived.how));
                 line.outcome = Some(arrived.how);
@@ -238,14 +215,9 @@ async fn send_all(
                 line.problem = Some(problem);
             }
         }
-        (place, line)
+        line
     });
-    let mut lines: Vec<_> = futures::stream::iter(sends)
-        .buffer_unordered(usize::from(args.parallel))
-        .collect()
-        .await;
-    lines.sort_by_key(|(place, _)| *place);
-    lines.into_iter().map(|(_, line)| line).collect()
+    in_parallel(args.parallel, sends).await
 }
 
 fn said(how: How) -> &'static str {
@@ -324,7 +296,7 @@ fn summarise(order: &str, lines: &[Line]) {
     };
     let there: Vec<_> = lines.iter().filter(|line| line.hash.is_some()).collect();
     let bytes = DecimalBytes(there.iter().map(|line| line.bytes).sum());
-    let moved = DecimalBytes(lines.iter().map(|line| line.moved).sum());
+    let moved = DecimalBytes(moved(lines));
     println!(
         "{order}: {} of {} there, with the same hash as here ({bytes})",
         there.len(),
@@ -336,16 +308,7 @@ fn summarise(order: &str, lines: &[Line]) {
         of(How::Resumed),
         of(How::AlreadyThere)
     );
-    let problems = lines
-        .iter()
-        .filter_map(|line| Some((&line.path, line.problem.as_ref()?)));
-    let count = problems.clone().count();
-    for (path, problem) in problems.take(LISTED) {
-        println!("  not sent: {}: {}", printable(path), printable(problem));
-    }
-    if count > LISTED {
-        println!("  and {} more", count - LISTED);
-    }
+    print_problems("not sent", lines);
 }
 
 async fn submit(args: &PushArgs, target: &Target) -> anyhow::Result<serde_json::Value> {
@@ -376,52 +339,55 @@ fn submission(
     }
 }
 
-fn show_receipt(receipt: &Receipt) {
-    println!("receipt for order {}", printable(&receipt.order));
-    println!("  session {}", printable(&receipt.session));
-    if let Some(at) = receipt.sealed_at {
-        println!("  sealed {}", at.format("%Y-%m-%d %H:%M:%S UTC"));
-    }
-    println!(
-        "  {}, {} ({} bytes)",
-        files(receipt.files.len()),
-        DecimalBytes(receipt.total_bytes()),
-        receipt.total_bytes()
-    );
-    for finding in &receipt.findings {
-        println!(
-            "  {}: {}",
-            printable(&finding.severity),
-            printable(&finding.message)
-        );
-        for file in finding.files.iter().take(LISTED) {
-            println!("    {}", printable(file));
-        }
-        if finding.files.len() > LISTED {
-            println!("    and {} more", finding.files.len() - LISTED);
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Whether the receipt names every file with the hash that it has here.
-fn check_receipt(receipt: &Receipt, lines: &[Line]) -> anyhow::Result<()> {
-    let sealed: std::collections::BTreeMap<_, _> = receipt
-        .files
-        .iter()
-        .map(|file| (composed(&file.path), file.hash.as_str()))
-        .collect();
-    let wrong: Vec<_> = lines
-        .iter()
-        .filter(|line| sealed.get(&composed(&line.path)).copied() != line.hash.as_deref())
-        .map(|line| line.path.as_str())
-        .collect();
-    if let Some(first) = wrong.first() {
-        bail!(
-            "the receipt of session {} does not say what is here for {}, the first is \
-             {first:?}; keep the files and tell the studio",
-            receipt.session,
-            files(wrong.len())
-        );
+    #[test]
+    fn what_a_submit_would_take_along_is_noticed() {
+        let upload = |path: &str, kind: &str, state: &str| -> Upload {
+            serde_json::from_value(serde_json::json!({
+                "id": path, "path": path, "kind": kind, "state": state, "offset": "1",
+            }))
+            .unwrap()
+        };
+        let file = LocalFile {
+            disk: "x".into(),
+            path: "here".into(),
+            length: 1,
+            changed: std::time::SystemTime::UNIX_EPOCH,
+        };
+        let uploads = [
+            upload("here", "material", "open"),
+            upload("stranger", "material", "open"),
+            upload("sealed", "material", "sealed"),
+            upload("stems", "stems", "finished"),
+        ];
+        let names = |kind| {
+            let found = strangers(std::slice::from_ref(&file), kind, &uploads);
+            found.iter().map(|it| it.id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(Some("material")), ["stranger"]);
+        assert_eq!(names(None), ["stranger", "stems"]);
     }
-    Ok(())
+
+    #[test]
+    fn the_arguments_are_what_the_help_says() {
+        #[derive(clap::Parser)]
+        struct Cli {
+            #[command(flatten)]
+            push: PushArgs,
+        }
+        let parse = |words: &str| {
+            <Cli as clap::Parser>::try_parse_from(words.split(' ')).map(|cli| cli.push)
+        };
+        assert!(parse("push a").is_err(), "a target is needed");
+        assert!(parse("push a --to l --order n").is_err(), "one target only");
+        assert!(parse("push a --to l --kind stems").is_err());
+        assert!(parse("push a --to l --parallel 0").is_err());
+        assert!(parse("push --to l").is_err(), "a path is needed");
+        let args = parse("push a b --order n --kind stems --submit").unwrap();
+        assert_eq!((args.paths.len(), args.kind.as_str()), (2, "stems"));
+        assert_eq!(parse("push a --order n").unwrap().kind, "material");
+    }
 }

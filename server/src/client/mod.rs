@@ -16,4 +16,5 @@ pub mod ranges;
 pub mod records;
 pub mod send;
 pub mod source;
+pub mod target;
 pub mod tus;
