@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -14,38 +14,17 @@ use chrono::{DateTime, Utc};
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Wall time, UTC.
     fn now(&self) -> DateTime<Utc>;
-    /// Time since an arbitrary start of this process; never goes back.
+    /// Time since an arbitrary start; never goes back.
     fn monotonic(&self) -> Duration;
 }
 
 /// A clock that several parts share.
 pub type SharedClock = Arc<dyn Clock>;
 
-/// The machine's clock.
-#[derive(Debug)]
-pub struct SystemClock {
-    started: Instant,
-}
-
-impl SystemClock {
-    /// Starts counting monotonic time from now.
-    #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the place where time enters"
-    )]
-    pub fn new() -> Self {
-        Self {
-            started: Instant::now(),
-        }
-    }
-}
-
-impl Default for SystemClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
+/// The machine's clock. Its monotonic hand runs on while the machine sleeps, so that a laptop's
+/// night is no jump.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(
@@ -57,7 +36,10 @@ impl Clock for SystemClock {
     }
 
     fn monotonic(&self) -> Duration {
-        self.started.elapsed()
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = u64::try_from(time.tv_sec).expect("since boot");
+        let nanos = u32::try_from(time.tv_nsec).expect("below a second");
+        Duration::new(seconds, nanos)
     }
 }
 

@@ -309,7 +309,7 @@ impl Taken {
 }
 
 /// What refuses at once need not wait for the engineer: the client learns it with the receipt.
-fn first_review(manifest: &Manifest) -> Review {
+pub(crate) fn first_review(manifest: &Manifest) -> Review {
     if !manifest.is_refused() {
         return Review::Submitted;
     }

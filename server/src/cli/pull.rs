@@ -1,0 +1,311 @@
+//! `stemvault pull`: a session, or one file, down into a folder, resumable and checked.
+//!
+//! The receipt says which files there are and which hashes they have. A file gets its name only
+//! when all its bytes are on the disk and have that hash.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use indicatif::DecimalBytes;
+use reqwest::Method;
+use reqwest::header::{CONTENT_DISPOSITION, CONTENT_LENGTH};
+use serde::Serialize;
+use stemvault_storage::clock::SharedClock;
+use url::Url;
+
+use super::connect::ConnectArgs;
+use super::outcome::{Outcome, failed, files, in_parallel, moved, print_problems};
+use crate::client::answer::{Failure, accept, printable};
+use crate::client::connection::{Connection, below, link, parse};
+use crate::client::names::from_disposition;
+use crate::client::progress::Progress;
+use crate::client::ranges::{Fetcher, Wanted, etag};
+use crate::client::records::{OrderSessions, Receipt};
+
+/// Fetch a session, or the file of a link, and go on where an earlier pull stopped
+///
+/// Every file is checked against the hash in the receipt before it gets its name; until then it
+/// is called NAME.part. Files that are here already with the right hash are not fetched again,
+/// and a file with other content is never overwritten. To go on after an interruption, run the
+/// same command again.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PullArgs {
+    /// A download link, or the number of an order (needs a token)
+    #[arg(value_name = "LINK|NUMBER")]
+    pub source: String,
+    /// Which session of the order, by the start of its id; not needed if there is only one
+    pub session: Option<String>,
+    /// The folder to write into; it is made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub into: PathBuf,
+    /// Files in flight at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub parallel: u8,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Where the server is
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+/// What there is to fetch.
+struct Listing {
+    order: Option<String>,
+    session: Option<String>,
+    files: Vec<Wanted>,
+}
+
+/// How a file came here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum How {
+    Fetched,
+    AlreadyHere,
+}
+
+type Line = Outcome<How>;
+
+/// Runs the command: progress to standard error, the summary to standard output.
+///
+/// # Errors
+/// If a file is not in the folder with the hash that it should have. The message says what to do.
+pub async fn run(args: PullArgs, clock: SharedClock) -> anyhow::Result<()> {
+    let connection = args.connect.connection()?;
+    let listing = listing(&args, &connection).await?;
+    std::fs::create_dir_all(&args.into)
+        .with_context(|| format!("cannot make the folder {}", args.into.display()))?;
+    let progress = Progress::new(listing.files.iter().map(|file| file.length).sum());
+    let fetcher = Fetcher {
+        connection,
+        folder: args.into.clone(),
+        clock,
+    };
+    let lines = fetch_all(&fetcher, &listing.files, args.parallel, &progress).await;
+    progress.end();
+    let failed = failed(&lines);
+    if args.json {
+        println!(
+            "{}",
+            serde_json::json!({
+                "order": listing.order,
+                "session": listing.session,
+                "files": lines,
+                "moved_bytes": moved(&lines).to_string(),
+            })
+        );
+    } else {
+        summarise(&args, &listing, &lines);
+    }
+    if failed > 0 {
+        bail!(
+            "{failed} of {} not in {} (see above); run the same command again to go on",
+            files(lines.len()),
+            args.into.display()
+        );
+    }
+    Ok(())
+}
+
+async fn listing(args: &PullArgs, connection: &Connection) -> anyhow::Result<Listing> {
+    if !args.source.contains("://") {
+        let session = match &args.session {
+            Some(session) => session.clone(),
+            None => only_session(&args.source, connection).await?,
+        };
+        let at = |session: &str| {
+            connection.api(&["api", "v1", "orders", &args.source, "sessions", session])
+        };
+        let receipt: Receipt = connection
+            .get(&at(&session)?)
+            .await
+            .with_context(|| format!("order {}, session {session}", args.source))?;
+        let files = below(&at(&receipt.session)?, &["files"]);
+        return of_session(&receipt, &files);
+    }
+    if args.session.is_some() {
+        bail!("a link leads to one session; leave {:?} out", args.session);
+    }
+    of_link(&link(&args.source)?, connection).await
+}
+
+async fn only_session(number: &str, connection: &Connection) -> anyhow::Result<String> {
+    let url = connection.api(&["api", "v1", "orders", number])?;
+    let order: OrderSessions = connection
+        .get(&url)
+        .await
+        .with_context(|| format!("order {number}"))?;
+    match order.sessions.as_slice() {
+        [] => bail!("order {number} has no session yet; submit first"),
+        [only] => Ok(only.session.clone()),
+        several => {
+            let mut said = format!("order {number} has several sessions; name one of them:");
+            for one in several {
+                let id: String = one.session.chars().take(16).collect();
+                let sealed = one.sealed_at.map_or_else(String::new, |at| {
+                    format!(", sealed {}", at.format("%Y-%m-%d %H:%M UTC"))
+                });
+                said.push_str(&format!("\n  {} ({}{sealed})", printable(&id), one.kind));
+            }
+            bail!(said)
+        }
+    }
+}
+
+/// A link leads to a session or to a file; the answer to the first question says which.
+async fn of_link(link: &Url, connection: &Connection) -> anyhow::Result<Listing> {
+    let failed = |failure: Failure| anyhow::anyhow!("cannot open the link: {failure}");
+    let response = connection
+        .request(Method::GET, link)
+        .header("accept", "application/json")
+        .send()
+        .await
+        .map_err(|problem| failed(problem.into()))?;
+    let response = accept(response).await.map_err(failed)?;
+    let headers = response.headers();
+    let Some(disposition) = headers.get(CONTENT_DISPOSITION) else {
+        let body = response
+            .bytes()
+            .await
+            .map_err(|problem| failed(problem.into()))?;
+        return of_session(&parse(&body).map_err(failed)?, link);
+    };
+    let length = headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse().ok())
+        .context("the server does not say how long the file is")?;
+    let path = from_disposition(disposition.as_bytes()).unwrap_or_else(|| "download".to_owned());
+    Ok(Listing {
+        order: None,
+        session: None,
+        files: vec![Wanted {
+            url: link.clone(),
+            part: format!("{path}.part"),
+            path,
+            length,
+            hash: etag(headers),
+        }],
+    })
+}
+
+fn of_session(receipt: &Receipt, files: &Url) -> anyhow::Result<Listing> {
+    let mut taken: BTreeSet<_> = receipt.files.iter().map(|file| file.path.clone()).collect();
+    let mut wanted = Vec::new();
+    for file in &receipt.files {
+        let hash = file
+            .hash
+            .parse()
+            .with_context(|| format!("the receipt's hash of {:?}", file.path))?;
+        wanted.push(Wanted {
+            url: below(files, &file.path.split('/').collect::<Vec<_>>()),
+            path: file.path.clone(),
+            part: part_of(&file.path, &mut taken),
+            length: file.length,
+            hash: Some(hash),
+        });
+    }
+    Ok(Listing {
+        order: Some(receipt.order.clone()),
+        session: Some(receipt.session.clone()),
+        files: wanted,
+    })
+}
+
+/// The name of a part, which is not the name of another file or part of the session.
+fn part_of(path: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut part = format!("{path}.part");
+    while !taken.insert(part.clone()) {
+        part.push_str(".part");
+    }
+    part
+}
+
+async fn fetch_all(
+    fetcher: &Fetcher,
+    files: &[Wanted],
+    parallel: u8,
+    progress: &Progress,
+) -> Vec<Line> {
+    let fetches = files.iter().map(|wanted| async move {
+        let bar = progress.file(&wanted.path, wanted.length);
+        let mut line = Outcome::new(&wanted.path, wanted.length);
+        match Box::pin(fetcher.fetch(wanted, &bar)).await {
+            Ok(fetched) => {
+                let (how, said) = if fetched.already_here {
+                    (How::AlreadyHere, "already here")
+                } else {
+                    (How::Fetched, "fetched")
+                };
+                bar.done(said);
+                line.outcome = Some(how);
+                line.hash = Some(fetched.hash.to_string());
+                line.moved = fetched.moved;
+            }
+            Err(problem) => {
+                let problem = problem.to_string();
+                bar.failed(&problem);
+                line.problem = Some(problem);
+            }
+        }
+        line
+    });
+    in_parallel(parallel, fetches).await
+}
+
+fn summarise(args: &PullArgs, listing: &Listing, lines: &[Line]) {
+    let here: Vec<_> = lines.iter().filter(|line| line.hash.is_some()).collect();
+    let before = here
+        .iter()
+        .filter(|line| line.outcome == Some(How::AlreadyHere))
+        .count();
+    if let (Some(order), Some(session)) = (&listing.order, &listing.session) {
+        println!("order {}, session {}", printable(order), printable(session));
+    }
+    let checked = if listing.files.iter().any(|file| file.hash.is_none()) {
+        "; the server named no hash to check against"
+    } else if here.is_empty() {
+        ""
+    } else {
+        ", every hash checked"
+    };
+    println!(
+        "{} of {} in {} ({}{checked})",
+        here.len(),
+        files(lines.len()),
+        args.into.display(),
+        DecimalBytes(here.iter().map(|line| line.bytes).sum()),
+    );
+    println!(
+        "  {} fetched, {before} already here; {} moved",
+        here.len() - before,
+        DecimalBytes(moved(lines))
+    );
+    print_problems("not fetched", lines);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_becomes_addresses_paths_and_parts() {
+        let hash = "ab".repeat(32);
+        let receipt = serde_json::json!({
+            "order": "2026-0117", "session": "cd",
+            "files": [
+                {"path": "S/K #1.wav", "length": "7", "hash": hash},
+                {"path": "S/K #1.wav.part", "length": "8", "hash": hash},
+            ],
+        });
+        let receipt = serde_json::from_value(receipt).unwrap();
+        let link = Url::parse("https://a.example/d/link").unwrap();
+        let files = of_session(&receipt, &link).unwrap().files;
+        assert_eq!(
+            files[0].url.as_str(),
+            "https://a.example/d/link/S/K%20%231.wav"
+        );
+        assert_eq!(files[0].part, "S/K #1.wav.part.part");
+        assert_eq!(files[1].part, "S/K #1.wav.part.part.part");
+    }
+}

@@ -1,0 +1,393 @@
+//! `stemvault push`: files and folders up to an order, resumable from any process.
+//!
+//! The server's list of uploads says what is there; nothing is remembered on this machine. The
+//! command succeeds only when every file is on the server with the hash that it has here, and,
+//! with `--submit`, when the receipt says the same.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use anyhow::{Context, bail};
+use indicatif::DecimalBytes;
+use stemvault_storage::clock::SharedClock;
+use url::Url;
+
+use super::connect::ConnectArgs;
+use super::outcome::{Outcome, failed, files, in_parallel, moved, print_problems};
+use super::receipt::{check_receipt, print_receipt};
+use crate::client::answer::{Failure, printable};
+use crate::client::collect::{Collected, LocalFile, collect};
+use crate::client::connection::{Connection, below, link};
+use crate::client::matching::{decide, sealed_hashes};
+use crate::client::names::composed;
+use crate::client::progress::Progress;
+use crate::client::records::{Receipt, Upload, UploadState, Uploads};
+use crate::client::source::Source;
+use crate::client::target::{How, Target};
+use crate::client::tus::Endpoint;
+
+/// Send files and folders to an order, and go on where an earlier push stopped
+///
+/// The files of a folder are sent with paths that begin with the folder's own name: `push
+/// "/music/My Session/"` sends `My Session/Drums/Kick.wav`. Files that systems leave behind
+/// (.DS_Store, Thumbs.db, ._*) and links that lead out of the folder stay here, and are named.
+/// To go on after an interruption, run the same command again, from any machine that has the
+/// same files with the same dates.
+#[derive(Debug, Clone, clap::Args)]
+#[command(group(clap::ArgGroup::new("target").required(true).args(["to", "order"])))]
+pub struct PushArgs {
+    /// Files and folders
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The upload link of an order
+    #[arg(long, value_name = "LINK")]
+    pub to: Option<String>,
+    /// The number of an order (needs a token)
+    #[arg(long, value_name = "NUMBER")]
+    pub order: Option<String>,
+    /// What it is that is sent (with --order)
+    #[arg(
+        long,
+        conflicts_with = "to",
+        default_value = "material",
+        value_parser = ["material", "delivery", "stems"]
+    )]
+    pub kind: String,
+    /// Submit when everything has arrived, and check the receipt
+    #[arg(long)]
+    pub submit: bool,
+    /// Send again what an earlier session already holds
+    #[arg(long)]
+    pub again: bool,
+    /// Files in flight at once
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
+    pub parallel: u8,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Where the server is
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+}
+
+type Line = Outcome<How>;
+
+/// Runs the command: progress to standard error, the summary to standard output.
+///
+/// # Errors
+/// If anything that was named is not on the server as it is here, or was not submitted although
+/// it should have been. The message says what to do next.
+pub async fn run(args: PushArgs, clock: SharedClock) -> anyhow::Result<()> {
+    let collected = collect(&args.paths)?;
+    let target = target(&args, args.connect.connection()?, clock)?;
+    let uploads: Uploads = target
+        .connection
+        .get(&target.list)
+        .await
+        .map_err(|failure| unlisted(&failure))?;
+    let bytes = collected.files.iter().map(|file| file.length).sum();
+    let progress = Progress::new(bytes);
+    for skipped in &collected.skipped {
+        progress.say(&format!("not sent: {} ({})", skipped.path, skipped.reason));
+    }
+    if !args.again && is_submitted(&target, &collected.files, &uploads.uploads).await? {
+        progress.end();
+        return already_submitted(&args, &uploads.order, &collected);
+    }
+    for upload in strangers(&collected.files, target.kind.as_deref(), &uploads.uploads) {
+        progress.say(&format!(
+            "also on the server, but not among what was named: {}{}",
+            upload.path,
+            match upload.state {
+                UploadState::Open => " (unfinished)",
+                _ => "",
+            }
+        ));
+    }
+
+    let lines = send_all(&target, &collected.files, &uploads, &args, &progress).await;
+    progress.end();
+    let failed = failed(&lines);
+    if !args.json {
+        summarise(&uploads.order, &lines);
+    }
+    let receipt = if args.submit && failed == 0 {
+        Some(submit(&args, &target).await?)
+    } else {
+        None
+    };
+    if args.json {
+        println!(
+            "{}",
+            serde_json::json!({
+                "order": uploads.order,
+                "files": lines,
+                "skipped": collected.skipped,
+                "moved_bytes": moved(&lines).to_string(),
+                "receipt": receipt,
+            })
+        );
+    }
+    if failed > 0 {
+        let then = if args.submit {
+            "; nothing was submitted"
+        } else {
+            ""
+        };
+        bail!(
+            "{failed} of {} not on the server (see above){then}; mend what is said \
+             there and run the same command again: only what is missing is sent",
+            files(lines.len())
+        );
+    }
+    match receipt {
+        Some(receipt) => {
+            let receipt: Receipt =
+                serde_json::from_value(receipt).context("the server's receipt")?;
+            if !args.json {
+                print_receipt(&receipt);
+            }
+            let ours = lines
+                .iter()
+                .filter_map(|line| Some((line.path.as_str(), line.hash.as_deref()?)));
+            check_receipt(&receipt, ours)
+        }
+        None => Ok(()),
+    }
+}
+
+fn target(args: &PushArgs, connection: Connection, clock: SharedClock) -> anyhow::Result<Target> {
+    let (creation, list, order, kind) = match (&args.to, &args.order) {
+        (Some(to), _) => {
+            let link = link(to)?;
+            let list = below(&link, &["uploads"]);
+            (link, list, None, None)
+        }
+        (None, Some(number)) => (
+            connection.api(&["files", ""])?,
+            connection.api(&["api", "v1", "orders", number, "uploads"])?,
+            Some(number.clone()),
+            Some(args.kind.clone()),
+        ),
+        (None, None) => bail!("where to? name a link with --to or an order with --order"),
+    };
+    Ok(Target {
+        endpoint: Endpoint::new(connection.clone(), creation),
+        connection,
+        list,
+        order,
+        kind,
+        clock,
+        closed: OnceLock::new(),
+    })
+}
+
+fn unlisted(failure: &Failure) -> anyhow::Error {
+    let hint = match failure.status() {
+        Some(404 | 410) => "; ask the studio for a new link, or check the order's number",
+        Some(401 | 403) => "; check the token",
+        _ => "",
+    };
+    anyhow::anyhow!("cannot ask the server what is there: {failure}{hint}")
+}
+
+async fn send_all(
+    target: &Target,
+    files: &[LocalFile],
+    uploads: &Uploads,
+    args: &PushArgs,
+    progress: &Progress,
+) -> Vec<Line> {
+    let sends = files.iter().map(|file| async move {
+        let bar = progress.file(&file.path, file.length);
+        let plan = decide(file, target.kind.as_deref(), &uploads.uploads);
+        let mut line = Outcome::new(&file.path, file.length);
+        match Box::pin(target.send(Source::new(file.clone()), plan, &bar)).await {
+            Ok(arrived) => {
+                bar.done(said(arrived.how));
+                line.outcome = Some(arrived.how);
+                line.hash = Some(arrived.hash.to_string());
+                line.moved = arrived.moved;
+            }
+            Err(problem) => {
+                let problem = problem.to_string();
+                bar.failed(&problem);
+                line.problem = Some(problem);
+            }
+        }
+        line
+    });
+    in_parallel(args.parallel, sends).await
+}
+
+fn said(how: How) -> &'static str {
+    match how {
+        How::Sent => "sent",
+        How::Resumed => "resumed and sent",
+        How::AlreadyThere => "already there",
+    }
+}
+
+/// Whether a sealed session holds exactly these files, so that sending them would double them.
+async fn is_submitted(
+    target: &Target,
+    files: &[LocalFile],
+    uploads: &[Upload],
+) -> anyhow::Result<bool> {
+    let Some(sealed) = sealed_hashes(files, target.kind.as_deref(), uploads) else {
+        return Ok(false);
+    };
+    for (file, hashes) in files.iter().zip(sealed) {
+        let ours = Source::new(file.clone())
+            .hash()
+            .await
+            .with_context(|| format!("cannot read {}", file.disk.display()))?
+            .to_string();
+        if !hashes.contains(&ours.as_str()) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn already_submitted(args: &PushArgs, order: &str, collected: &Collected) -> anyhow::Result<()> {
+    if args.json {
+        println!(
+            "{}",
+            serde_json::json!({
+                "order": order, "files": [], "skipped": collected.skipped,
+                "moved_bytes": "0", "receipt": null, "already_submitted": true,
+            })
+        );
+    } else {
+        println!(
+            "nothing to send: {} submitted before, with the same bytes (--again sends them once more)",
+            files(collected.files.len())
+        );
+    }
+    Ok(())
+}
+
+/// Uploads that a submit would take along although nobody named them here.
+fn strangers<'a>(
+    files: &[LocalFile],
+    kind: Option<&str>,
+    uploads: &'a [Upload],
+) -> Vec<&'a Upload> {
+    let ours: std::collections::BTreeSet<_> =
+        files.iter().map(|file| composed(&file.path)).collect();
+    uploads
+        .iter()
+        .filter(|it| it.state != UploadState::Sealed && !ours.contains(&composed(&it.path)))
+        .filter(|it| kind.is_none() || it.kind.is_none() || it.kind.as_deref() == kind)
+        .collect()
+}
+
+fn summarise(order: &str, lines: &[Line]) {
+    let order = match order {
+        "" => "on the server".to_owned(),
+        order => format!("order {}", printable(order)),
+    };
+    let of = |how| {
+        lines
+            .iter()
+            .filter(|line| line.outcome == Some(how))
+            .count()
+    };
+    let there: Vec<_> = lines.iter().filter(|line| line.hash.is_some()).collect();
+    let bytes = DecimalBytes(there.iter().map(|line| line.bytes).sum());
+    let moved = DecimalBytes(moved(lines));
+    println!(
+        "{order}: {} of {} there, with the same hash as here ({bytes})",
+        there.len(),
+        files(lines.len())
+    );
+    println!(
+        "  {} sent, {} resumed, {} already there; {moved} moved",
+        of(How::Sent),
+        of(How::Resumed),
+        of(How::AlreadyThere)
+    );
+    print_problems("not sent", lines);
+}
+
+async fn submit(args: &PushArgs, target: &Target) -> anyhow::Result<serde_json::Value> {
+    let (url, body) = submission(args, &target.connection)?;
+    match target.connection.post(&url, &body).await {
+        Ok(receipt) => Ok(receipt),
+        Err(failure @ Failure::Unreachable(_)) => bail!(
+            "everything is on the server, but the answer to the submit was lost ({failure}); run \
+             the same command again, it finds out whether it was submitted"
+        ),
+        Err(failure) => bail!("everything is on the server, but it was not submitted: {failure}"),
+    }
+}
+
+fn submission(
+    args: &PushArgs,
+    connection: &Connection,
+) -> anyhow::Result<(Url, serde_json::Value)> {
+    match (&args.to, &args.order) {
+        (None, Some(number)) => Ok((
+            connection.api(&["api", "v1", "orders", number, "submit"])?,
+            serde_json::json!({ "kind": args.kind }),
+        )),
+        (to, _) => Ok((
+            below(&link(to.as_deref().unwrap_or_default())?, &["submit"]),
+            serde_json::json!({}),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_submit_would_take_along_is_noticed() {
+        let upload = |path: &str, kind: &str, state: &str| -> Upload {
+            serde_json::from_value(serde_json::json!({
+                "id": path, "path": path, "kind": kind, "state": state, "offset": "1",
+            }))
+            .unwrap()
+        };
+        let file = LocalFile {
+            disk: "x".into(),
+            path: "here".into(),
+            length: 1,
+            changed: std::time::SystemTime::UNIX_EPOCH,
+        };
+        let uploads = [
+            upload("here", "material", "open"),
+            upload("stranger", "material", "open"),
+            upload("sealed", "material", "sealed"),
+            upload("stems", "stems", "finished"),
+        ];
+        let names = |kind| {
+            let found = strangers(std::slice::from_ref(&file), kind, &uploads);
+            found.iter().map(|it| it.id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(Some("material")), ["stranger"]);
+        assert_eq!(names(None), ["stranger", "stems"]);
+    }
+
+    #[test]
+    fn the_arguments_are_what_the_help_says() {
+        #[derive(clap::Parser)]
+        struct Cli {
+            #[command(flatten)]
+            push: PushArgs,
+        }
+        let parse = |words: &str| {
+            <Cli as clap::Parser>::try_parse_from(words.split(' ')).map(|cli| cli.push)
+        };
+        assert!(parse("push a").is_err(), "a target is needed");
+        assert!(parse("push a --to l --order n").is_err(), "one target only");
+        assert!(parse("push a --to l --kind stems").is_err());
+        assert!(parse("push a --to l --parallel 0").is_err());
+        assert!(parse("push --to l").is_err(), "a path is needed");
+        let args = parse("push a b --order n --kind stems --submit").unwrap();
+        assert_eq!((args.paths.len(), args.kind.as_str()), (2, "stems"));
+        assert_eq!(parse("push a --order n").unwrap().kind, "material");
+    }
+}

@@ -1,0 +1,256 @@
+//! What a server answered when it was not what we asked for, in one sentence a person can act on.
+//!
+//! The server's own sentence wins: `detail` of a problem document, or a short plain text. Pages
+//! are never printed, and nothing that reaches a terminal can carry control characters.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+
+/// Longer texts are not sentences.
+const LONGEST_SENTENCE: usize = 600;
+
+/// A request that did not succeed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Failure {
+    /// No answer arrived: refused, cut, timed out.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The server's certificate is not one that we trust.
+    #[error("{0}")]
+    Untrusted(String),
+    /// The server answered, and it was no.
+    #[error("{sentence}")]
+    Refused {
+        /// The status of the answer.
+        status: StatusCode,
+        /// What the server said.
+        sentence: String,
+        /// How long the server asks us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The server answered something that this program does not understand.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+impl Failure {
+    /// Whether the same request may succeed later without anybody doing anything.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Untrusted(_) | Self::Unreadable(_) => false,
+            Self::Refused { status, .. } => {
+                matches!(status.as_u16(), 408 | 423 | 425 | 429 | 500 | 502..=504)
+            }
+        }
+    }
+
+    /// The status, if there was an answer.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Refused { status, .. } => Some(status.as_u16()),
+            _ => None,
+        }
+    }
+
+    /// Whether what was asked for is not, or no longer, there.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self.status(), Some(404 | 410))
+    }
+
+    /// How long the server asks us to wait.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
+impl From<reqwest::Error> for Failure {
+    fn from(error: reqwest::Error) -> Self {
+        let host = error
+            .url()
+            .and_then(|url| {
+                let host = url.host_str()?;
+                Some(format!("{host}:{}", url.port_or_known_default()?))
+            })
+            .unwrap_or_else(|| "the server".to_owned());
+        let mut deepest: &(dyn std::error::Error + 'static) = &error;
+        loop {
+            if is_certificate_problem(deepest) {
+                return Self::Untrusted(format!(
+                    "the certificate of {host} is not trusted here ({deepest}); if it is the \
+                     studio's own, pass it with --ca FILE"
+                ));
+            }
+            match deepest.source() {
+                Some(cause) => deepest = cause,
+                None => break,
+            }
+        }
+        if error.is_builder() {
+            return Self::Unreadable(deepest.to_string());
+        }
+        if error.is_timeout() {
+            return Self::Unreachable(format!("{host} did not answer in time"));
+        }
+        if error.is_connect() {
+            return Self::Unreachable(format!("cannot connect to {host}: {deepest}"));
+        }
+        // What TLS says about a missing goodbye is a lesson for programmers.
+        let cut = deepest
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|problem| problem.kind() == std::io::ErrorKind::UnexpectedEof);
+        let how = if cut {
+            "it ended in the middle".to_owned()
+        } else {
+            deepest.to_string()
+        };
+        Self::Unreachable(format!("the connection to {host} broke: {how}"))
+    }
+}
+
+/// Whether TLS refused the server's certificate. An `io::Error` hides what it carries from
+/// `source()`, so it is opened on the way.
+fn is_certificate_problem(error: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return matches!(tls, rustls::Error::InvalidCertificate(_));
+    }
+    error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref)
+        .is_some_and(|inner| is_certificate_problem(inner))
+}
+
+/// Hands a successful answer on, and makes a [`Failure`] of any other.
+///
+/// # Errors
+/// [`Failure::Refused`] with the server's sentence for every status outside 200 to 299.
+pub async fn accept(response: reqwest::Response) -> Result<reqwest::Response, Failure> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let retry_after = retry_after(response.headers());
+    if status.is_redirection() {
+        let to = response
+            .headers()
+            .get("location")
+            .and_then(|to| to.to_str().ok())
+            .unwrap_or("somewhere else")
+            .to_owned();
+        return Err(Failure::Refused {
+            status,
+            sentence: printable(&format!("the server sends us to {to}; use that address")),
+            retry_after,
+        });
+    }
+    let content_type = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let text = tokio::time::timeout(Duration::from_secs(10), response.text())
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .unwrap_or_default();
+    Err(Failure::Refused {
+        status,
+        sentence: sentence(status, &content_type, &text),
+        retry_after,
+    })
+}
+
+/// The sentence in the body of an answer, or one made from its status.
+fn sentence(status: StatusCode, content_type: &str, body: &str) -> String {
+    #[derive(serde::Deserialize)]
+    struct Problem {
+        detail: Option<String>,
+        title: Option<String>,
+    }
+    let said = if content_type.contains("json") {
+        serde_json::from_str::<Problem>(body)
+            .ok()
+            .and_then(|problem| problem.detail.or(problem.title))
+    } else if content_type.starts_with("text/plain") || content_type.is_empty() {
+        Some(body.trim().to_owned())
+    } else {
+        None
+    };
+    said.filter(|said| !said.is_empty() && said.len() <= LONGEST_SENTENCE)
+        .map_or_else(
+            || format!("the server answered {status}"),
+            |said| printable(&said),
+        )
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// `text` without control characters, which a terminal could obey.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_own_sentence_wins() {
+        let say = |kind, body| sentence(StatusCode::FORBIDDEN, kind, body);
+        assert_eq!(
+            say(
+                "application/problem+json",
+                r#"{"title":"closed","detail":"order 2026-0117 is completed"}"#
+            ),
+            "order 2026-0117 is completed"
+        );
+        assert_eq!(
+            say("application/problem+json", r#"{"title":"closed"}"#),
+            "closed"
+        );
+        assert_eq!(say("text/plain; charset=utf-8", "too large\n"), "too large");
+    }
+
+    #[test]
+    fn pages_novels_and_escapes_are_not_printed() {
+        let novel = "x".repeat(LONGEST_SENTENCE + 1);
+        let say = |kind, body| sentence(StatusCode::FORBIDDEN, kind, body);
+        let plain = "the server answered 403 Forbidden";
+        assert_eq!(say("text/html", "<html>"), plain);
+        assert_eq!(say("text/plain", ""), plain);
+        assert_eq!(say("text/plain", novel.as_str()), plain);
+        assert_eq!(say("text/plain", "a\u{1b}[31mb"), "a\u{fffd}[31mb");
+    }
+
+    #[test]
+    fn only_what_can_pass_is_tried_again() {
+        let refused = |status| Failure::Refused {
+            status: StatusCode::from_u16(status).unwrap(),
+            sentence: String::new(),
+            retry_after: None,
+        };
+        for status in [423, 429, 500, 503] {
+            assert!(refused(status).passes(), "{status}");
+        }
+        for status in [400, 401, 403, 404, 409, 410, 413, 507] {
+            assert!(!refused(status).passes(), "{status}");
+        }
+        assert!(refused(410).is_gone() && !refused(409).is_gone());
+    }
+}

@@ -1,0 +1,177 @@
+//! What the server says about sessions and uploads, as the client reads it.
+//!
+//! Lenient on purpose: fields that this program does not use may be absent or new, and a number
+//! may come as a string (64-bit integers do) or as a number.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// The sealed session that a submit, or a download link, answers with.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Receipt {
+    /// The order's number.
+    pub order: String,
+    /// `material`, `delivery` or `stems`.
+    #[serde(default)]
+    pub kind: String,
+    /// The session's id.
+    pub session: String,
+    /// When it was sealed.
+    #[serde(default)]
+    pub sealed_at: Option<DateTime<Utc>>,
+    /// The files, in the order of the manifest.
+    pub files: Vec<SealedFile>,
+    /// What the checks found.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+}
+
+impl Receipt {
+    /// The sum of all lengths, in bytes.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.length).sum()
+    }
+}
+
+/// A file of a sealed session.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SealedFile {
+    /// The path inside the session, with `/`.
+    pub path: String,
+    /// Bytes.
+    #[serde(deserialize_with = "number")]
+    pub length: u64,
+    /// BLAKE3, 64 hex digits.
+    pub hash: String,
+}
+
+/// Something that a check found worth saying.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+pub struct Finding {
+    /// Which rule.
+    #[serde(default)]
+    pub rule: String,
+    /// `refuse`, `warn`.
+    #[serde(default)]
+    pub severity: String,
+    /// The files that it is about.
+    #[serde(default)]
+    pub files: Vec<String>,
+    /// What is wrong and what to do.
+    #[serde(default)]
+    pub message: String,
+}
+
+/// All uploads that an order, or a link, knows of.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Uploads {
+    /// The order's number.
+    #[serde(default)]
+    pub order: String,
+    /// One for each upload, sealed ones included.
+    pub uploads: Vec<Upload>,
+}
+
+/// Where an upload stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UploadState {
+    /// Bytes are missing.
+    Open,
+    /// All bytes are there.
+    Finished,
+    /// Part of a sealed session.
+    Sealed,
+}
+
+/// One file in flight, or arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Upload {
+    /// The last segment of the upload's URL.
+    pub id: String,
+    /// The path inside the session.
+    pub path: String,
+    /// The kind that it will be sealed as.
+    #[serde(default)]
+    pub kind: Option<String>,
+    /// Bytes; absent while the sender has not said.
+    #[serde(default, deserialize_with = "maybe_number")]
+    pub length: Option<u64>,
+    /// Bytes that are safe on the server.
+    #[serde(deserialize_with = "number")]
+    pub offset: u64,
+    /// BLAKE3 of a finished file.
+    #[serde(default)]
+    pub hash: Option<String>,
+    /// Where it stands.
+    pub state: UploadState,
+    /// The `modified` that its sender gave.
+    #[serde(default)]
+    pub modified: Option<String>,
+}
+
+/// The sessions of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct OrderSessions {
+    /// One line for each sealed session.
+    #[serde(default)]
+    pub sessions: Vec<SessionLine>,
+}
+
+/// A sealed session in the list of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SessionLine {
+    /// The session's id.
+    pub session: String,
+    /// `material`, `delivery` or `stems`.
+    #[serde(default)]
+    pub kind: String,
+    /// When it was sealed.
+    #[serde(default)]
+    pub sealed_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Number {
+    Digits(u64),
+    Text(String),
+}
+
+fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    read(Number::deserialize(from)?)
+}
+
+fn maybe_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    Option::<Number>::deserialize(from)?.map(read).transpose()
+}
+
+fn read<E: serde::de::Error>(number: Number) -> Result<u64, E> {
+    match number {
+        Number::Digits(digits) => Ok(digits),
+        Number::Text(text) => text
+            .parse()
+            .map_err(|_| E::custom(format!("{text:?} is not a number"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sixty_four_bits_survive_as_strings() {
+        let upload: Upload = serde_json::from_str(
+            r#"{"id":"ab","path":"a/b.wav","kind":"material","length":"18446744073709551615",
+                "offset":7,"hash":null,"state":"open","modified":null,"expires_at":null,"new":1}"#,
+        )
+        .unwrap();
+        assert_eq!(upload.length, Some(u64::MAX));
+        assert_eq!(upload.offset, 7);
+        assert!(
+            serde_json::from_str::<Upload>(r#"{"id":"a","path":"p","offset":"-1","state":"open"}"#)
+                .is_err()
+        );
+    }
+}

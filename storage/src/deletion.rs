@@ -1,0 +1,252 @@
+//! Release and purge: the only places where bytes of a submitted session are deleted.
+//!
+//! Both act on an order whose stage says so, only after the record that decided it is stored, and
+//! can be done again at any point. The order of writes of a purge: record, key destroyed and read
+//! back, tombstone, objects, and after the last late put a list that shows nothing.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::block::{Logical, open, seal_copy};
+use crate::catalog::Batch;
+use crate::catalog::tables::{self, Record, put};
+use crate::error::{Damage, Result};
+use crate::ids::{OrderId, SessionId, UploadId};
+use crate::order::{Order, OrderNumber};
+use crate::paths;
+use crate::session::{Kind, SessionRow};
+use crate::sweep::Swept;
+use crate::vault::{OrderAt, Vault};
+
+/// The longest tombstone that is read, in bytes.
+const TOMBSTONE_MAX: usize = 16 << 20;
+
+/// What is left of a purged order: enough to prove that it is gone, nothing about a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tombstone {
+    /// The order's inner name.
+    pub order: OrderId,
+    /// The studio's name for it; never used again.
+    pub number: OrderNumber,
+    /// The version of the order that decided the purge.
+    pub version: u64,
+    /// When it was completed.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// When its key was destroyed.
+    pub destroyed_at: DateTime<Utc>,
+    /// What it held.
+    pub sessions: Vec<Buried>,
+}
+
+/// A session that is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Buried {
+    /// Its id: the hash of its manifest.
+    pub session: SessionId,
+    /// What its files were.
+    pub kind: Kind,
+    /// How many.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Record for Tombstone {
+    const WHAT: &'static str = "tombstone";
+}
+
+impl Vault {
+    /// Deletes the working files of an order in stage Releasing: those of the uploads of its proven
+    /// sessions, never the whole prefix.
+    ///
+    /// # Errors
+    /// Those of the stores; doing it again goes on.
+    pub async fn delete_released(&self, order: &Order) -> Result<Swept> {
+        let mut swept = Swept::default();
+        for upload in self.released_uploads(order).await? {
+            let (objects, bytes) = self.working.empty(&paths::upload(order.id, upload)).await?;
+            swept.objects += objects;
+            swept.bytes += bytes;
+        }
+        self.working.settle(&paths::working(order.id)).await?;
+        Ok(swept)
+    }
+
+    /// The last step of a release, after everything late has landed: lists once more, then notes
+    /// that the sessions are in the archive alone. `None`: not empty, or the order changed.
+    ///
+    /// # Errors
+    /// Those of the stores and the catalog.
+    pub async fn close_release(&self, at: &OrderAt) -> Result<Option<Order>> {
+        let order = &at.order;
+        let next = order.released()?;
+        let mut batch = Batch::new();
+        for upload in self.released_uploads(order).await? {
+            if !self
+                .working
+                .list(&paths::upload(order.id, upload))
+                .await?
+                .is_empty()
+            {
+                return Ok(None);
+            }
+            batch = batch
+                .delete(tables::upload(order.id, upload))
+                .delete(tables::order_of_upload(upload));
+        }
+        for row in self.proven(order).await? {
+            let key = tables::session(order.id, row.session);
+            batch = put(
+                batch,
+                key,
+                &SessionRow {
+                    released: true,
+                    ..row
+                },
+            );
+        }
+        self.decide(at, next, batch).await
+    }
+
+    async fn proven(&self, order: &Order) -> Result<Vec<SessionRow>> {
+        let proven = order
+            .proof
+            .as_ref()
+            .map_or(&[][..], |proof| &proof.sessions);
+        let rows = self.sessions(order.id).await?;
+        Ok(rows
+            .into_iter()
+            .filter(|row| proven.contains(&row.session))
+            .collect())
+    }
+
+    async fn released_uploads(&self, order: &Order) -> Result<BTreeSet<UploadId>> {
+        let mut uploads = BTreeSet::new();
+        for row in self
+            .proven(order)
+            .await?
+            .into_iter()
+            .filter(|row| !row.released)
+        {
+            let manifest = self.manifest(order.id, row.session).await?;
+            uploads.extend(manifest.files.iter().map(|file| file.upload));
+        }
+        Ok(uploads)
+    }
+
+    /// Destroys the key of an order in stage Purging, writes its tombstone, and deletes every
+    /// object. Twice is once.
+    ///
+    /// # Errors
+    /// Those of the stores; doing it again goes on.
+    pub async fn destroy(&self, order: &Order) -> Result<Swept> {
+        let id = order.id;
+        self.keys.destroy(id).await?;
+        self.forget_documents(id);
+        self.bury(order).await?;
+        let (objects, bytes) = self.working.empty(&paths::order(id)).await?;
+        let mut swept = Swept { objects, bytes };
+        let (objects, bytes) = self.archive.empty(&paths::order(id)).await?;
+        swept.objects += objects;
+        swept.bytes += bytes;
+        Ok(swept)
+    }
+
+    async fn bury(&self, order: &Order) -> Result<()> {
+        let path = paths::tombstone(order.id);
+        if self.working.get_opt(&path).await?.is_some() {
+            return Ok(());
+        }
+        let sessions = self.sessions(order.id).await?;
+        let tombstone = Tombstone {
+            order: order.id,
+            number: order.number.clone(),
+            version: order.version,
+            completed_at: order.completed_at,
+            destroyed_at: self.clock.now(),
+            sessions: sessions
+                .into_iter()
+                .map(|row| Buried {
+                    session: row.session,
+                    kind: row.kind,
+                    files: row.files,
+                    bytes: row.bytes,
+                })
+                .collect(),
+        };
+        let bytes = tables::encode(&tombstone);
+        let sealed = seal_copy(self.keys.records(), order.id, &Logical::Tombstone, &bytes);
+        self.working
+            .prepare(&object_store::path::Path::from("tombstones"))
+            .await?;
+        self.working.put_now(&path, sealed).await
+    }
+
+    /// Reads the tombstone of an order, if it has one.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::error::Error::Damaged).
+    pub async fn tombstone(&self, order: OrderId) -> Result<Option<Tombstone>> {
+        let path = paths::tombstone(order);
+        let Some(sealed) = self.working.get_opt(&path).await? else {
+            return Ok(None);
+        };
+        let plain = open(
+            self.keys.records(),
+            order,
+            &Logical::Tombstone,
+            sealed,
+            TOMBSTONE_MAX,
+        );
+        let plain = plain.map_err(|error| Damage {
+            order,
+            file: None,
+            what: "the tombstone".to_owned(),
+            store: self.working.name(),
+            object: path.to_string(),
+            detail: error.to_string(),
+        })?;
+        tables::decode(&plain).map(Some)
+    }
+
+    /// The last step of a purge, after everything late has landed: lists both prefixes once more,
+    /// then forgets every row but the order's name. `None`: not empty, or the order changed.
+    ///
+    /// # Errors
+    /// Those of the stores and the catalog.
+    pub async fn close_purge(&self, at: &OrderAt) -> Result<Option<Order>> {
+        let id = at.order.id;
+        for store in [&self.working, &self.archive] {
+            if !store.list(&paths::order(id)).await?.is_empty() {
+                return Ok(None);
+            }
+        }
+        let mut batch = Batch::new();
+        for upload in self.uploads(id).await? {
+            for table in [tables::blocks(upload.id), tables::fragments(upload.id)] {
+                for (row, _) in self.catalog.scan_prefix(&table).await? {
+                    batch = batch.delete(row);
+                }
+            }
+            batch = batch.delete(tables::order_of_upload(upload.id));
+        }
+        for link in self.links(id).await? {
+            batch = batch
+                .delete(tables::link(link.digest))
+                .delete(tables::order_of_link(link.id));
+        }
+        for table in [
+            tables::uploads(id),
+            tables::sessions(id),
+            tables::attempts(id),
+            tables::links_of(id),
+        ] {
+            for (row, _) in self.catalog.scan_prefix(&table).await? {
+                batch = batch.delete(row);
+            }
+        }
+        self.step(at, at.order.purged()?, batch).await
+    }
+}
