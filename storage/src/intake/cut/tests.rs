@@ -26,7 +26,7 @@ fn ends_in_pieces(
     while !rest.is_empty() {
         if restore(cut.offset()) {
             let stored = serde_json::to_string(&cut).unwrap();
-            assert!(stored.len() < 2000, "{} bytes: {stored}", stored.len());
+            assert!(stored.len() < 1000, "{} bytes: {stored}", stored.len());
             let back: Cut = serde_json::from_str(&stored).unwrap();
             assert_eq!(back, cut);
             cut = back;
