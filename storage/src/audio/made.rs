@@ -122,8 +122,10 @@ pub(crate) fn w64(form: Form, samples: &[u8], tail: &[u8]) -> Vec<u8> {
     file.extend([0; 8]);
     file.extend(b"wave");
     file.extend(GUID);
+    // 18 bytes, as most programs write it: six bytes of padding follow.
+    let fmt = [form.fmt(), vec![0; 2]].concat();
     for (name, body) in [
-        (b"fmt ", form.fmt().as_slice()),
+        (b"fmt ", fmt.as_slice()),
         (b"data", samples),
         (b"bext", tail),
     ] {
@@ -229,7 +231,7 @@ pub(crate) fn one_of_each(samples: &[u8]) -> Vec<(&'static str, Vec<u8>, u64)> {
         ),
         ("ext.wav", wav_extensible(form, 24, samples), 68),
         ("big.wav", rf64(form, samples, &tail), 44 + 8 + 28),
-        ("sony.w64", w64(form, samples, &[5; 13]), 40 + 24 + 16 + 24),
+        ("sony.w64", w64(form, samples, &[5; 13]), 40 + 24 + 24 + 24),
         (
             "apple.aif",
             aiff(form, None, false, samples, &tail),

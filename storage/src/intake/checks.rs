@@ -125,17 +125,17 @@ pub fn check<'a>(
             }
         }
     }
-    for (path, rate) in rates.others {
+    for (path, rate, most) in rates.others {
         note(
             Rule::MixedSampleRates,
-            message::other_rate(rate, &wanted),
+            message::other_rate(rate, most, &wanted),
             path,
         );
     }
-    for (path, depth) in depths.others {
+    for (path, depth, most) in depths.others {
         note(
             Rule::MixedBitDepths,
-            message::other_depth(depth, &wanted),
+            message::other_depth(depth, most, &wanted),
             path,
         );
     }
@@ -160,8 +160,8 @@ pub fn check<'a>(
 struct Census<'a, K> {
     /// The value of most files; of most bytes if two are equally frequent.
     most: Option<K>,
-    /// The files with another value, and theirs.
-    others: Vec<(&'a str, K)>,
+    /// The files with another value: theirs, and that of most.
+    others: Vec<(&'a str, K, K)>,
 }
 
 impl<'a, K: Ord + Copy> Census<'a, K> {
@@ -180,10 +180,13 @@ impl<'a, K: Ord + Copy> Census<'a, K> {
             .iter()
             .max_by_key(|(_, weight)| **weight)
             .map(|(value, _)| *value);
-        let others = values.iter().map(|(path, _, value)| (*path, *value));
+        let differs = |(path, _, value): &(&'a str, u64, K)| {
+            most.filter(|most| most != value)
+                .map(|most| (*path, *value, most))
+        };
         Self {
             most,
-            others: others.filter(|(_, value)| Some(*value) != most).collect(),
+            others: values.iter().filter_map(differs).collect(),
         }
     }
 }

@@ -26,7 +26,7 @@ pub const CUT_VERSION: u32 = 1;
 
 /// The cut of one file, so far; feed it every byte once, from the first on.
 ///
-/// Its serialised state is a few hundred bytes, carries its version, and may be stored and restored
+/// Its serialised state is under 1 kB as JSON, carries its version, and may be stored and restored
 /// between any two bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]

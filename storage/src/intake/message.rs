@@ -41,10 +41,16 @@ pub(super) struct Wanted {
 
 impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.depth {
-            Some(depth) => write!(f, "WAV, {depth}, ")?,
-            None => f.write_str("WAV, 24 bit, ")?,
-        }
+        // Never fewer than 24 bits: even in a session of 16 an export anew can only gain from them.
+        let depth = self.depth.filter(|depth| depth.bits >= 24);
+        write!(
+            f,
+            "WAV, {}, ",
+            depth.unwrap_or(Depth {
+                bits: 24,
+                float: false
+            })
+        )?;
         match self.rate {
             Some(rate) => f.write_str(&kilohertz(rate)),
             None => f.write_str("at the session's sample rate"),
@@ -153,19 +159,22 @@ pub(super) fn incoherent(samples: &SampleFormat, wanted: &Wanted) -> String {
     )
 }
 
-pub(super) fn other_rate(rate: u32, wanted: &Wanted) -> String {
-    let most = wanted.rate.map_or_else(String::new, kilohertz);
+pub(super) fn other_rate(rate: u32, most: u32, wanted: &Wanted) -> String {
     format!(
-        "{} in a session that is mostly {most}: it would play at the wrong speed and pitch. Export it \
+        "{} in a session that is mostly {}: it would play at the wrong speed and pitch. Export it \
          again from the session as {wanted}.",
-        kilohertz(rate)
+        kilohertz(rate),
+        kilohertz(most)
     )
 }
 
-pub(super) fn other_depth(depth: Depth, wanted: &Wanted) -> String {
-    let most = wanted
-        .depth
-        .map_or_else(String::new, |depth| depth.to_string());
+pub(super) fn other_depth(depth: Depth, most: Depth, wanted: &Wanted) -> String {
+    if depth > most {
+        return format!(
+            "{depth} in a session that is mostly {most}. Nothing is lost in it; check that the others \
+             were not exported with fewer bits than they were recorded with."
+        );
+    }
     format!(
         "{depth} in a session that is mostly {most}. If it was recorded like that, leave it and say so \
          in the notes; otherwise export it again as {wanted}."

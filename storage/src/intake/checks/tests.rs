@@ -238,6 +238,20 @@ fn messages_say_which_file_what_and_what_to_do() {
         said.contains("promises 3:12.0 minutes, 0:10.0 minutes are there"),
         "{said}"
     );
+    let cd = made::wav(
+        made::Form {
+            bits: 16,
+            ..STEREO24
+        },
+        &[],
+        &[0; 60],
+        &[],
+    );
+    let lossy = found(&[("a.wav", &cd), ("b.mp3", MP3)]).remove(0).message;
+    assert!(
+        lossy.contains("as WAV, 24 bit, 48 kHz."),
+        "never asks for fewer bits: {lossy}"
+    );
     let many: Vec<String> = (1..=80).map(|at| format!("{at}.mp3")).collect();
     let many: Vec<_> = many.iter().map(|path| (path.as_str(), MP3)).collect();
     let findings = found(&many);

@@ -26,7 +26,7 @@ fn ends_in_pieces(
     while !rest.is_empty() {
         if restore(cut.offset()) {
             let stored = serde_json::to_string(&cut).unwrap();
-            assert!(stored.len() < 2000, "{} bytes: {stored}", stored.len());
+            assert!(stored.len() < 1000, "{} bytes: {stored}", stored.len());
             let back: Cut = serde_json::from_str(&stored).unwrap();
             assert_eq!(back, cut);
             cut = back;
@@ -78,7 +78,7 @@ fn golden_boundaries_of_version_1() {
     let w64 = made::w64(STEREO24, &samples, &[5; 13]);
     assert_eq!(
         ends(&w64),
-        [104, 4_194_404, 8_388_704, 9_000_104, 9_000_144]
+        [112, 4_194_412, 8_388_712, 9_000_112, 9_000_152]
     );
     let aiff = made::aiff(STEREO24, None, false, &samples, &list);
     assert_eq!(
@@ -108,6 +108,14 @@ fn golden_boundaries_of_version_1() {
         ends(&tagged),
         [59, 4_194_359, 8_388_659, 9_000_059, 9_000_075]
     );
+    // Samples are looked for in the first 4,096 chunks.
+    for (empty, expected) in [(4_094, vec![32_796, 32_802]), (4_095, vec![32_810])] {
+        let junk: Vec<made::Extra<'_>> = vec![(b"junk", b""); empty];
+        assert_eq!(
+            ends(&made::wav(STEREO24, &junk, &samples[..6], &[])),
+            expected
+        );
+    }
     // Odd data: the pad byte belongs to the tail.
     let odd = made::wav(STEREO24, &[], &samples[..5], &[]);
     assert_eq!(ends(&odd), [44, 49, 50]);

@@ -1,0 +1,32 @@
+//! End recall: a recall is a permission with an end; here it ends.
+
+use stemvault_storage::error::Result;
+use stemvault_storage::order::Stage;
+
+use super::Pass;
+
+pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+    let now = pass.jobs.clock.now();
+    for order in pass.vault.orders().await? {
+        let Stage::Recalled { until } = order.stage else {
+            continue;
+        };
+        if now < until {
+            continue;
+        }
+        if pass.request.dry_run {
+            pass.note(&order.number, "end_recall", "the recall would end");
+            continue;
+        }
+        // It may have been extended since it was read.
+        let ended = pass.vault.change(order.id, |order| match order.stage {
+            Stage::Recalled { until } if until <= now => order.end_recall(),
+            _ => Ok(order.clone()),
+        });
+        match ended.await {
+            Ok(_) => pass.note(&order.number, "end_recall", "the recall ended"),
+            Err(error) => pass.fail(&order.number, "end_recall", &error),
+        }
+    }
+    Ok(())
+}

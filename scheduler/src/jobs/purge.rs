@@ -1,0 +1,83 @@
+//! Purge: 24 months after completion key and archive go.
+//!
+//! Order of writes: Purging and its record, key destroyed and read back, tombstone, objects, late
+//! puts waited out, a list that shows nothing, Purged.
+
+use stemvault_storage::catalog::Batch;
+use stemvault_storage::error::Result;
+use stemvault_storage::ids::OrderId;
+use stemvault_storage::order::Stage;
+
+use super::Pass;
+use crate::plan::Verb;
+
+pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+    for action in pass.may_begin(Verb::Purge).await? {
+        if pass.request.dry_run {
+            pass.note(
+                &action.order,
+                "purge",
+                format!(
+                    "key and {} bytes would go for good: {}",
+                    action.bytes, action.reason
+                ),
+            );
+            continue;
+        }
+        let id = pass.vault.order_id(&action.order).await?;
+        if let Err(error) = begin(pass, id).await {
+            pass.fail(&action.order, "purge", &error);
+        }
+    }
+    if pass.request.dry_run {
+        return Ok(());
+    }
+    for order in pass.vault.orders().await? {
+        if order.stage == Stage::Purging
+            && let Err(error) = go_on(pass, order.id).await
+        {
+            pass.fail(&order.number, "purge", &error);
+        }
+    }
+    Ok(())
+}
+
+/// Commits Purging; every guard of the order is read again in the same batch.
+async fn begin(pass: &Pass<'_>, id: OrderId) -> Result<()> {
+    loop {
+        let at = pass.vault.settled(id).await?;
+        if at.order.stage == Stage::Purging {
+            return Ok(());
+        }
+        let has_sessions = !pass.vault.sessions(id).await?.is_empty();
+        let next = at.order.purging(pass.jobs.clock.now(), has_sessions)?;
+        if pass.vault.decide(&at, next, Batch::new()).await?.is_some() {
+            return Ok(());
+        }
+    }
+}
+
+async fn go_on(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
+    let at = pass.vault.settled(id).await?;
+    if at.order.stage != Stage::Purging {
+        return Ok(());
+    }
+    let deleted = pass.vault.destroy(&at.order).await?;
+    let closed = if pass.jobs.is_quiet(&at.order) {
+        pass.vault.close_purge(&at).await?
+    } else {
+        None
+    };
+    let what = format!(
+        "key destroyed, {} objects, {} bytes deleted",
+        deleted.objects, deleted.bytes
+    );
+    pass.waiting |= closed.is_none();
+    let then = if closed.is_some() {
+        "; nothing is left"
+    } else {
+        "; waits for late writes"
+    };
+    pass.note(&at.order.number, "purge", what + then);
+    Ok(())
+}

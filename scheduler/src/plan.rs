@@ -1,0 +1,181 @@
+//! The retention plan: what happens to which order when, and why. Pure: orders and a date in,
+//! actions out. Read this second, after `storage/src/order.rs`.
+//!
+//! The plan for a later date assumes that every step before it succeeds; what stands in the way
+//! today (a hold, a missing proof) is said as [`Verb::Kept`] with its reason.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use stemvault_storage::order::{Order, OrderNumber, Stage};
+use stemvault_storage::session::SessionRow;
+
+/// What happens to an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verb {
+    /// Its sessions are compressed, read back and compared.
+    Archive,
+    /// Its working files are deleted; the archive stays.
+    Release,
+    /// Its recall ends.
+    EndRecall,
+    /// Its archive is deleted and its key destroyed.
+    Purge,
+    /// Something is due and does not happen.
+    Kept,
+}
+
+impl Verb {
+    /// The word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Archive => "archive",
+            Self::Release => "release",
+            Self::EndRecall => "end_recall",
+            Self::Purge => "purge",
+            Self::Kept => "kept",
+        }
+    }
+}
+
+/// One thing that happens to one order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// To which.
+    pub order: OrderNumber,
+    /// What.
+    pub verb: Verb,
+    /// From when on.
+    pub due_at: DateTime<Utc>,
+    /// Under which rule, or why not.
+    pub reason: String,
+    /// Plain bytes of the sessions that it is about.
+    pub bytes: u64,
+}
+
+/// Everything that is due by a date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetentionPlan {
+    /// The date.
+    pub at: DateTime<Utc>,
+    /// What is due by then, in the order in which it becomes due.
+    pub actions: Vec<Action>,
+}
+
+/// An order as the plan sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    /// The order.
+    pub order: &'a Order,
+    /// Its sessions.
+    pub sessions: &'a [SessionRow],
+}
+
+/// What is due by `at`, looked at from `now`.
+#[must_use]
+pub fn plan<'a>(
+    subjects: impl IntoIterator<Item = Subject<'a>>,
+    now: DateTime<Utc>,
+    at: DateTime<Utc>,
+) -> RetentionPlan {
+    let mut actions: Vec<_> = subjects
+        .into_iter()
+        .flat_map(|subject| of(subject, now))
+        .collect();
+    actions.retain(|action| action.due_at <= at);
+    actions.sort_by(|a, b| (a.due_at, &a.order, a.verb).cmp(&(b.due_at, &b.order, b.verb)));
+    RetentionPlan { at, actions }
+}
+
+/// Everything that lies ahead of one order, as it stands.
+fn of(subject: Subject<'_>, now: DateTime<Utc>) -> Vec<Action> {
+    let order = subject.order;
+    let (Some(completed), Some(policy)) = (order.completed_at, order.policy) else {
+        return Vec::new();
+    };
+    let (release_at, purge_at) = (policy.release_due(completed), policy.purge_due(completed));
+    let days = policy.working_days;
+    let months = policy.archive_months;
+    let archive = (
+        Verb::Archive,
+        completed,
+        "completed, not yet archived".to_owned(),
+    );
+    let release = (
+        Verb::Release,
+        release_at,
+        format!("{days} days after completion"),
+    );
+    let purge = (
+        Verb::Purge,
+        purge_at,
+        format!("{months} months after completion"),
+    );
+    let steps = match &order.stage {
+        Stage::Completed if subject.sessions.is_empty() => {
+            vec![(
+                Verb::Purge,
+                purge_at,
+                format!("{months} months after completion, nothing to keep"),
+            )]
+        }
+        Stage::Completed => vec![archive, release, purge],
+        Stage::Archived => vec![release, purge],
+        Stage::Releasing => vec![
+            (Verb::Release, release_at, "being deleted".to_owned()),
+            purge,
+        ],
+        Stage::Released => vec![purge],
+        Stage::Recalled { until } => {
+            let ends = (Verb::EndRecall, *until, "the recall ends".to_owned());
+            let late = (Verb::Purge, purge_at.max(*until), purge.2);
+            vec![ends, late]
+        }
+        Stage::Purging => vec![(Verb::Purge, purge_at, "being destroyed".to_owned())],
+        Stage::Open | Stage::Sealing(_) | Stage::Purged => Vec::new(),
+    };
+    let bytes = subject.sessions.iter().map(|row| row.bytes).sum();
+    let action = |(verb, due_at, reason)| Action {
+        order: order.number.clone(),
+        verb,
+        due_at,
+        reason,
+        bytes,
+    };
+    steps
+        .into_iter()
+        .map(action)
+        .map(|action| kept(order, action, now))
+        .collect()
+}
+
+/// What stands in the way of a deletion that has not begun.
+fn kept(order: &Order, action: Action, now: DateTime<Utc>) -> Action {
+    let deletes = matches!(action.verb, Verb::Release | Verb::Purge);
+    let begun = matches!(order.stage, Stage::Releasing | Stage::Purging);
+    if !deletes || begun {
+        return action;
+    }
+    if let Some(hold) = &order.hold {
+        let reason = format!("held: {}", hold.reason);
+        return Action {
+            verb: Verb::Kept,
+            reason,
+            ..action
+        };
+    }
+    if action.verb == Verb::Release && order.stage == Stage::Completed && action.due_at <= now {
+        let reason = "not proven: its sessions were not read back from the archive yet".to_owned();
+        return Action {
+            verb: Verb::Kept,
+            reason,
+            ..action
+        };
+    }
+    action
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

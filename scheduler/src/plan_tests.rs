@@ -1,0 +1,144 @@
+//! What is due when, for every stage, and what stands in the way.
+
+use chrono_tz::Tz;
+use stemvault_storage::ids::{AttemptId, OrderId, SessionId};
+use stemvault_storage::order::{Client, Hold, Policy, Proof};
+use stemvault_storage::session::{Kind, Review};
+
+use super::*;
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().expect("a time in a test is well-formed")
+}
+
+fn session() -> SessionRow {
+    SessionRow {
+        session: SessionId([9; 32]),
+        kind: Kind::Material,
+        sealed_at: at("2026-01-10T00:00:00Z"),
+        files: 3,
+        bytes: 700,
+        review: Review::Submitted,
+        released: false,
+    }
+}
+
+/// Completed on 2026-01-31, released on 2026-05-01, purged on 2028-01-31.
+fn order(stage: Stage) -> Order {
+    let number = OrderNumber::try_from("2026-0117".to_owned()).unwrap();
+    let mut order = Order::new(
+        OrderId([7; 16]),
+        number,
+        Client::default(),
+        at("2026-01-01T00:00:00Z"),
+    );
+    order.completed_at = Some(at("2026-01-31T12:00:00Z"));
+    order.policy = Some(Policy {
+        working_days: 90,
+        archive_months: 24,
+        time_zone: Tz::UTC,
+    });
+    order.proof = Some(Proof {
+        attempt: AttemptId([1; 16]),
+        proven_at: at("2026-02-01T00:00:00Z"),
+        sessions: vec![SessionId([9; 32])],
+        files: 3,
+        bytes: 700,
+        stored_bytes: 500,
+    });
+    order.stage = stage;
+    order
+}
+
+fn words(order: &Order, sessions: &[SessionRow], now: &str, date: &str) -> Vec<String> {
+    let plan = plan([Subject { order, sessions }], at(now), at(date));
+    let word = |action: &Action| format!("{} {}", action.due_at.format("%F"), action.verb.name());
+    plan.actions.iter().map(word).collect()
+}
+
+#[test]
+fn each_stage_has_its_future() {
+    let end = "2030-01-01T00:00:00Z";
+    let until = at("2028-03-01T00:00:00Z");
+    let all = [
+        "2026-01-31 archive",
+        "2026-05-01 release",
+        "2028-01-31 purge",
+    ];
+    for (stage, expected) in [
+        (Stage::Open, &[][..]),
+        (Stage::Completed, &all[..]),
+        (Stage::Archived, &all[1..]),
+        (Stage::Releasing, &all[1..]),
+        (Stage::Released, &all[2..]),
+        (
+            Stage::Recalled { until },
+            &["2028-03-01 end_recall", "2028-03-01 purge"],
+        ),
+        (Stage::Purging, &all[2..]),
+        (Stage::Purged, &[]),
+    ] {
+        let found = words(
+            &order(stage.clone()),
+            &[session()],
+            "2026-02-02T00:00:00Z",
+            end,
+        );
+        assert_eq!(found, expected, "{}", stage.name());
+    }
+}
+
+#[test]
+fn a_plan_ends_at_its_date() {
+    let archived = order(Stage::Archived);
+    let now = "2026-02-02T00:00:00Z";
+    assert!(words(&archived, &[session()], now, "2026-05-01T11:59:59Z").is_empty());
+    assert_eq!(
+        words(&archived, &[session()], now, "2026-05-01T12:00:00Z"),
+        ["2026-05-01 release"]
+    );
+}
+
+#[test]
+fn what_is_kept_says_why() {
+    let mut held = order(Stage::Archived);
+    held.hold = Some(Hold {
+        reason: "the label asks".into(),
+        at: at("2026-02-01T00:00:00Z"),
+    });
+    let subject = [session()];
+    let late = at("2028-06-01T00:00:00Z");
+    let found = plan(
+        [Subject {
+            order: &held,
+            sessions: &subject,
+        }],
+        late,
+        late,
+    );
+    assert!(found.actions.iter().all(|action| action.verb == Verb::Kept));
+    assert_eq!(found.actions[0].reason, "held: the label asks");
+
+    let unproven = order(Stage::Completed);
+    let found = plan(
+        [Subject {
+            order: &unproven,
+            sessions: &subject,
+        }],
+        late,
+        late,
+    );
+    assert!(
+        found
+            .actions
+            .iter()
+            .any(|action| action.reason.starts_with("not proven"))
+    );
+}
+
+#[test]
+fn an_order_with_nothing_in_it_goes_without_an_archive() {
+    let empty = order(Stage::Completed);
+    let found = words(&empty, &[], "2026-02-02T00:00:00Z", "2030-01-01T00:00:00Z");
+    assert_eq!(found, ["2028-01-31 purge"]);
+}
