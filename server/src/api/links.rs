@@ -38,7 +38,7 @@ pub struct NewLink {
 
 /// A link with its URL, which is shown this once.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Made {
+pub struct MadeLink {
     /// How lists and logs name it.
     pub id: String,
     /// Whoever has it may do what it is for.
@@ -49,7 +49,7 @@ pub struct Made {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-impl Made {
+impl MadeLink {
     /// A link as it is handed out.
     #[must_use]
     pub fn of(app: &App, link: &Link, token: &Token) -> Self {
@@ -67,7 +67,7 @@ pub(super) async fn create(
     State(app): State<SharedApp>,
     Path(number): Path<String>,
     Body(new): Body<NewLink>,
-) -> Answer<(StatusCode, Json<Made>)> {
+) -> Answer<(StatusCode, Json<MadeLink>)> {
     let order = id_of(&app, &number).await?;
     check_fields(&new)?;
     let session = match &new.session {
@@ -89,7 +89,7 @@ pub(super) async fn create(
     }
     let (link, token) = app.vault.create_link(order, scope, expires_at).await?;
     tracing::info!(order = number, link = %link.id, scope = link.scope.name(), "link made");
-    Ok((StatusCode::CREATED, Json(Made::of(&app, &link, &token))))
+    Ok((StatusCode::CREATED, Json(MadeLink::of(&app, &link, &token))))
 }
 
 pub(super) async fn revoke(

@@ -54,7 +54,7 @@ pub struct Order {
     pub links: Option<Vec<Link>>,
     /// The upload link that was made with the order. Its URL is shown this once.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub upload_link: Option<super::links::Made>,
+    pub upload_link: Option<super::links::MadeLink>,
 }
 
 impl Order {

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::auth::Staff;
 use super::body::Body;
-use super::links::Made;
+use super::links::MadeLink;
 use super::order::Order;
 use crate::app::{App, SharedApp};
 use crate::error::Answer;
@@ -96,7 +96,7 @@ pub(super) async fn create(
     tracing::info!(order = %order.number, order.id = %order.id, "order created");
     let upload_link = if new.upload_link {
         let made = app.vault.create_link(order.id, Scope::Upload, None).await?;
-        Some(Made::of(&app, &made.0, &made.1))
+        Some(MadeLink::of(&app, &made.0, &made.1))
     } else {
         None
     };
