@@ -30,7 +30,7 @@ async fn killed_while_writing_and_while_opening() {
             victim.wait_for(random.random_range(1..400));
         } else {
             // Not to wait for anything: this is the moment at which it dies.
-            sleep(Duration::from_micros(random.random_range(0..60_000)));
+            sleep(Duration::from_micros(random.random_range(0..120_000)));
         }
         victim.kill();
         killed_at_open += u32::from(!victim.opened);

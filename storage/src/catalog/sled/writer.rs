@@ -60,7 +60,7 @@ impl Writer {
                         let _ = waiting.answer.send(answer);
                     }
                 }
-                Err(error) => return self.fail(error, group, batches),
+                Err(error) => return self.fail(&error, group, batches),
             }
         }
         self.close();
@@ -144,7 +144,7 @@ impl Writer {
     }
 
     /// Tells `error` to everybody who waits, reads or writes from now on.
-    fn fail(self, error: CatalogError, group: Vec<Waiting>, mut batches: mpsc::Receiver<Waiting>) {
+    fn fail(self, error: &CatalogError, group: Vec<Waiting>, mut batches: mpsc::Receiver<Waiting>) {
         tracing::error!(%error, "the catalog failed: nothing is read or written until the server is started again");
         let open = std::mem::replace(&mut *self.shared.write(), Err(error.clone()));
         // Closing would write what was left to be written, on a disk that refused it, and would
