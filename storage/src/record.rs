@@ -91,6 +91,25 @@ impl Vault {
         }
     }
 
+    /// What a start does before anything else writes: removes what killed puts left, and stores the
+    /// records that are still owed.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn recover(&self) -> Result<()> {
+        let swept =
+            self.working.sweep_killed_puts().await? + self.archive.sweep_killed_puts().await?;
+        let owed = self.drain_all().await?;
+        if swept + owed as u64 > 0 {
+            tracing::info!(
+                killed_puts = swept,
+                records = owed,
+                "cleaned up after a crash"
+            );
+        }
+        Ok(())
+    }
+
     /// Stores every record that is still owed. Returns how many were.
     ///
     /// # Errors

@@ -49,6 +49,9 @@ pub struct Writer {
     in_flight: VecDeque<InFlight>,
     /// Whether the file's last block was handed on.
     ended: bool,
+    /// False while bytes are on their way through here, and for good once that failed or was cut
+    /// short: a block may be missing then, and nothing behind it may be committed.
+    sound: bool,
 }
 
 /// The block in the making.
@@ -133,6 +136,7 @@ impl Vault {
             progress: upload.progress.clone(),
             received: upload.offset,
             ended: upload.state != UploadState::Open,
+            sound: true,
             upload,
             row,
             gate,
@@ -182,7 +186,21 @@ impl Writer {
     ///
     /// # Errors
     /// [`RefusalKind::TooLarge`] beyond the declared length; whatever an earlier block met.
-    pub async fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
+    pub async fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.begin_step()?;
+        self.take(bytes).await?;
+        self.sound = true;
+        Ok(())
+    }
+
+    fn begin_step(&mut self) -> Result<()> {
+        if !std::mem::replace(&mut self.sound, false) {
+            return Err(self.taken_over().into());
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
         let room = self
             .upload
             .length
@@ -214,14 +232,20 @@ impl Writer {
     /// # Errors
     /// What a put or the catalog met; then the record says how far it came.
     pub async fn flush(&mut self) -> Result<u64> {
+        self.begin_step()?;
+        self.write_down().await?;
+        self.sound = true;
+        Ok(self.upload.offset)
+    }
+
+    async fn write_down(&mut self) -> Result<()> {
         if self.upload.length == Some(self.received) && !self.ended {
             self.put_block().await?;
         }
         while !self.in_flight.is_empty() {
             self.commit_blocks().await?;
         }
-        self.keep_fragment().await?;
-        Ok(self.upload.offset)
+        self.keep_fragment().await
     }
 
     async fn gather(&mut self, bytes: &[u8]) -> Result<()> {
@@ -255,7 +279,8 @@ impl Writer {
                 memory = vault.intake.memory(length) => return Ok(memory),
                 signal = running.signal() => signal,
             };
-            self.yield_memory().await?;
+            self.write_down().await?;
+            self.let_go();
             if signal == Signal::Stop {
                 return Err(self.taken_over().into());
             }
@@ -275,10 +300,14 @@ impl Writer {
     /// # Errors
     /// As [`flush`](Self::flush).
     pub async fn yield_memory(&mut self) -> Result<()> {
-        self.flush().await?;
+        self.flush().await.map(drop)?;
+        self.let_go();
+        Ok(())
+    }
+
+    fn let_go(&mut self) {
         self.gathering = None;
         self.vault.intake.note_empty(&self.running);
-        Ok(())
     }
 
     /// Hands the block in the making to the background.
