@@ -30,7 +30,9 @@ async fn killed_while_writing_and_while_opening() {
             victim.wait_for(random.random_range(1..400));
         } else {
             // Not to wait for anything: this is the moment at which it dies.
-            sleep(Duration::from_micros(random.random_range(0..120_000)));
+            sleep(Duration::from_micros(
+                random.random_range(0..=3000 * (round - 1)),
+            ));
         }
         victim.kill();
         killed_at_open += u32::from(!victim.opened);
@@ -45,11 +47,11 @@ async fn killed_while_writing_and_while_opening() {
 async fn killed_while_it_is_made() {
     let mut random = StdRng::seed_from_u64(10);
     let mut unmade = 0;
-    for _ in 0..20 {
+    for round in 0..20 {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("data/catalog");
         let mut victim = Victim::start("victim", &path);
-        sleep(Duration::from_micros(random.random_range(0..60_000)));
+        sleep(Duration::from_micros(random.random_range(0..=3000 * round)));
         victim.kill();
         unmade += u32::from(!path.join("sled").exists());
         check(&path, &victim.acknowledged).await;
