@@ -5,6 +5,7 @@
 //! them: creating uploads, the running append, its fragments, and the memory that all appends
 //! share.
 pub mod checks;
+mod commit;
 mod create;
 pub mod cut;
 pub mod facts;

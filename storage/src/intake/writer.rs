@@ -8,15 +8,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::progress::Progress;
 use super::running::{Running, Signal};
 use crate::block::{BLOCK_MAX, Codec, Logical, Sealer};
-use crate::catalog::tables::{self, Gate, load, put};
-use crate::catalog::{Batch, CommitError, Expect, Version};
+use crate::catalog::Version;
+use crate::catalog::tables::{self, Gate, load};
 use crate::error::{Result, no_such_upload};
 use crate::ids::{BlockHash, OrderId, UploadId};
 use crate::keys::SealingKeys;
@@ -39,14 +38,14 @@ pub struct Writer {
     pub(super) running: Arc<Running>,
     /// The record as it was last committed.
     pub(super) upload: Upload,
-    row: Version,
-    gate: Version,
+    pub(super) row: Version,
+    pub(super) gate: Version,
     pub(super) lease: Lease,
     /// The state after every byte received, ahead of the record.
     pub(super) progress: Progress,
     pub(super) received: u64,
     pub(super) gathering: Option<Gathering>,
-    in_flight: VecDeque<InFlight>,
+    pub(super) in_flight: VecDeque<InFlight>,
     /// Whether the file's last block was handed on.
     ended: bool,
     /// False while bytes are on their way through here, and for good once that failed or was cut
@@ -70,11 +69,13 @@ impl Gathering {
     }
 }
 
+/// A block on its way to the store.
 #[derive(Debug)]
-struct InFlight {
-    put: JoinHandle<Result<BlockRef>>,
-    progress: Progress,
-    end: u64,
+pub(super) struct InFlight {
+    pub(super) put: JoinHandle<Result<BlockRef>>,
+    /// The state behind it.
+    pub(super) progress: Progress,
+    pub(super) end: u64,
 }
 
 impl Vault {
@@ -105,7 +106,7 @@ impl Vault {
         running: &Arc<Running>,
     ) -> Result<Writer> {
         self.drain(order).await?;
-        let lease = Lease::new(&self.clock, order);
+        let lease = Lease::new(&self.clock, &order);
         let gate = self.open_gate(order).await?;
         let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
         let (upload, row) = row.ok_or_else(|| no_such_upload(id))?;
@@ -364,102 +365,13 @@ impl Writer {
         if !self.lease.is_stale() {
             return Ok(());
         }
-        let lease = Lease::new(&self.vault.clock, self.upload.order);
+        let lease = Lease::new(&self.vault.clock, &self.upload.order);
         let gate = load::<Gate>(&*self.vault.catalog, &tables::gate(self.upload.order)).await?;
         if gate.is_none_or(|(_, version)| version != self.gate) {
             return Err(self.taken_over().into());
         }
         self.lease = lease;
         Ok(())
-    }
-
-    /// Waits for the oldest block and commits it with all that are ready behind it.
-    async fn commit_blocks(&mut self) -> Result<()> {
-        let mut upload = self.upload.clone();
-        let mut batch = Batch::new();
-        while let Some(next) = self.in_flight.front_mut() {
-            if upload.blocks > self.upload.blocks && !next.put.is_finished() {
-                break;
-            }
-            let block = (&mut next.put).await.expect("no panic in a put");
-            let InFlight { progress, end, .. } = self.in_flight.pop_front().expect("just seen");
-            batch = put(batch, tables::block(upload.id, upload.blocks), &block?);
-            upload.blocks += 1;
-            upload.offset = end;
-            upload.progress = progress;
-        }
-        let fragments = std::mem::take(&mut upload.fragments);
-        if upload.length == Some(upload.offset) {
-            let hash = upload.progress.hash();
-            upload.state = UploadState::Finished {
-                hash,
-                at: self.now(),
-            };
-        }
-        self.commit(upload, batch, fragments).await
-    }
-
-    /// Commits the record; `replaced` are the fragments that it names no more.
-    pub(super) async fn commit(
-        &mut self,
-        mut upload: Upload,
-        mut batch: Batch,
-        replaced: Vec<crate::upload::Fragment>,
-    ) -> Result<()> {
-        upload.expires_at = match upload.state {
-            UploadState::Open => Some(self.now() + self.vault.limits.expire_after),
-            _ => None,
-        };
-        let (order, id) = (upload.order, upload.id);
-        let key = tables::upload(order, id);
-        for fragment in replaced.iter().filter(|fragment| fragment.inline) {
-            batch = batch.delete(tables::fragment(id, fragment.number));
-        }
-        batch = put(batch, key.clone(), &upload)
-            .expect(tables::gate(order), Expect::At(self.gate))
-            .expect(key.clone(), Expect::At(self.row))
-            .expect(tables::outbox(order), Expect::Absent);
-        let running = Arc::clone(&self.running);
-        let fenced = running.fenced.lock().await;
-        if *fenced {
-            return Err(self.taken_over().into());
-        }
-        loop {
-            match self.vault.catalog.commit(batch.clone()).await {
-                Ok(()) => break,
-                Err(CommitError::Failed(error)) => return Err(error.into()),
-                // A decision that is not on record yet: help, then try again.
-                Err(CommitError::Conflict(row)) if row == tables::outbox(order) => {
-                    self.vault.drain(order).await?;
-                }
-                Err(CommitError::Conflict(_)) => return Err(self.taken_over().into()),
-            }
-        }
-        let row = load::<Upload>(&*self.vault.catalog, &key).await?;
-        let Some((now, version)) = row.filter(|(now, _)| *now == upload) else {
-            return Err(self.taken_over().into());
-        };
-        drop(fenced);
-        (self.upload, self.row) = (now, version);
-        for fragment in replaced.iter().filter(|fragment| !fragment.inline) {
-            let path = paths::upload(order, id).join(fragment.name());
-            if let Err(error) = self.vault.working.delete(&path).await {
-                tracing::warn!(%error, "fragment left for the sweep");
-            }
-        }
-        Ok(())
-    }
-
-    fn now(&self) -> DateTime<Utc> {
-        self.vault.clock.now()
-    }
-
-    fn taken_over(&self) -> Refusal {
-        let file = self.upload.path.as_str();
-        let message = format!(
-            "another request goes on with {file:?}, or its order has changed: ask where the upload stands and go on from there"
-        );
-        Refusal::new(RefusalKind::TakenOver, message).of_file(file)
     }
 }
 
