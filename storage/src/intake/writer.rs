@@ -9,16 +9,16 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
+use super::gather::Gathering;
 use super::progress::Progress;
 use super::running::{Running, Signal};
-use crate::block::{BLOCK_MAX, Codec, Logical, Sealer};
+use crate::block::{Codec, Logical};
 use crate::catalog::tables::{self, Gate, load, put};
 use crate::catalog::{Batch, CommitError, Expect, Version};
-use crate::error::{Result, no_such_upload};
-use crate::ids::{BlockHash, OrderId, UploadId};
+use crate::error::Result;
+use crate::ids::BlockHash;
 use crate::keys::SealingKeys;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
@@ -39,124 +39,26 @@ pub struct Writer {
     pub(super) running: Arc<Running>,
     /// The record as it was last committed.
     pub(super) upload: Upload,
-    row: Version,
-    gate: Version,
+    pub(super) row: Version,
+    pub(super) gate: Version,
     pub(super) lease: Lease,
     /// The state after every byte received, ahead of the record.
     pub(super) progress: Progress,
     pub(super) received: u64,
     pub(super) gathering: Option<Gathering>,
-    in_flight: VecDeque<InFlight>,
+    pub(super) in_flight: VecDeque<InFlight>,
     /// Whether the file's last block was handed on.
-    ended: bool,
-}
-
-/// The block in the making.
-#[derive(Debug)]
-pub(super) struct Gathering {
-    pub(super) sealer: Sealer,
-    pub(super) memory: OwnedSemaphorePermit,
-    /// How many of its bytes are durable as fragments.
-    pub(super) kept: usize,
-}
-
-impl Gathering {
-    /// Bytes of the block so far.
-    pub(super) fn len(&self) -> usize {
-        self.sealer.plain().len()
-    }
+    pub(super) ended: bool,
+    /// Whether something failed: then bytes are missing before those that would come next, and
+    /// nothing more may be committed.
+    pub(super) broken: bool,
 }
 
 #[derive(Debug)]
-struct InFlight {
+pub(super) struct InFlight {
     put: JoinHandle<Result<BlockRef>>,
     progress: Progress,
     end: u64,
-}
-
-impl Vault {
-    /// Begins an append at `offset`, taking over from whoever writes to this upload.
-    ///
-    /// # Errors
-    /// [`RefusalKind::OffsetMismatch`] with the offset where it stands; [`RefusalKind::WrongStage`];
-    /// [`RefusalKind::NotFound`]; [`RefusalKind::Gone`] when it has expired.
-    pub async fn begin_append(
-        self: &Arc<Self>,
-        order: OrderId,
-        id: UploadId,
-        offset: u64,
-    ) -> Result<Writer> {
-        let running = self.intake.begin(id).await;
-        let writer = self.writer(order, id, offset, &running).await;
-        if writer.is_err() {
-            self.intake.end(&running);
-        }
-        writer
-    }
-
-    async fn writer(
-        self: &Arc<Self>,
-        order: OrderId,
-        id: UploadId,
-        offset: u64,
-        running: &Arc<Running>,
-    ) -> Result<Writer> {
-        self.drain(order).await?;
-        let lease = Lease::new(&self.clock, order);
-        let gate = self.open_gate(order).await?;
-        let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
-        let (upload, row) = row.ok_or_else(|| no_such_upload(id))?;
-        if upload.expires_at.is_some_and(|end| end <= self.clock.now()) {
-            let message = format!(
-                "the upload of {:?} has expired: begin it again",
-                upload.path.as_str()
-            );
-            return Err(Refusal::new(RefusalKind::Gone, message)
-                .of_file(upload.path.as_str())
-                .into());
-        }
-        if upload.offset != offset {
-            let at = upload.offset;
-            let message = format!(
-                "the upload of {:?} stands at byte {at}, not {offset}: go on from there",
-                upload.path.as_str()
-            );
-            let kind = RefusalKind::OffsetMismatch { offset: at };
-            return Err(Refusal::new(kind, message)
-                .of_file(upload.path.as_str())
-                .into());
-        }
-        Ok(Writer {
-            keys: self.keys.order(order).await?,
-            vault: Arc::clone(self),
-            running: Arc::clone(running),
-            progress: upload.progress.clone(),
-            received: upload.offset,
-            ended: upload.state != UploadState::Open,
-            upload,
-            row,
-            gate,
-            lease,
-            gathering: None,
-            in_flight: VecDeque::new(),
-        })
-    }
-
-    /// The version of the order's gate, if files may come in; waits for a submit that is being
-    /// written down.
-    async fn open_gate(&self, order: OrderId) -> Result<Version> {
-        loop {
-            let row = load::<Gate>(&*self.catalog, &tables::gate(order)).await?;
-            match row {
-                Some((gate, version)) if gate.stage == "open" => return Ok(version),
-                Some((gate, _)) if gate.stage == "sealing" => self.resume_sealing(order).await?,
-                _ => {
-                    let at = self.order(order).await?;
-                    Self::check_takes_files(&at)?;
-                }
-            }
-        }
-    }
 }
 
 impl Writer {
@@ -181,8 +83,9 @@ impl Writer {
     /// waits while memory is short.
     ///
     /// # Errors
-    /// [`RefusalKind::TooLarge`] beyond the declared length; whatever an earlier block met.
-    pub async fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
+    /// [`RefusalKind::TooLarge`] beyond the declared length, when nothing was taken; whatever an
+    /// earlier block met, and then this append is over.
+    pub async fn push(&mut self, bytes: &[u8]) -> Result<()> {
         let room = self
             .upload
             .length
@@ -194,6 +97,12 @@ impl Writer {
             );
             return Err(Refusal::new(RefusalKind::TooLarge, message).into());
         }
+        self.check_whole()?;
+        let taken = self.take(bytes).await;
+        self.noted(taken)
+    }
+
+    async fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
             let mut next = self.progress.clone();
             let (taken, ends) = next.advance(bytes);
@@ -212,8 +121,28 @@ impl Writer {
     /// the durable offset.
     ///
     /// # Errors
-    /// What a put or the catalog met; then the record says how far it came.
+    /// What a put or the catalog met; then the record says how far it came, and this append is
+    /// over.
     pub async fn flush(&mut self) -> Result<u64> {
+        self.check_whole()?;
+        let written = self.write_down().await;
+        self.noted(written)
+    }
+
+    /// After a failure nothing more is committed: the next block would stand behind a hole.
+    pub(super) fn check_whole(&self) -> Result<()> {
+        if self.broken {
+            return Err(self.taken_over().into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn noted<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        self.broken |= outcome.is_err();
+        outcome
+    }
+
+    pub(super) async fn write_down(&mut self) -> Result<u64> {
         if self.upload.length == Some(self.received) && !self.ended {
             self.put_block().await?;
         }
@@ -224,66 +153,13 @@ impl Writer {
         Ok(self.upload.offset)
     }
 
-    async fn gather(&mut self, bytes: &[u8]) -> Result<()> {
-        let memory = self.memory(bytes.len()).await?;
-        self.gather_fragments().await?;
-        if let Some(gathering) = &mut self.gathering {
-            gathering.memory.merge(memory);
-            gathering.sealer.push(bytes);
-        } else {
-            self.vault.intake.note_begun(&self.running);
-            let mut sealer = Sealer::with_capacity(self.block_capacity());
-            sealer.push(bytes);
-            self.gathering = Some(Gathering {
-                sealer,
-                memory,
-                kept: 0,
-            });
-        }
-        Ok(())
-    }
-
-    /// Waits for memory; writes down and lets go of what it holds when others wait longer.
-    async fn memory(&mut self, bytes: usize) -> Result<OwnedSemaphorePermit> {
-        let length = u32::try_from(bytes).expect("at most a block");
-        loop {
-            if let Some(memory) = self.vault.intake.try_memory(length) {
-                return Ok(memory);
-            }
-            let (vault, running) = (Arc::clone(&self.vault), Arc::clone(&self.running));
-            let signal = tokio::select! {
-                memory = vault.intake.memory(length) => return Ok(memory),
-                signal = running.signal() => signal,
-            };
-            self.yield_memory().await?;
-            if signal == Signal::Stop {
-                return Err(self.taken_over().into());
-            }
-        }
-    }
-
-    fn block_capacity(&self) -> usize {
-        let left = self
-            .upload
-            .length
-            .map_or(u64::MAX, |length| length - self.received);
-        usize::try_from(left).unwrap_or(BLOCK_MAX).min(BLOCK_MAX)
-    }
-
-    /// Writes down what this append holds, and lets go of the memory.
-    ///
-    /// # Errors
-    /// As [`flush`](Self::flush).
-    pub async fn yield_memory(&mut self) -> Result<()> {
-        self.flush().await?;
-        self.gathering = None;
-        self.vault.intake.note_empty(&self.running);
-        Ok(())
-    }
-
     /// Hands the block in the making to the background.
     async fn put_block(&mut self) -> Result<()> {
-        self.gather_fragments().await?;
+        let kept = self.fragments_to_gather();
+        if kept > 0 {
+            let memory = self.vault.intake.memory(kept).await;
+            self.gather_fragments(memory).await?;
+        }
         let Some(gathering) = self.gathering.take() else {
             return Ok(());
         };
@@ -348,13 +224,21 @@ impl Writer {
     async fn commit_blocks(&mut self) -> Result<()> {
         let mut upload = self.upload.clone();
         let mut batch = Batch::new();
+        let mut failed = None;
         while let Some(next) = self.in_flight.front_mut() {
             if upload.blocks > self.upload.blocks && !next.put.is_finished() {
                 break;
             }
             let block = (&mut next.put).await.expect("no panic in a put");
             let InFlight { progress, end, .. } = self.in_flight.pop_front().expect("just seen");
-            batch = put(batch, tables::block(upload.id, upload.blocks), &block?);
+            let block = match block {
+                Ok(block) => block,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            };
+            batch = put(batch, tables::block(upload.id, upload.blocks), &block);
             upload.blocks += 1;
             upload.offset = end;
             upload.progress = progress;
@@ -367,7 +251,11 @@ impl Writer {
                 at: self.now(),
             };
         }
-        self.commit(upload, batch, fragments).await
+        // What came before the block that failed is kept.
+        if upload.blocks > self.upload.blocks {
+            self.commit(upload, batch, fragments).await?;
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Commits the record; `replaced` are the fragments that it names no more.
@@ -425,7 +313,7 @@ impl Writer {
         self.vault.clock.now()
     }
 
-    fn taken_over(&self) -> Refusal {
+    pub(super) fn taken_over(&self) -> Refusal {
         let file = self.upload.path.as_str();
         let message = format!(
             "another request goes on with {file:?}, or its order has changed: ask where the upload stands and go on from there"
