@@ -17,13 +17,21 @@ impl Writer {
     pub(super) async fn commit_blocks(&mut self) -> Result<()> {
         let mut upload = self.upload.clone();
         let mut batch = Batch::new();
+        let mut failed = None;
         while let Some(next) = self.in_flight.front_mut() {
             if upload.blocks > self.upload.blocks && !next.put.is_finished() {
                 break;
             }
             let block = (&mut next.put).await.expect("no panic in a put");
             let InFlight { progress, end, .. } = self.in_flight.pop_front().expect("just seen");
-            batch = put(batch, tables::block(upload.id, upload.blocks), &block?);
+            let block = match block {
+                Ok(block) => block,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            };
+            batch = put(batch, tables::block(upload.id, upload.blocks), &block);
             upload.blocks += 1;
             upload.offset = end;
             upload.progress = progress;
@@ -36,7 +44,11 @@ impl Writer {
                 at: self.now(),
             };
         }
-        self.commit(upload, batch, fragments).await
+        // What came before the block that failed is kept.
+        if upload.blocks > self.upload.blocks {
+            self.commit(upload, batch, fragments).await?;
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Commits the record; `replaced` are the fragments that it names no more.

@@ -8,22 +8,22 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
+use super::gather::Gathering;
 use super::progress::Progress;
 use super::running::{Running, Signal};
-use crate::block::{BLOCK_MAX, Codec, Logical, Sealer};
+use crate::block::{Codec, Logical};
 use crate::catalog::Version;
 use crate::catalog::tables::{self, Gate, load};
-use crate::error::{Result, no_such_upload};
-use crate::ids::{BlockHash, OrderId, UploadId};
+use crate::error::Result;
+use crate::ids::BlockHash;
 use crate::keys::SealingKeys;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::BlockRef;
 use crate::store::Lease;
-use crate::upload::{Upload, UploadState};
+use crate::upload::Upload;
 use crate::vault::Vault;
 
 /// Blocks of one append that are being put while the next is gathered.
@@ -47,26 +47,11 @@ pub struct Writer {
     pub(super) gathering: Option<Gathering>,
     pub(super) in_flight: VecDeque<InFlight>,
     /// Whether the file's last block was handed on.
-    ended: bool,
-    /// False while bytes are on their way through here, and for good once that failed or was cut
-    /// short: a block may be missing then, and nothing behind it may be committed.
-    sound: bool,
-}
-
-/// The block in the making.
-#[derive(Debug)]
-pub(super) struct Gathering {
-    pub(super) sealer: Sealer,
-    pub(super) memory: OwnedSemaphorePermit,
-    /// How many of its bytes are durable as fragments.
-    pub(super) kept: usize,
-}
-
-impl Gathering {
-    /// Bytes of the block so far.
-    pub(super) fn len(&self) -> usize {
-        self.sealer.plain().len()
-    }
+    pub(super) ended: bool,
+    /// True while bytes are on their way through here, and for good once that failed or was cut
+    /// short: bytes may be missing then before those that would come next, and nothing more may be
+    /// committed.
+    pub(super) broken: bool,
 }
 
 /// A block on its way to the store.
@@ -76,92 +61,6 @@ pub(super) struct InFlight {
     /// The state behind it.
     pub(super) progress: Progress,
     pub(super) end: u64,
-}
-
-impl Vault {
-    /// Begins an append at `offset`, taking over from whoever writes to this upload.
-    ///
-    /// # Errors
-    /// [`RefusalKind::OffsetMismatch`] with the offset where it stands; [`RefusalKind::WrongStage`];
-    /// [`RefusalKind::NotFound`]; [`RefusalKind::Gone`] when it has expired.
-    pub async fn begin_append(
-        self: &Arc<Self>,
-        order: OrderId,
-        id: UploadId,
-        offset: u64,
-    ) -> Result<Writer> {
-        let running = self.intake.begin(id).await;
-        let writer = self.writer(order, id, offset, &running).await;
-        if writer.is_err() {
-            self.intake.end(&running);
-        }
-        writer
-    }
-
-    async fn writer(
-        self: &Arc<Self>,
-        order: OrderId,
-        id: UploadId,
-        offset: u64,
-        running: &Arc<Running>,
-    ) -> Result<Writer> {
-        self.drain(order).await?;
-        let lease = Lease::new(&self.clock, &order);
-        let gate = self.open_gate(order).await?;
-        let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
-        let (upload, row) = row.ok_or_else(|| no_such_upload(id))?;
-        if upload.expires_at.is_some_and(|end| end <= self.clock.now()) {
-            let message = format!(
-                "the upload of {:?} has expired: begin it again",
-                upload.path.as_str()
-            );
-            return Err(Refusal::new(RefusalKind::Gone, message)
-                .of_file(upload.path.as_str())
-                .into());
-        }
-        if upload.offset != offset {
-            let at = upload.offset;
-            let message = format!(
-                "the upload of {:?} stands at byte {at}, not {offset}: go on from there",
-                upload.path.as_str()
-            );
-            let kind = RefusalKind::OffsetMismatch { offset: at };
-            return Err(Refusal::new(kind, message)
-                .of_file(upload.path.as_str())
-                .into());
-        }
-        Ok(Writer {
-            keys: self.keys.order(order).await?,
-            vault: Arc::clone(self),
-            running: Arc::clone(running),
-            progress: upload.progress.clone(),
-            received: upload.offset,
-            ended: upload.state != UploadState::Open,
-            sound: true,
-            upload,
-            row,
-            gate,
-            lease,
-            gathering: None,
-            in_flight: VecDeque::new(),
-        })
-    }
-
-    /// The version of the order's gate, if files may come in; waits for a submit that is being
-    /// written down.
-    async fn open_gate(&self, order: OrderId) -> Result<Version> {
-        loop {
-            let row = load::<Gate>(&*self.catalog, &tables::gate(order)).await?;
-            match row {
-                Some((gate, version)) if gate.stage == "open" => return Ok(version),
-                Some((gate, _)) if gate.stage == "sealing" => self.resume_sealing(order).await?,
-                _ => {
-                    let at = self.order(order).await?;
-                    Self::check_takes_files(&at)?;
-                }
-            }
-        }
-    }
 }
 
 impl Writer {
@@ -186,22 +85,9 @@ impl Writer {
     /// waits while memory is short.
     ///
     /// # Errors
-    /// [`RefusalKind::TooLarge`] beyond the declared length; whatever an earlier block met.
+    /// [`RefusalKind::TooLarge`] beyond the declared length, when nothing was taken; whatever an
+    /// earlier block met, and then this append is over.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        self.begin_step()?;
-        self.take(bytes).await?;
-        self.sound = true;
-        Ok(())
-    }
-
-    fn begin_step(&mut self) -> Result<()> {
-        if !std::mem::replace(&mut self.sound, false) {
-            return Err(self.taken_over().into());
-        }
-        Ok(())
-    }
-
-    async fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
         let room = self
             .upload
             .length
@@ -213,6 +99,12 @@ impl Writer {
             );
             return Err(Refusal::new(RefusalKind::TooLarge, message).into());
         }
+        self.begin_step()?;
+        let taken = self.take(bytes).await;
+        self.noted(taken)
+    }
+
+    async fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
             let mut next = self.progress.clone();
             let (taken, ends) = next.advance(bytes);
@@ -231,89 +123,45 @@ impl Writer {
     /// the durable offset.
     ///
     /// # Errors
-    /// What a put or the catalog met; then the record says how far it came.
+    /// What a put or the catalog met; then the record says how far it came, and this append is
+    /// over.
     pub async fn flush(&mut self) -> Result<u64> {
         self.begin_step()?;
-        self.write_down().await?;
-        self.sound = true;
-        Ok(self.upload.offset)
+        let written = self.write_down().await;
+        self.noted(written)
     }
 
-    async fn write_down(&mut self) -> Result<()> {
+    /// After a failure nothing more is committed: the next block would stand behind a hole.
+    pub(super) fn begin_step(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(self.taken_over().into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn noted<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        self.broken = outcome.is_err();
+        outcome
+    }
+
+    pub(super) async fn write_down(&mut self) -> Result<u64> {
         if self.upload.length == Some(self.received) && !self.ended {
             self.put_block().await?;
         }
         while !self.in_flight.is_empty() {
             self.commit_blocks().await?;
         }
-        self.keep_fragment().await
-    }
-
-    async fn gather(&mut self, bytes: &[u8]) -> Result<()> {
-        let memory = self.memory(bytes.len()).await?;
-        self.gather_fragments().await?;
-        if let Some(gathering) = &mut self.gathering {
-            gathering.memory.merge(memory);
-            gathering.sealer.push(bytes);
-        } else {
-            self.vault.intake.note_begun(&self.running);
-            let mut sealer = Sealer::with_capacity(self.block_capacity());
-            sealer.push(bytes);
-            self.gathering = Some(Gathering {
-                sealer,
-                memory,
-                kept: 0,
-            });
-        }
-        Ok(())
-    }
-
-    /// Waits for memory; writes down and lets go of what it holds when others wait longer.
-    async fn memory(&mut self, bytes: usize) -> Result<OwnedSemaphorePermit> {
-        let length = u32::try_from(bytes).expect("at most a block");
-        loop {
-            if let Some(memory) = self.vault.intake.try_memory(length) {
-                return Ok(memory);
-            }
-            let (vault, running) = (Arc::clone(&self.vault), Arc::clone(&self.running));
-            let signal = tokio::select! {
-                memory = vault.intake.memory(length) => return Ok(memory),
-                signal = running.signal() => signal,
-            };
-            self.write_down().await?;
-            self.let_go();
-            if signal == Signal::Stop {
-                return Err(self.taken_over().into());
-            }
-        }
-    }
-
-    fn block_capacity(&self) -> usize {
-        let left = self
-            .upload
-            .length
-            .map_or(u64::MAX, |length| length - self.received);
-        usize::try_from(left).unwrap_or(BLOCK_MAX).min(BLOCK_MAX)
-    }
-
-    /// Writes down what this append holds, and lets go of the memory.
-    ///
-    /// # Errors
-    /// As [`flush`](Self::flush).
-    pub async fn yield_memory(&mut self) -> Result<()> {
-        self.flush().await.map(drop)?;
-        self.let_go();
-        Ok(())
-    }
-
-    fn let_go(&mut self) {
-        self.gathering = None;
-        self.vault.intake.note_empty(&self.running);
+        self.keep_fragment().await?;
+        Ok(self.upload.offset)
     }
 
     /// Hands the block in the making to the background.
     async fn put_block(&mut self) -> Result<()> {
-        self.gather_fragments().await?;
+        let kept = self.fragments_to_gather();
+        if kept > 0 {
+            let memory = self.vault.intake.memory(kept).await;
+            self.gather_fragments(memory).await?;
+        }
         let Some(gathering) = self.gathering.take() else {
             return Ok(());
         };
