@@ -42,7 +42,9 @@ impl Hands {
     pub fn open(data_dir: &Path, base: SharedClock) -> anyhow::Result<Arc<Self>> {
         let marker = data_dir.join(MARKER);
         let moved = match std::fs::read_to_string(&marker) {
-            Ok(text) => toml::from_str(&text).with_context(|| format!("in {}", marker.display()))?,
+            Ok(text) => {
+                toml::from_str(&text).with_context(|| format!("in {}", marker.display()))?
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Moved::default(),
             Err(error) => return Err(error).with_context(|| format!("{}", marker.display())),
         };
@@ -74,15 +76,13 @@ impl Hands {
         self.turn(span, |clock| clock.jump(span)).await
     }
 
-    async fn turn(
-        &self,
-        span: TimeDelta,
-        turn: impl FnOnce(&MovableClock),
-    ) -> Result<(), Refusal> {
+    async fn turn(&self, span: TimeDelta, turn: impl FnOnce(&MovableClock)) -> Result<(), Refusal> {
         let no = |message: String| Refusal::new(RefusalKind::BadRequest, message);
         let mut wall = self.wall.lock().await;
         let century = TimeDelta::days(36_500);
-        let moved = wall.checked_add(&span).filter(|moved| moved.abs() < century);
+        let moved = wall
+            .checked_add(&span)
+            .filter(|moved| moved.abs() < century);
         let moved = moved.ok_or_else(|| no("the demo clock moves by 100 years at most".into()))?;
         let marker = self.marker.clone();
         let stored = tokio::task::spawn_blocking(move || store(&marker, moved)).await;
@@ -103,6 +103,17 @@ impl Clock for Hands {
     fn monotonic(&self) -> Duration {
         self.clock.monotonic()
     }
+}
+
+/// The clock that this data directory goes by: a demo's, or the machine's.
+///
+/// # Errors
+/// When a demo's marker cannot be read.
+pub fn clock_of(data_dir: &Path, machine: SharedClock) -> anyhow::Result<SharedClock> {
+    if data_dir.join(MARKER).exists() {
+        return Ok(Hands::open(data_dir, machine)?);
+    }
+    Ok(machine)
 }
 
 /// Whether this data directory and `--demo-clock` go together. `first`: nothing was started here.

@@ -62,7 +62,10 @@ impl CliFile {
         let path = Self::path(data_dir);
         match fs::read_to_string(&path) {
             Ok(text) => toml::from_str(&text).with_context(|| {
-                format!("in {}; delete it, and the next start makes it anew", path.display())
+                format!(
+                    "in {}; delete it, and the next start makes it anew",
+                    path.display()
+                )
             }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
@@ -98,7 +101,8 @@ impl CliFile {
             }
         }
         // Without an end: it lies beside the master key and is guarded as that is.
-        let (_, token) = tokens::make(catalog, "commands on the server's machine", now, None).await?;
+        let (_, token) =
+            tokens::make(catalog, "commands on the server's machine", now, None).await?;
         self.token = Some(token.reveal().to_owned());
         Ok(true)
     }
@@ -309,7 +313,13 @@ mod tests {
             public_url: &public_url,
         };
         let words = told.whole();
-        for word in ["master.key", "backup", "second copy", "real certificate", "mail"] {
+        for word in [
+            "master.key",
+            "backup",
+            "second copy",
+            "real certificate",
+            "mail",
+        ] {
             assert!(words.contains(word), "{word} is missing in {words}");
         }
         assert!(words.contains("stemvault order create 2026-0117"));

@@ -105,8 +105,14 @@ mod tests {
 
     #[test]
     fn a_link_is_never_shown() {
-        assert_eq!(shown("/u/secret/abc", "/u/{link}/{upload}"), "/u/{link}/{upload}");
-        assert_eq!(shown("/d/secret/a.wav", "/d/{link}/{*path}"), "/d/{link}/{*path}");
+        assert_eq!(
+            shown("/u/secret/abc", "/u/{link}/{upload}"),
+            "/u/{link}/{upload}"
+        );
+        assert_eq!(
+            shown("/d/secret/a.wav", "/d/{link}/{*path}"),
+            "/d/{link}/{*path}"
+        );
         assert_eq!(shown("/files/abc", "/files/{upload}"), "/files/abc");
         // No route: a link that was pasted with something before it.
         assert_eq!(shown("/x/u/secret", "-"), "-");

@@ -65,9 +65,16 @@ async fn ready(State(app): State<SharedApp>) -> Response {
 
 /// Everything that does not answer. Strangers may read it: it names parts and no details.
 async fn look(vault: &Vault) -> Vec<String> {
-    let catalog = async { vault.catalog().get(&tables::orders()).await.map_err(Error::from) };
-    let working = vault.working().get_opt(&paths::readme());
-    let archive = vault.archive().get_opt(&paths::readme());
+    let catalog = async {
+        vault
+            .catalog()
+            .get(&tables::orders())
+            .await
+            .map_err(Error::from)
+    };
+    let readme = paths::readme();
+    let working = vault.working().get_opt(&readme);
+    let archive = vault.archive().get_opt(&readme);
     let keys = async {
         match vault.keys().order(OrderId([0; 16])).await {
             // The store answered that there is no such key: it opens, and reads.

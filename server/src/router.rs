@@ -38,7 +38,10 @@ fn routes() -> Router<SharedApp> {
 }
 
 async fn nothing_here() -> Failure {
-    Failure::refused(RefusalKind::NotFound, "there is nothing here: check the address")
+    Failure::refused(
+        RefusalKind::NotFound,
+        "there is nothing here: check the address",
+    )
 }
 
 async fn headers(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
@@ -64,7 +67,10 @@ fn protect(headers: &mut HeaderMap, real_certificate: bool) {
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     if page && !headers.contains_key(CONTENT_SECURITY_POLICY) {
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+        headers.insert(
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(PAGE_POLICY),
+        );
     }
 }
 
@@ -78,7 +84,9 @@ mod tests {
     /// The routes that a router has, as its `Debug` tells them: path to methods.
     fn told(router: &Router<SharedApp>) -> BTreeMap<String, BTreeSet<String>> {
         let text = format!("{router:?}");
-        let (routes, paths) = text.split_once("node: Node").expect("axum's Debug has a node");
+        let (routes, paths) = text
+            .split_once("node: Node")
+            .expect("axum's Debug has a node");
         let (paths, _) = paths.split_once("} }").expect("the node ends");
         let mut told = BTreeMap::new();
         for part in paths.split("RouteId(").skip(1) {
@@ -89,9 +97,9 @@ mod tests {
                 .unwrap_or_else(|| panic!("no route {id} of {path} in {routes}"));
             let (route, _) = route.split_once("allow_header").expect("a method router");
             let methods = ["get", "head", "delete", "options", "patch", "post", "put"];
-            let has = |method: &&str| !route.contains(&format!("{method}: None"));
-            let has = methods.iter().filter(has).map(|method| (*method).to_owned());
-            told.insert(path, has.collect());
+            let mut has = BTreeSet::from(methods.map(str::to_owned));
+            has.retain(|method| !route.contains(&format!("{method}: None")));
+            told.insert(path, has);
         }
         told
     }
@@ -118,7 +126,10 @@ mod tests {
         assert!(!plain.contains_key(STRICT_TRANSPORT_SECURITY));
         assert!(!plain.contains_key(CONTENT_SECURITY_POLICY));
         let mut page = HeaderMap::new();
-        page.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        page.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        );
         protect(&mut page, true);
         assert!(page.contains_key(CONTENT_SECURITY_POLICY));
         assert!(page.contains_key(STRICT_TRANSPORT_SECURITY));

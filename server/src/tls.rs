@@ -103,12 +103,17 @@ fn make(
         date_time_ymd(at.year(), small(month), small(day))
     };
     // A day back: the clocks of clients differ.
-    let (begins, ends) = (today - TimeDelta::days(1), today + TimeDelta::days(DAYS - 1));
+    let (begins, ends) = (
+        today - TimeDelta::days(1),
+        today + TimeDelta::days(DAYS - 1),
+    );
     let mut params = CertificateParams::new(names)?;
     params.not_before = day(begins);
     params.not_after = day(ends);
     params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, "Stemvault, self-signed");
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Stemvault, self-signed");
     // No key usage: OpenSSL takes a certificate that may not sign others for no root of its own.
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyPair::generate()?;
@@ -154,7 +159,11 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let settings = Settings::defaults(home.path()).unwrap();
         let today: DateTime<Utc> = "2026-11-23T12:00:00Z".parse().unwrap();
-        let names = ["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        let names = [
+            "localhost".to_owned(),
+            "127.0.0.1".to_owned(),
+            "::1".to_owned(),
+        ];
         let first = certificate(&settings, &names, today).unwrap();
         assert!(first.made && first.self_signed);
         server_config(&first).unwrap();
@@ -162,7 +171,11 @@ mod tests {
         let later = today + TimeDelta::days(DAYS - RENEW - 2);
         assert!(!certificate(&settings, &names, later).unwrap().made);
         assert_eq!(std::fs::read(&first.chain).unwrap(), pem);
-        assert!(certificate(&settings, &names, later + TimeDelta::days(2)).unwrap().made);
+        assert!(
+            certificate(&settings, &names, later + TimeDelta::days(2))
+                .unwrap()
+                .made
+        );
         assert_ne!(std::fs::read(&first.chain).unwrap(), pem);
         assert!(certificate(&settings, &names[..1], later).unwrap().made);
     }

@@ -149,7 +149,11 @@ mod tests {
             r#"{"scope":"file","session":"ab"}"#,
             r#"{"scope":"listen"}"#,
         ] {
-            assert_eq!(check(bad).unwrap_err().kind, RefusalKind::BadRequest, "{bad}");
+            assert_eq!(
+                check(bad).unwrap_err().kind,
+                RefusalKind::BadRequest,
+                "{bad}"
+            );
         }
     }
 }

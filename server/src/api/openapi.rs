@@ -99,16 +99,39 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
 /// The schemas of everything that is sent or read as JSON.
 #[derive(OpenApi)]
 #[openapi(components(schemas(
-    order::Order, order::Hold, order::Proof, order::Session, order::Link,
-    receipt::Receipt, receipt::Review, receipt::File, receipt::Finding,
-    receipt::Uploads, receipt::Upload,
-    orders::NewOrder, orders::Orders, orders::NewHold, orders::NewRecall, orders::Nothing,
-    sessions::NewSession, sessions::Acceptance, sessions::Return,
-    links::NewLink, links::MadeLink,
-    tokens::NewToken, tokens::MadeToken, tokens::TokenLine, tokens::Tokens,
-    retention::RetentionPlan, retention::Action, retention::RunRequest, retention::Runs,
-    retention::Run, retention::Note,
-    clock::Move, clock::Now,
+    order::Order,
+    order::Hold,
+    order::Proof,
+    order::Session,
+    order::Link,
+    receipt::Receipt,
+    receipt::Review,
+    receipt::File,
+    receipt::Finding,
+    receipt::Uploads,
+    receipt::Upload,
+    orders::NewOrder,
+    orders::Orders,
+    orders::NewHold,
+    orders::NewRecall,
+    orders::Nothing,
+    sessions::NewSession,
+    sessions::Acceptance,
+    sessions::Return,
+    links::NewLink,
+    links::MadeLink,
+    tokens::NewToken,
+    tokens::MadeToken,
+    tokens::TokenLine,
+    tokens::Tokens,
+    retention::RetentionPlan,
+    retention::Action,
+    retention::RunRequest,
+    retention::Runs,
+    retention::Run,
+    retention::Note,
+    clock::Move,
+    clock::Now,
 )))]
 struct Shapes;
 
@@ -186,7 +209,10 @@ impl Operation {
             },
         });
         if let Some(content) = self.request.describe() {
-            let required = !matches!(self.request, J("Nothing" | "NewSession" | "Acceptance" | "NewRecall" | "RunRequest") | TUS);
+            let required = !matches!(
+                self.request,
+                J("Nothing" | "NewSession" | "Acceptance" | "NewRecall" | "RunRequest")
+            );
             described["requestBody"] = json!({"required": required, "content": content});
         }
         if self.door == Token {

@@ -135,8 +135,12 @@ pub(super) async fn complete(
         archive_months: app.settings.retention.archive_kept.0,
         time_zone: app.settings.orders.time_zone,
     };
-    let now = app.clock.now();
-    change(&app, &number, "completed", |order| order.complete(now, policy)).await
+    let order = app
+        .vault
+        .complete(id_of(&app, &number).await?, policy)
+        .await?;
+    tracing::info!(order = %order.number, stage = order.stage.name(), "order completed");
+    whole(&app, &order).await
 }
 
 pub(super) async fn reopen(
@@ -168,7 +172,13 @@ pub(super) async fn release_hold(
     Path(number): Path<String>,
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<Json<Order>> {
-    change(&app, &number, "freed of its hold", order::Order::release_hold).await
+    change(
+        &app,
+        &number,
+        "freed of its hold",
+        order::Order::release_hold,
+    )
+    .await
 }
 
 pub(super) async fn recall(
@@ -245,7 +255,10 @@ fn checked(what: &str, text: &str) -> Result<String, Refusal> {
     let message = if text.is_empty() {
         format!("the {what} is empty: say it in a few words")
     } else if text.len() > longest {
-        format!("the {what} has {} bytes, at most {longest} fit: shorten it", text.len())
+        format!(
+            "the {what} has {} bytes, at most {longest} fit: shorten it",
+            text.len()
+        )
     } else {
         return Ok(text.to_owned());
     };

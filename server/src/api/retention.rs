@@ -153,7 +153,10 @@ pub(super) async fn plan(
     query: Result<Query<At>, axum::extract::rejection::QueryRejection>,
 ) -> Answer<Json<RetentionPlan>> {
     let Query(At { at }) = query.map_err(|error| {
-        let message = format!("{}: the plan takes `at`, a date, and nothing else", error.body_text());
+        let message = format!(
+            "{}: the plan takes `at`, a date, and nothing else",
+            error.body_text()
+        );
         Refusal::new(RefusalKind::BadRequest, message)
     })?;
     let now = app.clock.now();

@@ -80,7 +80,8 @@ pub async fn make(
 ) -> Result<(ApiToken, Token)> {
     let name = name.trim();
     if name.is_empty() || name.len() > NAME_MAX {
-        let message = format!("a token has a name of 1 to {NAME_MAX} bytes, for what or whom it is");
+        let message =
+            format!("a token has a name of 1 to {NAME_MAX} bytes, for what or whom it is");
         return Err(Refusal::new(RefusalKind::BadRequest, message).into());
     }
     if expires_at.is_some_and(|end| end <= now) {
@@ -150,13 +151,18 @@ pub(super) async fn revoke(
 ) -> Answer<StatusCode> {
     let catalog = &**app.vault.catalog();
     let rows = load_all::<ApiToken>(catalog, &tables::tokens()).await?;
-    let found = rows.into_iter().find(|(_, row, _)| row.id.to_string() == id);
+    let found = rows
+        .into_iter()
+        .find(|(_, row, _)| row.id.to_string() == id);
     let Some((key, row, _)) = found else {
         let message =
             format!("there is no API token {id}: `stemvault token list` shows them by their ids");
         return Err(Refusal::new(RefusalKind::NotFound, message).into());
     };
-    catalog.commit(Batch::new().delete(key)).await.map_err(stemvault_storage::Error::from)?;
+    catalog
+        .commit(Batch::new().delete(key))
+        .await
+        .map_err(stemvault_storage::Error::from)?;
     tracing::info!(token = %row.id, name = row.name, "API token revoked");
     Ok(StatusCode::NO_CONTENT)
 }
