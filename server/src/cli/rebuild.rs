@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use indicatif::DecimalBytes;
 use stemvault_config::{Overrides, Settings};
-use stemvault_storage::catalog::{Catalog, Embedded, tables};
+use stemvault_storage::catalog::{CatalogError, Embedded, tables};
 use stemvault_storage::clock::SharedClock;
 use stemvault_storage::rebuild::Rebuilt;
 use stemvault_storage::vault::Vault;
@@ -53,10 +53,7 @@ pub async fn run(args: RebuildArgs, machine: SharedClock) -> anyhow::Result<()> 
     }
     let place = catalog_folder(&settings);
     // Held to the end, so that no server starts meanwhile.
-    let old = match place.exists() {
-        true => Some(hold_old(&place, args.replace).await?),
-        false => None,
-    };
+    let old = hold_old(&place, args.replace).await?;
     let unfinished = data_dir.join("catalog.rebuilding");
     clear(&unfinished).await?;
     let clock = clock_of(&data_dir, machine)?;
@@ -66,15 +63,16 @@ pub async fn run(args: RebuildArgs, machine: SharedClock) -> anyhow::Result<()> 
     house.close().await;
     let (rebuilt, orders) = rebuilt?;
 
-    let aside = match old {
-        Some(old) => {
-            old.close().await;
-            let aside = data_dir.join(format!("catalog.replaced-{}", now.format("%Y%m%dT%H%M%SZ")));
-            rename(&place, &aside)?;
-            Some(aside)
-        }
-        None => None,
-    };
+    if let Some(old) = old {
+        old.close().await;
+    }
+    let aside = place.exists().then(|| {
+        let name = format!("catalog.replaced-{}", now.format("%Y%m%dT%H%M%SZ"));
+        data_dir.join(name)
+    });
+    if let Some(aside) = &aside {
+        rename(&place, aside)?;
+    }
     rename(&unfinished, &place)?;
     fs::File::open(&data_dir)?.sync_all()?;
     print(&words(&rebuilt, &orders, aside.as_deref()))?;
@@ -91,14 +89,15 @@ pub async fn run(args: RebuildArgs, machine: SharedClock) -> anyhow::Result<()> 
     )
 }
 
-/// Opens the catalog that is there, which nobody else may have open.
-async fn hold_old(place: &Path, replace: bool) -> anyhow::Result<Embedded> {
+/// Opens the catalog that is there, if any, which nobody else may have open. One that cannot be
+/// read is left closed, and may be replaced.
+async fn hold_old(place: &Path, replace: bool) -> anyhow::Result<Option<Embedded>> {
+    if !place.exists() {
+        return Ok(None);
+    }
     let old = match Embedded::open(place).await {
-        Ok(old) => old,
-        Err(error @ stemvault_storage::catalog::CatalogError::Corrupt { .. }) => {
-            return Err(error).context("the catalog that is there does not open");
-        }
-        Err(error) => return Err(error.into()),
+        Err(CatalogError::Corrupt { .. }) if replace => return Ok(None),
+        old => old.context("`stemvault rebuild` works while no server runs")?,
     };
     let orders = old.shared().scan_prefix(&tables::orders()).await?.len();
     if orders > 0 && !replace {
@@ -108,7 +107,7 @@ async fn hold_old(place: &Path, replace: bool) -> anyhow::Result<Embedded> {
             place.display()
         );
     }
-    Ok(old)
+    Ok(Some(old))
 }
 
 /// Removes what a killed rebuild left; refuses while another one runs.
@@ -116,9 +115,7 @@ async fn clear(unfinished: &PathBuf) -> anyhow::Result<()> {
     if !unfinished.exists() {
         return Ok(());
     }
-    if let Err(error @ stemvault_storage::catalog::CatalogError::Locked { .. }) =
-        Embedded::open(unfinished).await
-    {
+    if let Err(error @ CatalogError::Locked { .. }) = Embedded::open(unfinished).await {
         return Err(error.into());
     }
     fs::remove_dir_all(unfinished).with_context(|| format!("removing {}", unfinished.display()))
