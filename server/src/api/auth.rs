@@ -4,9 +4,9 @@
 //! its digest, so nothing here compares secrets.
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::HeaderMap;
 use stemvault_storage::catalog::tables::{self, load};
 use stemvault_storage::ids::Token;
 use stemvault_storage::link::{ApiToken, Digest};
