@@ -28,6 +28,7 @@ pub mod session;
 pub mod store;
 pub mod submit;
 pub mod sweep;
+mod terms;
 pub mod upload;
 pub mod vault;
 

@@ -41,7 +41,7 @@ impl Vault {
     /// When the store fails; the record stays owed.
     pub async fn drain(&self, id: OrderId) -> Result<()> {
         let key = tables::outbox(id);
-        let lease = Lease::new(&self.clock, id);
+        let lease = Lease::new(&self.clock, &id);
         let Some((owed, version)) = load::<Outbox>(&*self.catalog, &key).await? else {
             return Ok(());
         };
@@ -89,6 +89,25 @@ impl Vault {
             Ok(()) | Err(CommitError::Conflict(_)) => Ok(()),
             Err(CommitError::Failed(error)) => Err(error.into()),
         }
+    }
+
+    /// What a start does before anything else writes: removes what killed puts left, and stores the
+    /// records that are still owed.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn recover(&self) -> Result<()> {
+        let swept =
+            self.working.sweep_killed_puts().await? + self.archive.sweep_killed_puts().await?;
+        let owed = self.drain_all().await?;
+        if swept + owed as u64 > 0 {
+            tracing::info!(
+                killed_puts = swept,
+                records = owed,
+                "cleaned up after a crash"
+            );
+        }
+        Ok(())
     }
 
     /// Stores every record that is still owed. Returns how many were.

@@ -11,7 +11,7 @@ use crate::catalog::tables::{self, load_all, put};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
 use crate::intake::checks;
-use crate::order::{Order, Sealing, Stage};
+use crate::order::{Order, Policy, Sealing, Stage};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{
     BlockRef, FileEntry, Form, Kind, Manifest, Receipt, Review, Rules, SessionRow,
@@ -92,7 +92,7 @@ impl Vault {
     }
 
     async fn finish_sealing(&self, order: OrderId) -> Result<Option<SessionId>> {
-        let lease = Lease::new(&self.clock, order);
+        let lease = Lease::new(&self.clock, &order);
         let at = self.settled(order).await?;
         let Stage::Sealing(sealing) = &at.order.stage else {
             return Ok(None);
@@ -104,7 +104,32 @@ impl Vault {
         let batch = self.close(&manifest, session, taken).await?;
         let next = at.order.end_sealing()?;
         let decided = self.decide(&at, next, batch).await?;
+        self.intake.forget_usage(order);
         Ok(decided.map(|_| session))
+    }
+
+    /// The work is done; both retention clocks start.
+    ///
+    /// # Errors
+    /// [`RefusalKind::WrongStage`] unless the order is open and everything uploaded is submitted:
+    /// what is in no session would never reach the archive.
+    pub async fn complete(&self, order: OrderId, policy: Policy) -> Result<Order> {
+        let mut uploads = self.uploads(order).await?;
+        uploads.retain(|upload| !matches!(upload.state, UploadState::Sealed { .. }));
+        if !uploads.is_empty() {
+            let number = self.order(order).await?.number;
+            let message = format!(
+                "order {number} cannot be completed: {} not submitted ({}); submit or remove them first",
+                count(uploads.len(), "file"),
+                named(&uploads)
+            );
+            return Err(Refusal::new(RefusalKind::WrongStage, message)
+                .of_order(&number)
+                .into());
+        }
+        let now = self.clock.now();
+        self.change(order, |order| order.complete(now, policy))
+            .await
     }
 
     async fn taken(&self, order: OrderId, kind: Kind) -> Result<Taken> {
@@ -121,7 +146,7 @@ impl Vault {
                 UploadState::Open => unfinished.push(upload),
                 UploadState::Finished { .. } => finished.push(upload),
                 UploadState::Sealed { session, .. } if Some(session) == returned => {
-                    again.push(upload)
+                    again.push(upload);
                 }
                 UploadState::Sealed { .. } => {}
             }
@@ -260,20 +285,9 @@ impl Taken {
             Err(Refusal::new(RefusalKind::BadRequest, message).of_order(&order.number))
         };
         if !self.unfinished.is_empty() {
-            let names = self
-                .unfinished
-                .iter()
-                .take(NAMED)
-                .map(|upload| format!("{:?}", upload.path.as_str()));
-            let names = names.collect::<Vec<_>>().join(", ");
-            let more = self.unfinished.len().saturating_sub(NAMED);
-            let more = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
-            };
+            let names = named(&self.unfinished);
             return refuse(format!(
-                "{} of order {} are not wholly uploaded: {names}{more}; finish or remove them, then submit",
+                "{} of order {} are not wholly uploaded: {names}; finish or remove them, then submit",
                 count(self.unfinished.len(), "file"),
                 order.number
             ));
@@ -342,5 +356,18 @@ fn count(n: usize, what: &str) -> String {
         format!("1 {what}")
     } else {
         format!("{n} {what}s")
+    }
+}
+
+/// The names of these files, as many as one can take in.
+fn named(uploads: &[Upload]) -> String {
+    let names = uploads
+        .iter()
+        .take(NAMED)
+        .map(|upload| format!("{:?}", upload.path.as_str()));
+    let names = names.collect::<Vec<_>>().join(", ");
+    match uploads.len().saturating_sub(NAMED) {
+        0 => names,
+        more => format!("{names} and {more} more"),
     }
 }

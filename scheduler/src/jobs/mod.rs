@@ -21,7 +21,7 @@ use stemvault_config::Settings;
 use stemvault_storage::clock::SharedClock;
 use stemvault_storage::error::{Error, Result};
 use stemvault_storage::ids::{OrderId, RunId};
-use stemvault_storage::order::Order;
+use stemvault_storage::order::{Order, OrderNumber};
 use stemvault_storage::session::SessionRow;
 use stemvault_storage::store::QUIET_AFTER;
 use stemvault_storage::vault::Vault;
@@ -224,10 +224,10 @@ impl Jobs {
         };
         match outcome {
             Outcome::Failed | Outcome::Stopped => {
-                tracing::error!(job = job.name(), run.id = %run.id, message = run.message, "job did not finish")
+                tracing::error!(job = job.name(), run.id = %run.id, message = run.message, "job did not finish");
             }
             _ => {
-                tracing::info!(job = job.name(), run.id = %run.id, orders = run.orders.len(), message = run.message, "job ran")
+                tracing::info!(job = job.name(), run.id = %run.id, orders = run.orders.len(), message = run.message, "job ran");
             }
         }
         if request.dry_run {
@@ -270,12 +270,12 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn note(&mut self, order: impl ToString, action: &str, detail: impl Into<String>) {
+    fn note(&mut self, order: &OrderNumber, action: &str, detail: impl Into<String>) {
         self.notes.push(Note::new(order, action, detail));
     }
 
     /// One order failed; the others go on.
-    fn fail(&mut self, order: impl ToString, action: &str, error: &Error) {
+    fn fail(&mut self, order: &OrderNumber, action: &str, error: &Error) {
         self.failed = true;
         self.notes
             .push(Note::new(order, action, format!("failed: {error}")));

@@ -5,8 +5,13 @@
 //! returns. Reads see durable rows only: what was read is still there after a power cut. Engines
 //! know nothing of what the rows mean; typed tables and records are built on top.
 
+mod memory;
+mod sled;
+#[cfg(test)]
+mod suite;
 pub mod tables;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::ops::{Bound, Range, RangeFrom};
@@ -16,11 +21,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use memory::MemoryCatalog;
+pub use sled::SledCatalog;
+
 /// The longest value of a row, in bytes. Longer ones are refused: the caller pages them.
 pub const MAX_VALUE: usize = 16 * 1024;
 
 /// The longest key, in bytes: what every engine can index.
-pub const MAX_KEY: usize = 2 * 1024;
+pub const MAX_KEY: usize = 1024;
 
 /// Rows that [`Catalog::scan_prefix`] asks for at a time.
 const PAGE: usize = 1000;
@@ -64,12 +72,22 @@ pub enum Expect {
     At(Version),
 }
 
+impl Expect {
+    /// Whether it holds for a row of this version, or for no row.
+    fn holds(self, found: Option<Version>) -> bool {
+        match self {
+            Self::Absent => found.is_none(),
+            Self::At(version) => found == Some(version),
+        }
+    }
+}
+
 /// Changes that happen together or not at all, and what they rest on.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     expected: Vec<(Key, Expect)>,
     /// `None` deletes. One entry per key: the last word counts.
-    writes: std::collections::BTreeMap<Key, Option<Bytes>>,
+    writes: BTreeMap<Key, Option<Bytes>>,
 }
 
 impl Batch {

@@ -42,7 +42,7 @@ impl Vault {
         running: &Arc<Running>,
     ) -> Result<Writer> {
         self.drain(order).await?;
-        let lease = Lease::new(&self.clock, order);
+        let lease = Lease::new(&self.clock, &order);
         let gate = self.open_gate(order).await?;
         let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
         let (upload, row) = row.ok_or_else(|| no_such_upload(id))?;

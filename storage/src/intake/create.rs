@@ -268,7 +268,7 @@ impl Vault {
             }
             match self.catalog.commit(batch).await {
                 Ok(()) => {
-                    self.intake.usage().remove(&order);
+                    self.intake.forget_usage(order);
                     // A returned session may still name its blocks: then the sweep decides.
                     if !matches!(upload.state, UploadState::Sealed { .. }) {
                         self.working.empty(&paths::upload(order, id)).await?;

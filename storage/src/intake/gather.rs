@@ -91,7 +91,7 @@ impl Writer {
     /// # Errors
     /// As [`flush`](Self::flush).
     pub async fn yield_memory(&mut self) -> Result<()> {
-        self.check_whole()?;
+        self.begin_step()?;
         let yielded = self.let_go().await;
         self.noted(yielded)
     }

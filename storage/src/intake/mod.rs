@@ -6,6 +6,7 @@
 //! share.
 mod begin;
 pub mod checks;
+mod commit;
 mod create;
 pub mod cut;
 pub mod facts;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
+use crate::block::BLOCK_MAX;
 use crate::ids::{OrderId, UploadId};
 
 /// How long an append that was asked to stop may take to commit what it holds.
@@ -65,11 +66,13 @@ pub enum Signal {
 }
 
 impl Intake {
-    /// Appends that together hold at most `memory` bytes.
+    /// Appends that together hold at most `memory` bytes; less than a few blocks is of no use.
     #[must_use]
     pub fn new(memory: usize) -> Self {
         Self {
-            budget: Arc::new(Semaphore::new(memory.min(Semaphore::MAX_PERMITS))),
+            budget: Arc::new(Semaphore::new(
+                memory.clamp(4 * BLOCK_MAX, Semaphore::MAX_PERMITS),
+            )),
             waiting: AtomicUsize::new(0),
             puts: Arc::new(Semaphore::new(PUTS_AT_ONCE)),
             appends: Mutex::default(),
@@ -84,6 +87,11 @@ impl Intake {
 
     pub(super) fn usage(&self) -> MutexGuard<'_, HashMap<OrderId, Usage>> {
         self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The order's uploads changed otherwise than by new ones: count again.
+    pub(crate) fn forget_usage(&self, order: OrderId) {
+        self.usage().remove(&order);
     }
 
     /// How many appends run.

@@ -8,15 +8,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use tokio::task::JoinHandle;
 
 use super::gather::Gathering;
 use super::progress::Progress;
 use super::running::{Running, Signal};
 use crate::block::{Codec, Logical};
-use crate::catalog::tables::{self, Gate, load, put};
-use crate::catalog::{Batch, CommitError, Expect, Version};
+use crate::catalog::Version;
+use crate::catalog::tables::{self, Gate, load};
 use crate::error::Result;
 use crate::ids::BlockHash;
 use crate::keys::SealingKeys;
@@ -24,7 +23,7 @@ use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::BlockRef;
 use crate::store::Lease;
-use crate::upload::{Upload, UploadState};
+use crate::upload::Upload;
 use crate::vault::Vault;
 
 /// Blocks of one append that are being put while the next is gathered.
@@ -49,16 +48,19 @@ pub struct Writer {
     pub(super) in_flight: VecDeque<InFlight>,
     /// Whether the file's last block was handed on.
     pub(super) ended: bool,
-    /// Whether something failed: then bytes are missing before those that would come next, and
-    /// nothing more may be committed.
+    /// True while bytes are on their way through here, and for good once that failed or was cut
+    /// short: bytes may be missing then before those that would come next, and nothing more may be
+    /// committed.
     pub(super) broken: bool,
 }
 
+/// A block on its way to the store.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    put: JoinHandle<Result<BlockRef>>,
-    progress: Progress,
-    end: u64,
+    pub(super) put: JoinHandle<Result<BlockRef>>,
+    /// The state behind it.
+    pub(super) progress: Progress,
+    pub(super) end: u64,
 }
 
 impl Writer {
@@ -97,7 +99,7 @@ impl Writer {
             );
             return Err(Refusal::new(RefusalKind::TooLarge, message).into());
         }
-        self.check_whole()?;
+        self.begin_step()?;
         let taken = self.take(bytes).await;
         self.noted(taken)
     }
@@ -124,21 +126,21 @@ impl Writer {
     /// What a put or the catalog met; then the record says how far it came, and this append is
     /// over.
     pub async fn flush(&mut self) -> Result<u64> {
-        self.check_whole()?;
+        self.begin_step()?;
         let written = self.write_down().await;
         self.noted(written)
     }
 
     /// After a failure nothing more is committed: the next block would stand behind a hole.
-    pub(super) fn check_whole(&self) -> Result<()> {
-        if self.broken {
+    pub(super) fn begin_step(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.broken, true) {
             return Err(self.taken_over().into());
         }
         Ok(())
     }
 
     pub(super) fn noted<T>(&mut self, outcome: Result<T>) -> Result<T> {
-        self.broken |= outcome.is_err();
+        self.broken = outcome.is_err();
         outcome
     }
 
@@ -211,114 +213,13 @@ impl Writer {
         if !self.lease.is_stale() {
             return Ok(());
         }
-        let lease = Lease::new(&self.vault.clock, self.upload.order);
+        let lease = Lease::new(&self.vault.clock, &self.upload.order);
         let gate = load::<Gate>(&*self.vault.catalog, &tables::gate(self.upload.order)).await?;
         if gate.is_none_or(|(_, version)| version != self.gate) {
             return Err(self.taken_over().into());
         }
         self.lease = lease;
         Ok(())
-    }
-
-    /// Waits for the oldest block and commits it with all that are ready behind it.
-    async fn commit_blocks(&mut self) -> Result<()> {
-        let mut upload = self.upload.clone();
-        let mut batch = Batch::new();
-        let mut failed = None;
-        while let Some(next) = self.in_flight.front_mut() {
-            if upload.blocks > self.upload.blocks && !next.put.is_finished() {
-                break;
-            }
-            let block = (&mut next.put).await.expect("no panic in a put");
-            let InFlight { progress, end, .. } = self.in_flight.pop_front().expect("just seen");
-            let block = match block {
-                Ok(block) => block,
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
-            };
-            batch = put(batch, tables::block(upload.id, upload.blocks), &block);
-            upload.blocks += 1;
-            upload.offset = end;
-            upload.progress = progress;
-        }
-        let fragments = std::mem::take(&mut upload.fragments);
-        if upload.length == Some(upload.offset) {
-            let hash = upload.progress.hash();
-            upload.state = UploadState::Finished {
-                hash,
-                at: self.now(),
-            };
-        }
-        // What came before the block that failed is kept.
-        if upload.blocks > self.upload.blocks {
-            self.commit(upload, batch, fragments).await?;
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    /// Commits the record; `replaced` are the fragments that it names no more.
-    pub(super) async fn commit(
-        &mut self,
-        mut upload: Upload,
-        mut batch: Batch,
-        replaced: Vec<crate::upload::Fragment>,
-    ) -> Result<()> {
-        upload.expires_at = match upload.state {
-            UploadState::Open => Some(self.now() + self.vault.limits.expire_after),
-            _ => None,
-        };
-        let (order, id) = (upload.order, upload.id);
-        let key = tables::upload(order, id);
-        for fragment in replaced.iter().filter(|fragment| fragment.inline) {
-            batch = batch.delete(tables::fragment(id, fragment.number));
-        }
-        batch = put(batch, key.clone(), &upload)
-            .expect(tables::gate(order), Expect::At(self.gate))
-            .expect(key.clone(), Expect::At(self.row))
-            .expect(tables::outbox(order), Expect::Absent);
-        let running = Arc::clone(&self.running);
-        let fenced = running.fenced.lock().await;
-        if *fenced {
-            return Err(self.taken_over().into());
-        }
-        loop {
-            match self.vault.catalog.commit(batch.clone()).await {
-                Ok(()) => break,
-                Err(CommitError::Failed(error)) => return Err(error.into()),
-                // A decision that is not on record yet: help, then try again.
-                Err(CommitError::Conflict(row)) if row == tables::outbox(order) => {
-                    self.vault.drain(order).await?;
-                }
-                Err(CommitError::Conflict(_)) => return Err(self.taken_over().into()),
-            }
-        }
-        let row = load::<Upload>(&*self.vault.catalog, &key).await?;
-        let Some((now, version)) = row.filter(|(now, _)| *now == upload) else {
-            return Err(self.taken_over().into());
-        };
-        drop(fenced);
-        (self.upload, self.row) = (now, version);
-        for fragment in replaced.iter().filter(|fragment| !fragment.inline) {
-            let path = paths::upload(order, id).join(fragment.name());
-            if let Err(error) = self.vault.working.delete(&path).await {
-                tracing::warn!(%error, "fragment left for the sweep");
-            }
-        }
-        Ok(())
-    }
-
-    fn now(&self) -> DateTime<Utc> {
-        self.vault.clock.now()
-    }
-
-    pub(super) fn taken_over(&self) -> Refusal {
-        let file = self.upload.path.as_str();
-        let message = format!(
-            "another request goes on with {file:?}, or its order has changed: ask where the upload stands and go on from there"
-        );
-        Refusal::new(RefusalKind::TakenOver, message).of_file(file)
     }
 }
 

@@ -29,6 +29,8 @@ impl KeyStore {
     /// # Errors
     /// When the records key does not open with these master keys, or deleting does not delete.
     pub async fn open(store: Store, masters: MasterKeys) -> Result<Self> {
+        // A killed put may have left a copy of a wrapped key that no purge would find.
+        store.sweep_killed_puts().await?;
         probe(&store).await?;
         let path = paths::records_key();
         let secret = match read(&store, &masters, &path, None).await? {

@@ -1,0 +1,171 @@
+//! The one thread that writes to sled: it takes what waits, applies it, syncs once, and only then
+//! answers.
+//!
+//! A batch of a group is checked against the rows as the batches before it left them. Conflicts
+//! are answered with the group as well, so whoever reads again sees what the conflict was with.
+//! After a failed write or sync, and after a panic, nothing is written any more.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::files::{self, Files};
+use super::{Open, Shared, decode, encode, sled_key};
+use crate::catalog::{Batch, CatalogError, CommitError, Key, Row, Version};
+
+/// Batches that share one sync at most.
+pub(super) const GROUP: usize = 256;
+
+/// Versions are set aside in steps, so that not every batch writes the row that counts them.
+const VERSIONS_AT_ONCE: u64 = 1 << 16;
+
+/// A batch, and who waits for it.
+pub(super) struct Waiting {
+    pub(super) batch: Batch,
+    pub(super) answer: oneshot::Sender<Result<(), CommitError>>,
+}
+
+/// What the thread owns.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    pub(super) files: Files,
+    next_version: u64,
+    /// The first version that is not set aside yet.
+    unreserved: u64,
+}
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, files: Files) -> Self {
+        let next_version = files.unused_versions;
+        Self {
+            shared,
+            files,
+            next_version,
+            unreserved: next_version,
+        }
+    }
+
+    /// Serves until every sender is gone, then closes the catalog.
+    pub(super) fn run(mut self, mut batches: mpsc::Receiver<Waiting>) {
+        let mut group = Vec::with_capacity(GROUP);
+        while batches.blocking_recv_many(&mut group, GROUP) > 0 {
+            let root = self.shared.root.clone();
+            let answers = catch_unwind(AssertUnwindSafe(|| self.commit_group(&group)))
+                .unwrap_or_else(|panic| Err(files::panic_error(&root, panic.as_ref())));
+            match answers {
+                Ok(answers) => {
+                    for (waiting, answer) in group.drain(..).zip(answers) {
+                        // Nobody waits any more: then nobody needs to know.
+                        let _ = waiting.answer.send(answer);
+                    }
+                }
+                Err(error) => return self.fail(&error, group, batches),
+            }
+        }
+        self.close();
+    }
+
+    /// The answers, once everything that they say is on disk.
+    pub(super) fn commit_group(
+        &mut self,
+        group: &[Waiting],
+    ) -> Result<Vec<Result<(), CommitError>>, CatalogError> {
+        let mut answers = Vec::with_capacity(group.len());
+        let mut changed = false;
+        for waiting in group {
+            answers.push(match self.first_conflict(&waiting.batch)? {
+                Some(key) => Err(CommitError::Conflict(key)),
+                None => {
+                    changed |= self.apply(&waiting.batch)?;
+                    Ok(())
+                }
+            });
+        }
+        if changed {
+            files::make_durable(&self.shared.root, &self.files.db, &self.files.data)?;
+            if let Ok(open) = &mut *self.shared.write() {
+                open.before.clear();
+            }
+        }
+        Ok(answers)
+    }
+
+    pub(super) fn first_conflict(&self, batch: &Batch) -> Result<Option<Key>, CatalogError> {
+        for (key, expect) in &batch.expected {
+            if !expect.holds(self.row(key)?.map(|row| row.version)) {
+                return Ok(Some(key.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Applies a batch whose expectations hold. Says whether it changed anything.
+    pub(super) fn apply(&mut self, batch: &Batch) -> Result<bool, CatalogError> {
+        let version = Version(self.next_version);
+        let mut changes = sled::Batch::default();
+        let mut before = Vec::new();
+        for (key, value) in &batch.writes {
+            let old = self.row(key)?;
+            match value {
+                Some(value) => changes.insert(sled_key(key), encode(version, value)),
+                None if old.is_some() => changes.remove(sled_key(key)),
+                None => continue,
+            }
+            before.push((key.clone(), old));
+        }
+        if before.is_empty() {
+            return Ok(false);
+        }
+        if self.next_version == self.unreserved {
+            self.unreserved += VERSIONS_AT_ONCE;
+            changes.insert(files::OWN_ROW, files::own_row(self.unreserved));
+        }
+        self.next_version += 1;
+
+        let mut state = self.shared.write();
+        if let Ok(open) = &mut *state {
+            for (key, old) in before {
+                open.before.entry(key).or_insert(old);
+            }
+        }
+        let applied = self.files.db.apply_batch(changes);
+        applied.map_err(|error| files::sled_error(&self.shared.root, error))?;
+        Ok(true)
+    }
+
+    /// The row as the batches so far left it, durable or not.
+    fn row(&self, key: &Key) -> Result<Option<Row>, CatalogError> {
+        let found = self.files.db.get(sled_key(key));
+        let found = found.map_err(|error| files::sled_error(&self.shared.root, error))?;
+        found
+            .map(|value| decode(&self.shared.root, &value))
+            .transpose()
+    }
+
+    /// Tells `error` to everybody who waits, reads or writes from now on.
+    fn fail(self, error: &CatalogError, group: Vec<Waiting>, mut batches: mpsc::Receiver<Waiting>) {
+        tracing::error!(%error, "the catalog failed: nothing is read or written until the server is started again");
+        let open = std::mem::replace(&mut *self.shared.write(), Err(error.clone()));
+        // Closing would write what was left to be written, on a disk that refused it, and would
+        // let go of the lock. The files stay as they are until the process ends.
+        std::mem::forget((open, self.files));
+        for waiting in group {
+            let _ = waiting.answer.send(Err(error.clone().into()));
+        }
+        while let Some(waiting) = batches.blocking_recv() {
+            let _ = waiting.answer.send(Err(error.clone().into()));
+        }
+    }
+
+    fn close(self) {
+        let open = std::mem::replace(&mut *self.shared.write(), Err(CatalogError::Closed));
+        drop::<Result<Open, CatalogError>>(open);
+        let Files { db, data, lock, .. } = self.files;
+        if let Err(error) = files::make_durable(&self.shared.root, &db, &data) {
+            tracing::error!(%error, "the catalog was not closed cleanly; what was acknowledged is safe");
+        }
+        drop(db);
+        drop(lock);
+    }
+}
