@@ -7,7 +7,6 @@ pub mod links;
 pub mod openapi;
 pub mod order;
 mod orders;
-pub mod receipt;
 mod retention;
 mod sessions;
 pub mod tokens;
@@ -21,7 +20,7 @@ use crate::app::SharedApp;
 pub use orders::id_of;
 pub use sessions::find;
 
-/// Every route of the API. A file of a session is served by the downloads' router.
+/// Every route of the API.
 #[must_use]
 pub fn router() -> Router<SharedApp> {
     let order = Router::new()
@@ -36,6 +35,7 @@ pub fn router() -> Router<SharedApp> {
         .route("/uploads", get(sessions::uploads))
         .route("/submit", post(sessions::submit))
         .route("/sessions/{session}", get(sessions::show))
+        .route("/sessions/{session}/files/{*path}", get(sessions::file))
         .route("/sessions/{session}/accept", post(sessions::accept))
         .route("/sessions/{session}/return", post(sessions::give_back));
     let api = Router::new()

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::auth::Staff;
-use super::{clock, links, order, orders, receipt, retention, sessions, tokens};
+use super::{clock, links, order, orders, retention, sessions, tokens};
+use crate::shape;
 
 /// Who may call an operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -93,6 +94,23 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     get "/api/v1/tokens" Token N => 200 J("Tokens"); "All API tokens";
     post "/api/v1/tokens" Token J("NewToken") => 201 J("MadeToken"); "Make an API token; it is shown this once";
     delete "/api/v1/tokens/{token}" Token N => 204 N; "Take an API token back";
+    post "/files" Token TUS => 201 N; "tus 1.0: create an upload; Upload-Metadata names order and filename";
+    options "/files" Open N => 204 N; "tus 1.0: what the server can do";
+    head "/files/{upload}" Token N => 200 N; "tus 1.0: how many bytes are safe";
+    patch "/files/{upload}" Token TUS => 204 N; "tus 1.0: append from the offset on";
+    delete "/files/{upload}" Token N => 204 N; "tus 1.0: remove an upload";
+    options "/files/{upload}" Open N => 204 N; "tus 1.0: what the server can do";
+    get "/u/{link}" Link N => 200 J("Uploads"); "The page of an upload link; with Accept: application/json its uploads";
+    post "/u/{link}" Link TUS => 201 N; "tus 1.0: create an upload; the link says which order";
+    options "/u/{link}" Link N => 204 N; "tus 1.0: what the server can do";
+    get "/u/{link}/uploads" Link N => 200 J("Uploads"); "The uploads of a link's order";
+    post "/u/{link}/submit" Link J("NewSession") => 201 J("Receipt"); "Seal what was uploaded; only the field form";
+    head "/u/{link}/{upload}" Link N => 200 N; "tus 1.0: how many bytes are safe";
+    patch "/u/{link}/{upload}" Link TUS => 204 N; "tus 1.0: append from the offset on";
+    delete "/u/{link}/{upload}" Link N => 204 N; "tus 1.0: remove an upload";
+    options "/u/{link}/{upload}" Link N => 204 N; "tus 1.0: what the server can do";
+    get "/d/{link}" Link N => 200 BYTES; "A file link: the file. A session link: its page; with Accept: application/json the receipt";
+    get "/d/{link}/{*path}" Link N => 200 BYTES; "A file of a session link; ranges, ETag, If-Range";
     post "/api/v1/clock" Token J("Move") => 200 J("Now"); "Move the demo clock";
 };
 
@@ -104,12 +122,12 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     order::Proof,
     order::Session,
     order::Link,
-    receipt::Receipt,
-    receipt::Review,
-    receipt::File,
-    receipt::Finding,
-    receipt::Uploads,
-    receipt::Upload,
+    shape::Receipt,
+    shape::Review,
+    shape::File,
+    shape::Finding,
+    shape::Uploads,
+    shape::Upload,
     orders::NewOrder,
     orders::Orders,
     orders::NewHold,

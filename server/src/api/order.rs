@@ -11,7 +11,7 @@ use stemvault_storage::order::{self, Stage};
 use stemvault_storage::session::SessionRow;
 use utoipa::ToSchema;
 
-use super::receipt::Review;
+use crate::shape::Review;
 
 /// One job for one client.
 #[derive(Debug, Serialize, ToSchema)]
@@ -166,7 +166,7 @@ impl Session {
         Self {
             session: row.session.to_string(),
             kind: row.kind.name(),
-            review: Review::of(&row.review),
+            review: Review::from(&row.review),
             sealed_at: row.sealed_at,
             files: row.files,
             bytes: row.bytes,

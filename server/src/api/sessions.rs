@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 use stemvault_storage::ids::{OrderId, SessionId};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
@@ -12,9 +12,11 @@ use utoipa::ToSchema;
 use super::auth::Staff;
 use super::body::Body;
 use super::orders::id_of;
-use super::receipt::{Receipt, Uploads};
 use crate::app::{App, SharedApp};
+use crate::download;
 use crate::error::Answer;
+use crate::shape::{Receipt, Uploads};
+use crate::submit::submit as seal;
 
 /// The fewest digits that name a session.
 const PREFIX_MIN: usize = 8;
@@ -57,7 +59,7 @@ pub(super) async fn uploads(
 ) -> Answer<Json<Uploads>> {
     let order = app.vault.order(id_of(&app, &number).await?).await?;
     let uploads = app.vault.uploads(order.id).await?;
-    Ok(Json(Uploads::of(&order.number, &uploads)))
+    Ok(Json(Uploads::new(&order.number, &uploads)))
 }
 
 pub(super) async fn submit(
@@ -68,12 +70,9 @@ pub(super) async fn submit(
 ) -> Answer<(StatusCode, Json<Receipt>)> {
     let order = id_of(&app, &number).await?;
     let kind = new.kind.unwrap_or(Kind::Material);
-    if kind == Kind::Material {
-        app.check_form(&new.form)?;
-    }
-    let receipt = app.vault.submit(order, kind, new.form, app.rules()).await?;
+    let receipt = seal(&app, order, kind, new.form).await?;
     tracing::info!(order = number, session = %receipt.row.session, "{kind} submitted");
-    Ok((StatusCode::CREATED, Json(Receipt::of(&receipt))))
+    Ok((StatusCode::CREATED, Json(Receipt::from(&receipt))))
 }
 
 pub(super) async fn show(
@@ -84,6 +83,19 @@ pub(super) async fn show(
     let order = id_of(&app, &number).await?;
     let session = find(&app, order, &number, &session).await?;
     receipt(&app, order, session).await
+}
+
+pub(super) async fn file(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Path((number, session, path)): Path<(String, String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Answer {
+    let order = id_of(&app, &number).await?;
+    let session = find(&app, order, &number, &session).await?;
+    let source = app.vault.file(order, session, &path).await?;
+    download::serve(source, &headers, &method).await
 }
 
 pub(super) async fn accept(
@@ -115,7 +127,7 @@ pub(super) async fn give_back(
 
 async fn receipt(app: &App, order: OrderId, session: SessionId) -> Answer<Json<Receipt>> {
     let receipt = app.vault.receipt(order, session).await?;
-    Ok(Json(Receipt::of(&receipt)))
+    Ok(Json(Receipt::from(&receipt)))
 }
 
 /// The session that a URL names: its whole id, or the start of it.
