@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use stemvault_config::{MasterKeySource, Settings};
+use stemvault_config::{MasterKeySource, Origin, Settings};
 use stemvault_storage::catalog::Catalog;
 use stemvault_storage::catalog::tables::{self, load};
 use stemvault_storage::ids::Token;
@@ -193,6 +193,7 @@ impl Told<'_> {
         };
         let stores = &self.settings.stores;
         let example = &self.settings.orders.number_example;
+        let elsewhere = self.elsewhere();
         let mut text = format!(
             "
 This is the first start of Stemvault here. It made:
@@ -223,12 +224,24 @@ nobody can help. Make a backup of them now, in a place where the bucket is not.
             "
 Next, in another terminal:
 
-  stemvault order create {example} --client \"The Band\" --title \"The Song\"
+  stemvault order create {example} --client \"The Band\" --title \"The Song\"{elsewhere}
 
 That prints an upload link, which you can send to the client.
 "
         ));
         text
+    }
+
+    /// What a command has to say to find this server, unless it is where commands look anyway.
+    fn elsewhere(&self) -> String {
+        let settings = self.settings.describe().iter();
+        let usual = settings
+            .filter(|setting| setting.key == "data_dir")
+            .any(|setting| setting.origin == Origin::Default);
+        if usual {
+            return String::new();
+        }
+        format!(" --data-dir {}", self.settings.data_dir.display())
     }
 
     fn missing(&self) -> Vec<String> {
@@ -323,6 +336,7 @@ mod tests {
             assert!(words.contains(word), "{word} is missing in {words}");
         }
         assert!(words.contains("stemvault order create 2026-0117"));
+        assert!(words.contains(&format!("--data-dir {}", home.path().display())));
         assert!(!told.short().contains("order create"));
     }
 }

@@ -35,11 +35,14 @@ pub fn begin(log: &Log) -> anyhow::Result<()> {
     begun.map_err(|error| anyhow::anyhow!("logging cannot begin: {error}"))
 }
 
-/// A plain level below info is meant for us: libraries would drown it, and could show bytes.
+/// A plain level is meant for us: below it libraries would drown what we say, and could show bytes.
 fn directives(level: &str) -> String {
     match level.trim().to_ascii_lowercase().as_str() {
         level @ ("debug" | "trace") => {
             format!("warn,stemvault={level},stemvault_storage={level},stemvault_scheduler={level}")
+        }
+        level @ ("info" | "warn" | "error" | "off") => {
+            format!("{level},tokio_cron_scheduler=warn")
         }
         _ => level.to_owned(),
     }
@@ -122,7 +125,7 @@ mod tests {
     #[test]
     fn debug_is_ours_and_other_filters_are_taken_as_they_are() {
         assert!(directives("Debug").starts_with("warn,stemvault=debug"));
-        assert_eq!(directives("info"), "info");
+        assert!(directives("info").starts_with("info,"));
         assert_eq!(directives("info,hyper=debug"), "info,hyper=debug");
         assert_eq!(word(&Method::PATCH), "PATCH");
         assert_eq!(word(&Method::from_bytes(b"BREW").unwrap()), "OTHER");

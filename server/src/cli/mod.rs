@@ -76,7 +76,13 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build()
         .context("the system gives no threads");
-    match runtime.and_then(|runtime| runtime.block_on(run(cli.command))) {
+    let done = runtime.and_then(|runtime| {
+        let done = runtime.block_on(run(cli.command));
+        // What matters is closed by now: nothing else is waited for.
+        runtime.shutdown_background();
+        done
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("stemvault: {error:#}");
