@@ -32,7 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Readiness(tokio::sync::Mutex<Option<(Duration, Vec<String>)>>);
 
 /// `/healthz`, `/readyz`, `/metrics`.
-#[must_use]
 pub fn router() -> Router<SharedApp> {
     Router::new()
         .route("/healthz", get(async || "alive\n"))

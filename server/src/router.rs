@@ -23,7 +23,6 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
 const HSTS: &str = "max-age=63072000";
 
 /// The server's routes over its shared state.
-#[must_use]
 pub fn router(app: SharedApp) -> Router {
     routes()
         .fallback(nothing_here)

@@ -21,7 +21,6 @@ pub use orders::id_of;
 pub use sessions::find;
 
 /// Every route of the API.
-#[must_use]
 pub fn router() -> Router<SharedApp> {
     let order = Router::new()
         .route("/", get(orders::show))

@@ -91,7 +91,7 @@ pub(super) async fn create(
     Body(new): Body<NewOrder>,
 ) -> Answer<(StatusCode, Json<Order>)> {
     let number = check_number(&app, new.number)?;
-    let client = check_client(new.client, new.email, new.title)?;
+    let client = check_client(&new.client, new.email, new.title)?;
     let order = app.vault.create_order(number, client).await?;
     tracing::info!(order = %order.number, order.id = %order.id, "order created");
     let upload_link = if new.upload_link {
@@ -231,11 +231,11 @@ fn check_number(app: &App, text: String) -> Result<OrderNumber, Refusal> {
 }
 
 fn check_client(
-    name: String,
+    name: &str,
     email: Option<String>,
     title: Option<String>,
 ) -> Result<Client, Refusal> {
-    let name = checked("client", &name)?;
+    let name = checked("client", name)?;
     if let Some(email) = &email {
         let sound = email.split_once('@').is_some_and(|(who, host)| {
             !who.is_empty() && !host.is_empty() && !email.chars().any(char::is_whitespace)
@@ -271,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_mail_address_has_two_sides_and_no_spaces() {
-        let check = |email: &str| check_client("Band".into(), Some(email.into()), None);
+        let check = |email: &str| check_client("Band", Some(email.into()), None);
         assert!(check("band@example.org").is_ok());
         for bad in ["band", "@example.org", "band@", "a b@example.org", ""] {
             assert!(check(bad).is_err(), "{bad:?}");
@@ -283,6 +283,6 @@ mod tests {
         assert_eq!(checked("reason", " x ").unwrap(), "x");
         assert!(checked("reason", " \n").is_err());
         assert!(checked("reason", &"x".repeat(2001)).is_err());
-        assert!(check_client("  ".into(), None, None).is_err());
+        assert!(check_client("  ", None, None).is_err());
     }
 }
