@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::progress::Progress;
 use super::running::{Running, Signal};
-use crate::block::{BLOCK_MAX, Codec, Logical, Sealer};
+use crate::block::{BLOCK_MAX, Codec, Logical, Sealer, aside};
 use crate::catalog::tables::{self, Gate, load, put};
 use crate::catalog::{Batch, CommitError, Expect, Version};
 use crate::error::{Result, no_such_upload};
@@ -331,8 +331,9 @@ impl Writer {
         );
         let (order, id) = (self.upload.order, self.upload.id);
         let put = tokio::spawn(async move {
+            let gathered = gathering.len();
             let Gathering { sealer, memory, .. } = gathering;
-            let (block, name, sealed) = tokio::task::spawn_blocking(move || {
+            let (block, name, sealed) = aside(gathered, move || {
                 let plain = sealer.plain();
                 let block = BlockRef {
                     hash: BlockHash(*blake3::hash(plain).as_bytes()),
@@ -344,8 +345,7 @@ impl Writer {
                 let sealed = sealer.seal(&keys, order, &what, Codec::Stored, length);
                 (block, keys.object_name(block.hash), sealed)
             })
-            .await
-            .expect("no panic in hashing and sealing");
+            .await;
             let path = paths::upload(order, id).join(name);
             let done = vault.working.put(&path, sealed, &lease).await;
             drop((memory, permit));
