@@ -1,9 +1,14 @@
 //! What the tests share: a studio that runs the real binary, clients to knock on its door with,
 //! and a session of real recordings.
 //!
-//! Nothing here calls into the server's crates: what a test knows, it knows through HTTPS and the
-//! command line.
+//! Nothing here calls into the server's crates: what a test knows, it knows through HTTPS, the
+//! command line, and a look at the disk.
 
+pub mod bucket;
+pub mod door;
 pub mod fixtures;
+pub mod order;
 pub mod recordings;
+pub mod studio;
+pub mod tus;
 pub mod wav;
