@@ -5,10 +5,14 @@
 //! command line, and a look at the disk.
 
 pub mod bucket;
+pub mod clients;
 pub mod door;
 pub mod fixtures;
+pub mod mount;
 pub mod order;
+pub mod process;
 pub mod recordings;
+pub mod scenes;
 pub mod studio;
 pub mod tus;
 pub mod wav;

@@ -1,19 +1,19 @@
 //! A studio: the real binary on its own data directory, on a port of its own.
 //!
 //! A [`Studio`] starts the server, waits until it says where it listens and that it is ready, and
-//! ends nothing but what it started. If the test fails, the server's log is printed.
+//! ends nothing but what it started. A test ends with [`Studio::done`]; one that does not get there
+//! has failed, and the server's log is printed.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
 use crate::door::Door;
+use crate::process::{Process, binary};
 
 /// How long anything here may take before the test gives up; only failures ever wait for it.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -30,19 +30,8 @@ pub struct Setup {
     pub env: Vec<(String, String)>,
     /// An existing place for the data directory, instead of a fresh one that goes with the test.
     pub data_dir: Option<PathBuf>,
-}
-
-/// The server's process and what it has printed.
-#[derive(Debug)]
-struct Server {
-    child: Child,
-    log: Arc<(Mutex<Log>, Condvar)>,
-}
-
-#[derive(Debug, Default)]
-struct Log {
-    lines: Vec<String>,
-    ended: bool,
+    /// As a newcomer starts it: no configuration file, no data directory named, no demo clock.
+    pub bare: bool,
 }
 
 /// A running server with its data directory, and the ways in.
@@ -50,11 +39,12 @@ struct Log {
 pub struct Studio {
     setup: Setup,
     home: TempDir,
-    server: Option<Server>,
+    server: Option<Process>,
     /// What earlier processes on this data directory printed.
     past: Vec<String>,
     port: u16,
     door: Option<Door>,
+    done: bool,
 }
 
 /// What a command printed and how it ended.
@@ -136,6 +126,7 @@ impl Studio {
             past: Vec::new(),
             port: 0,
             door: None,
+            done: false,
         })
     }
 
@@ -188,8 +179,7 @@ impl Studio {
     /// # Errors
     /// If it cannot be waited for.
     pub fn kill9(&mut self) -> Result<()> {
-        let server = self.server.as_mut().context("no server runs")?;
-        server.child.kill()?;
+        self.server.as_mut().context("no server runs")?.kill()?;
         tokio::task::block_in_place(|| self.wait_for_end())?;
         Ok(())
     }
@@ -214,26 +204,35 @@ impl Studio {
         Ok(())
     }
 
+    /// The end of a test: no job has failed, nothing panicked, the server stops when it is told to.
+    ///
+    /// # Errors
+    /// If any of that is not so.
+    pub async fn done(mut self) -> Result<()> {
+        if self.server.is_some() {
+            let runs = self.door().get("runs").await?;
+            let runs = runs["runs"].as_array().context("a list of runs")?;
+            let failed: Vec<_> = runs
+                .iter()
+                .filter(|run| run["outcome"] == "failed")
+                .collect();
+            ensure!(failed.is_empty(), "failed runs: {failed:?}");
+            self.stop()?;
+        }
+        ensure!(!self.log().contains("panicked at"), "the server panicked");
+        self.done = true;
+        Ok(())
+    }
+
     /// Waits for the end of a server that is expected to end by itself.
     ///
     /// # Errors
     /// If it does not.
     pub fn wait_for_end(&mut self) -> Result<ExitStatus> {
         let mut server = self.server.take().context("no server runs")?;
-        let (log, changed) = &*server.log;
-        let (log, wait) = changed
-            .wait_timeout_while(log.lock().expect("readers do not panic"), PATIENCE, |log| {
-                !log.ended
-            })
-            .expect("readers do not panic");
-        self.past.extend(log.lines.iter().cloned());
-        drop(log);
-        if wait.timed_out() {
-            server.child.kill()?;
-            server.child.wait()?;
-            bail!("the server did not end:\n{}", self.log());
-        }
-        Ok(server.child.wait()?)
+        let ended = server.wait_for_end();
+        self.past.extend(server.lines());
+        ended.with_context(|| self.log())
     }
 
     /// Whether the process has ended without being asked.
@@ -242,7 +241,7 @@ impl Studio {
     /// If the process cannot be looked at.
     pub fn has_died(&mut self) -> Result<bool> {
         match &mut self.server {
-            Some(server) => Ok(server.child.try_wait()?.is_some()),
+            Some(server) => server.has_ended(),
             None => Ok(true),
         }
     }
@@ -252,7 +251,7 @@ impl Studio {
     /// # Errors
     /// If none runs.
     pub fn pid(&self) -> Result<u32> {
-        Ok(self.server.as_ref().context("no server runs")?.child.id())
+        Ok(self.server.as_ref().context("no server runs")?.id())
     }
 
     /// The way in by HTTPS.
@@ -267,10 +266,15 @@ impl Studio {
     /// The data directory.
     #[must_use]
     pub fn data_dir(&self) -> PathBuf {
+        let fresh = if self.setup.bare {
+            ".local/share/stemvault"
+        } else {
+            "data"
+        };
         self.setup
             .data_dir
             .clone()
-            .unwrap_or_else(|| self.home.path().join("data"))
+            .unwrap_or_else(|| self.home.path().join(fresh))
     }
 
     /// A folder for the test's own files, gone with the studio.
@@ -284,16 +288,7 @@ impl Studio {
     pub fn log(&self) -> String {
         let mut lines = self.past.clone();
         if let Some(server) = &self.server {
-            lines.extend(
-                server
-                    .log
-                    .0
-                    .lock()
-                    .expect("readers do not panic")
-                    .lines
-                    .iter()
-                    .cloned(),
-            );
+            lines.extend(server.lines());
         }
         lines.join("\n")
     }
@@ -323,120 +318,46 @@ impl Studio {
             .args(words)
             .env("HOME", self.home.path())
             .env_remove("XDG_DATA_HOME")
-            .env("STEMVAULT_DATA_DIR", self.data_dir())
             .stdin(Stdio::null());
+        if !self.setup.bare {
+            command.env("STEMVAULT_DATA_DIR", self.data_dir());
+        }
         command
     }
 
     fn spawn(&mut self) -> Result<()> {
         let listen = format!("127.0.0.1:{}", self.port);
-        let settings = self.home.path().join("stemvault.toml");
-        let (reader, writer) = std::io::pipe()?;
-        let mut command = self.command(&["serve", "--demo-clock", "--listen", &listen]);
-        command
-            .arg("--config")
-            .arg(settings)
-            .envs(self.setup.env.iter().map(|(key, value)| (key, value)))
-            .stdout(writer.try_clone()?)
-            .stderr(writer);
-        let child = command
-            .spawn()
-            .with_context(|| format!("starting {}", binary().display()))?;
-        // The command holds the pipe's other end: gone with it, the reader sees the server's end.
-        drop(command);
-        let log = Arc::new((Mutex::new(Log::default()), Condvar::new()));
-        let shared = log.clone();
-        std::thread::spawn(move || {
-            for line in BufReader::new(reader).lines().map_while(Result::ok) {
-                shared
-                    .0
-                    .lock()
-                    .expect("nobody panics with the log")
-                    .lines
-                    .push(line);
-                shared.1.notify_all();
-            }
-            shared.0.lock().expect("nobody panics with the log").ended = true;
-            shared.1.notify_all();
-        });
-        self.server = Some(Server { child, log });
+        let mut command = self.command(&["serve", "--listen", &listen]);
+        if !self.setup.bare {
+            command
+                .arg("--demo-clock")
+                .arg("--config")
+                .arg(self.home.path().join("stemvault.toml"));
+        }
+        command.envs(self.setup.env.iter().map(|(key, value)| (key, value)));
+        self.server = Some(Process::start(command)?);
         Ok(())
     }
 
     /// Waits for the line that says where the server listens.
     fn wait_for_address(&mut self) -> Result<u16> {
         let server = self.server.as_ref().context("no server runs")?;
-        let (log, changed) = &*server.log;
-        let (log, _) = changed
-            .wait_timeout_while(log.lock().expect("readers do not panic"), PATIENCE, |log| {
-                !log.ended && address(&log.lines).is_none()
-            })
-            .expect("readers do not panic");
-        let found = address(&log.lines);
-        let ended = log.ended;
-        drop(log);
-        match found {
-            Some(port) => Ok(port),
-            None if ended => bail!("the server ended at its start:\n{}", self.log()),
-            None => bail!("the server never said where it listens:\n{}", self.log()),
-        }
+        let port = server.wait_for(address);
+        port.with_context(|| self.log())
     }
 }
 
 impl Drop for Studio {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if !self.done {
             eprintln!("--- log of the server ---\n{}\n---", self.log());
         }
-        if let Some(server) = &mut self.server {
-            // It may be gone already; then there is nothing to end.
-            let _ = server.child.kill();
-            let _ = server.child.wait();
-        }
     }
 }
 
-/// The port in the first `https://127.0.0.1:PORT` of the lines.
-fn address(lines: &[String]) -> Option<u16> {
-    lines.iter().find_map(|line| {
-        let (_, rest) = line.split_once("https://127.0.0.1:")?;
-        let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-        digits.parse().ok().filter(|port| *port != 0)
-    })
-}
-
-/// The binary under test: `STEMVAULT_BIN`, or the one in the folder this test was built into.
-///
-/// # Panics
-/// If it is not there or older than its sources: a test of something else would prove nothing.
-#[must_use]
-pub fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("STEMVAULT_BIN") {
-        return PathBuf::from(path);
-    }
-    let test = std::env::current_exe().expect("a running test has a path");
-    let folder = test
-        .ancestors()
-        .nth(2)
-        .expect("tests lie in target/<profile>/deps");
-    let binary = folder.join("stemvault");
-    let advice = "cargo build --workspace --all-targets makes it; ./tests/run does both";
-    let built = match binary.metadata().and_then(|data| data.modified()) {
-        Ok(built) => built,
-        Err(error) => panic!("{}: {error}; {advice}", binary.display()),
-    };
-    let sources = std::fs::read_to_string(folder.join("stemvault.d")).unwrap_or_default();
-    for source in sources.split_whitespace().skip(1) {
-        if let Ok(changed) = Path::new(source)
-            .metadata()
-            .and_then(|data| data.modified())
-        {
-            assert!(
-                changed <= built,
-                "{} is older than {source}; {advice}",
-                binary.display()
-            );
-        }
-    }
-    binary
+/// The port in `https://127.0.0.1:PORT`.
+fn address(line: &str) -> Option<u16> {
+    let (_, rest) = line.split_once("https://127.0.0.1:")?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok().filter(|port| *port != 0)
 }
