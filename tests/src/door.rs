@@ -116,6 +116,11 @@ impl Door {
         }
     }
 
+    /// Whether nobody listens any more.
+    pub async fn is_gone(&self) -> bool {
+        self.ask(Method::GET, "healthz", &[], None).await.is_err()
+    }
+
     /// One request without a token; `path` may be a whole URL.
     ///
     /// # Errors

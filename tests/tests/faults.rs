@@ -150,9 +150,8 @@ async fn a_read_only_store_refuses_and_recovers() -> Result<()> {
     ensure!(hash == b3(&stem), "{hash}");
     let session = text(&job.submit().await?, "session")?.to_owned();
     ensure!(job.file(&session, "a.wav").await? == stem, "other bytes");
-    let door = studio.door().clone();
+    // The server lets go of the mount before the mount goes.
     studio.stop()?;
-    drop(door);
     studio.done().await
 }
 
@@ -168,7 +167,7 @@ async fn a_full_disk_refuses_and_loses_nothing() -> Result<()> {
         ..Setup::default()
     })
     .await?;
-    let job = Job::create(studio.door(), NUMBER).await?;
+    Job::create(studio.door(), NUMBER).await?;
     let place = Place::files(studio.door(), NUMBER)?;
     let stem = files()?
         .into_values()
@@ -212,7 +211,7 @@ async fn a_full_disk_refuses_and_loses_nothing() -> Result<()> {
     studio.restart().await?;
     let job = Job {
         door: studio.door(),
-        ..job
+        number: NUMBER,
     };
     let session = text(&job.submit().await?, "session")?.to_owned();
     job.compare(&session, &stored).await?;
