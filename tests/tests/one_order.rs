@@ -1,6 +1,8 @@
 //! One order, end to end, on real audio, through two years: received, reviewed, downloaded,
 //! completed, archived and proven, released, recalled, purged.
 
+use std::process::Command;
+
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -163,7 +165,8 @@ async fn deliver(studio: &Studio, job: &Job<'_>, session: &str, files: &Files) -
     let receipt = door
         .ask(Method::GET, &link, &[("accept", "application/json")], None)
         .await?;
-    check_receipt(&receipt.json()?, files)?;
+    let receipt = receipt.json()?;
+    check_receipt(&receipt, files)?;
     for (path, sent) in files {
         let url = format!("{link}/{}", escape(path));
         let got = door.ask(Method::GET, &url, &[], None).await?.expect(200)?;
