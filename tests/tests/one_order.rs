@@ -179,6 +179,18 @@ async fn deliver(studio: &Studio, job: &Job<'_>, session: &str, files: &Files) -
         read(&into)? == *files,
         "what pull wrote differs from what was sent"
     );
+    // The hash of the receipt is the one that anybody can compute.
+    for file in receipt["files"].as_array().context("files")? {
+        let path = into.join(text(file, "path")?);
+        let told = Command::new("b3sum").arg("--no-names").arg(path).output();
+        let told = told
+            .context("b3sum is needed: ./tests/run installs it")?
+            .stdout;
+        ensure!(
+            String::from_utf8(told)?.trim() == text(file, "hash")?,
+            "{file}"
+        );
+    }
     Ok(())
 }
 
