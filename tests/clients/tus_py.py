@@ -4,15 +4,19 @@
 
 ENDPOINT is an order's upload link, nothing else is known. --stop-at ends the upload in good order
 after N bytes and resumes it with a new uploader; --die-at ends the process (SIGKILL) once N bytes
-of a request have been handed to the network; --url resumes what another process began.
+of a request's body have arrived at the other side; --url resumes what another process began.
 Trust comes from REQUESTS_CA_BUNDLE.
 """
 
 import argparse
+import fcntl
 import io
 import json
 import os
 import signal
+import struct
+import termios
+import time
 
 import requests
 from tusclient.client import TusClient
@@ -20,6 +24,18 @@ from tusclient.client import TusClient
 
 def say(event, **fields):
     print(json.dumps({"event": event, **fields}), flush=True)
+
+
+def wait_until_arrived():
+    """Waits until the other side's kernel has acknowledged everything this process has sent."""
+    for name in os.listdir("/proc/self/fd"):
+        path = "/proc/self/fd/" + name
+        try:
+            if os.readlink(path).startswith("socket:"):
+                while struct.unpack("i", fcntl.ioctl(int(name), termios.TIOCOUTQ, b"0000"))[0]:
+                    time.sleep(0.005)
+        except OSError:
+            pass  # closed since, or nothing that sends
 
 
 class Piece:
@@ -37,6 +53,7 @@ class Piece:
     def read(self, size):
         at = self.file.tell()
         if at >= self.die_at:
+            wait_until_arrived()
             say("dies", sent=at)
             os.kill(os.getpid(), signal.SIGKILL)
         part = io.FileIO.read(self.file, min(size, self.left, self.die_at - at))

@@ -279,12 +279,17 @@ impl Hanging {
         Ok(self.stream.flush().await?)
     }
 
-    /// Ends the connection in good order: everything sent arrives, and nothing after it.
+    /// Ends the connection in good order: everything sent arrives, and nothing after it. Returns
+    /// when the server has ended its side.
     ///
     /// # Errors
     /// If the server was quicker.
     pub async fn cut(mut self) -> Result<()> {
-        Ok(self.stream.shutdown().await?)
+        self.stream.shutdown().await?;
+        // Closing with something unread would reset the connection and drop what is under way.
+        let mut rest = Vec::new();
+        let _ = self.stream.read_to_end(&mut rest).await;
+        Ok(())
     }
 
     /// What the server answers, as it stands on the wire, up to the end of the connection.
