@@ -293,12 +293,25 @@ impl Studio {
         lines.join("\n")
     }
 
-    /// Runs a command of the binary on this studio and waits for it.
+    /// Runs a command of the binary on this studio and waits for it, at most two minutes.
     ///
     /// # Errors
     /// If it cannot be started.
     pub fn cli<A: AsRef<OsStr>>(&self, words: &[A]) -> Result<Ran> {
-        let output = tokio::task::block_in_place(|| self.command(words).output())?;
+        let plain = self.command(words);
+        // A command that is to be refused may go on for ever instead: a server, say.
+        let mut limited = Command::new("timeout");
+        limited
+            .args(["--signal=KILL", "120"])
+            .arg(plain.get_program())
+            .args(plain.get_args());
+        for (key, value) in plain.get_envs() {
+            match value {
+                Some(value) => limited.env(key, value),
+                None => limited.env_remove(key),
+            };
+        }
+        let output = tokio::task::block_in_place(|| limited.stdin(Stdio::null()).output())?;
         Ok(Ran {
             code: output.status.code(),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
