@@ -171,7 +171,7 @@ async fn flip_each(studio: &Studio, session: &str, files: &Files, tier: &str) ->
     for object in objects {
         let at = seeded.random_range(0..usize::try_from(object.metadata()?.len())?);
         let bit = seeded.random_range(0..8);
-        let before = door.metric("stemvault_blocks_damaged_total").await?;
+        let before = door.metric("stemvault_damaged_blocks_total").await?;
         bucket::flip(&object, at, bit)?;
         let mut hurt = 0;
         for (path, sent) in files {
@@ -200,7 +200,7 @@ async fn flip_each(studio: &Studio, session: &str, files: &Files, tier: &str) ->
             }
         }
         // The index of an archive attempt may be in memory: then nobody has met the damage yet.
-        let met = door.metric("stemvault_blocks_damaged_total").await? > before;
+        let met = door.metric("stemvault_damaged_blocks_total").await? > before;
         let index = object.file_name().is_some_and(|name| name == "index");
         ensure!(
             index || (hurt > 0 && met),
