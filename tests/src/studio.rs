@@ -139,8 +139,21 @@ impl Studio {
         self.spawn()?;
         let port = tokio::task::block_in_place(|| self.wait_for_address())?;
         self.port = port;
-        self.door = Some(Door::open(&self.data_dir(), port)?);
-        let door = self.door().clone();
+        // The line and the file for the command line come in whichever order.
+        let data_dir = self.data_dir();
+        let opened = tokio::time::timeout(PATIENCE, async {
+            loop {
+                match Door::open(&data_dir, port) {
+                    Ok(door) => break door,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        });
+        let Ok(door) = opened.await else {
+            Door::open(&data_dir, port).with_context(|| self.log())?;
+            bail!("cli.toml came after {PATIENCE:?}");
+        };
+        self.door = Some(door.clone());
         let ready = tokio::time::timeout(PATIENCE, door.wait_until_ready()).await;
         if ready.is_err() {
             bail!(
