@@ -6,15 +6,16 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::Context as _;
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -23,6 +24,7 @@ use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
@@ -37,6 +39,9 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How long to wait when the system has no more room for a connection.
 const NO_ROOM: Duration = Duration::from_millis(200);
+
+/// What a body that fails leaves for the bytes before its failure to get out.
+const LEAVE: Duration = Duration::from_millis(100);
 
 /// HTTP/2: what a client may send before we have read it. The defaults hold uploads to a fraction
 /// of what a line can carry.
@@ -251,15 +256,57 @@ impl Drop for UnderWay {
 
 fn held(answer: Response<Body>, one: UnderWay) -> Response<Body> {
     answer.map(|body| {
-        Body::new(body.map_frame(move |frame| {
-            let _ = &one;
-            frame
-        }))
+        Body::new(Held {
+            body,
+            failing: None,
+            _one: one,
+        })
     })
+}
+
+/// A body that counts as under way, and whose failure waits a moment: in HTTP/2 it takes with it
+/// what was sent before and has not left yet, down to the head of the answer.
+struct Held {
+    body: Body,
+    failing: Option<(Pin<Box<Sleep>>, axum::Error)>,
+    _one: UnderWay,
+}
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.failing.is_none() {
+            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+                Some(Err(error)) => {
+                    self.failing = Some((Box::pin(tokio::time::sleep(LEAVE)), error));
+                }
+                frame => return Poll::Ready(frame),
+            }
+        }
+        if let Some((moment, _)) = &mut self.failing {
+            ready!(moment.as_mut().poll(context));
+        }
+        Poll::Ready(self.failing.take().map(|(_, error)| Err(error)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt;
+
     use super::*;
 
     #[tokio::test]
@@ -272,6 +319,19 @@ mod tests {
         assert_eq!(*receiver.borrow(), 1);
         drop(body);
         assert_eq!(*receiver.borrow(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_fails_says_so_after_everything_before() {
+        let parts = [Ok("x"), Err(std::io::Error::other("damaged"))];
+        let (sender, receiver) = watch::channel(0);
+        let one = UnderWay::begin(&Arc::new(sender));
+        let body = Body::from_stream(futures::stream::iter(parts));
+        let mut body = held(Response::new(body), one).into_body();
+        let first = body.frame().await.unwrap().unwrap();
+        assert_eq!(first.into_data().unwrap(), "x");
+        assert!(body.frame().await.unwrap().is_err());
+        assert_eq!(*receiver.borrow(), 1);
     }
 
     #[tokio::test]

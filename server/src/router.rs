@@ -81,9 +81,20 @@ fn protect(headers: &mut HeaderMap, real_certificate: bool) {
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use axum::body::Body;
+    use axum::extract::ConnectInfo;
+    use stemvault_config::Settings;
+    use stemvault_storage::clock::SystemClock;
+    use tokio::sync::watch;
+    use tower::ServiceExt;
 
     use super::*;
-    use crate::api::openapi::OPERATIONS;
+    use crate::api::openapi::{Door, OPERATIONS};
+    use crate::app::App;
+    use crate::house::House;
 
     /// The routes that a router has, as its `Debug` tells them: path to methods; `None` for one
     /// that takes every method and sorts them out itself.
@@ -153,5 +164,49 @@ mod tests {
         protect(&mut page, true);
         assert!(page.contains_key(CONTENT_SECURITY_POLICY));
         assert!(page.contains_key(STRICT_TRANSPORT_SECURITY));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn strangers_get_nothing_anywhere() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = Settings::defaults(home.path()).unwrap();
+        let house = House::open(&settings, Arc::new(SystemClock), None)
+            .await
+            .unwrap();
+        let (_end, ending) = watch::channel(false);
+        let url = "https://studio.example".parse().unwrap();
+        let app = App::new(Arc::clone(&house.vault), Arc::new(settings), url, ending).unwrap();
+        let router = router(Arc::new(app));
+        let far: SocketAddr = "192.0.2.1:5000".parse().unwrap();
+        for operation in OPERATIONS {
+            let expected: &[u16] = match operation.door {
+                Door::Token => &[401],
+                // An upload's path and options are told to everyone.
+                Door::Link if operation.method == "options" => &[204],
+                Door::Link => &[404],
+                Door::Open if operation.path == "/metrics" => &[401],
+                Door::Open => &[200, 204],
+            };
+            for token in ["", "Bearer unknown"] {
+                let path = operation.path.replace(['{', '}', '*'], "");
+                let mut request = Request::builder()
+                    .method(operation.method.to_uppercase().as_str())
+                    .uri(&path)
+                    .header("tus-resumable", "1.0.0")
+                    .body(Body::from("{}"))
+                    .unwrap();
+                if !token.is_empty() {
+                    let token = HeaderValue::from_static(token);
+                    request.headers_mut().insert("authorization", token);
+                }
+                request.extensions_mut().insert(ConnectInfo(far));
+                let answer = router.clone().oneshot(request).await.unwrap();
+                let status = answer.status().as_u16();
+                let said = format!("{} {path} answers {status}", operation.method);
+                assert!(expected.contains(&status), "{said}");
+            }
+        }
+        drop(router);
+        house.close().await;
     }
 }
