@@ -1,0 +1,6 @@
+//! Uploads and downloads through the router, with bodies that come in pieces, break and stall.
+
+mod downloads;
+mod interrupted;
+mod protocol;
+mod studio;
