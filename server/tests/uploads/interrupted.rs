@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 
-use crate::studio::{OCTETS, Studio, b3, broken, noise, stalled, until, whole};
+use crate::studio::{OCTETS, Studio, b3, broken, meanwhile, noise, stalled, until, whole};
 
 const MIB: usize = 1 << 20;
 
@@ -167,6 +167,48 @@ async fn a_silent_sender_is_not_waited_for() {
     let answer = studio.patch(&at, 0, None, body).await.expect(408);
     assert_eq!(answer.offset(), 100_000);
     assert_eq!(studio.head(&at).await.offset(), 100_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_fails_leaves_no_hole() {
+    let studio = Studio::new().await;
+    let file = noise(9, 21 * MIB);
+    let length = file.len() as u64;
+    for broken_at in [1, 5, 9, 13, 17, 20] {
+        let at = studio.create(&format!("{broken_at}.bin"), length).await;
+        let folder = studio.folder_of(&at);
+        let aside = folder.with_extension("aside");
+        let breaking = {
+            let (folder, aside) = (folder.clone(), aside.clone());
+            move || {
+                std::fs::rename(&folder, &aside).unwrap();
+                std::fs::write(&folder, "in the way").unwrap();
+            }
+        };
+        let body = meanwhile(&file, broken_at * MIB, breaking);
+        let answer = studio.patch(&at, 0, Some(length), body).await;
+        let answer = answer.expect(503);
+        assert!(
+            answer.text().contains("nothing that was received is lost"),
+            "{}",
+            answer.text()
+        );
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::rename(&aside, &folder).unwrap();
+        let kept = studio.head(&at).await.expect(200).offset();
+        assert!(kept <= (broken_at as u64) << 20, "{kept}");
+        assert_eq!(answer.offset(), kept);
+        let rest = whole(&file[usize::try_from(kept).unwrap()..]);
+        let done = studio.patch(&at, kept, None, rest).await.expect(204);
+        assert_eq!(done.header("stemvault-hash"), b3(&file));
+    }
+    let receipt = studio.submit().await;
+    let link = studio.session_link(&receipt).await;
+    for part in receipt["files"].as_array().unwrap() {
+        let path = format!("{link}/{}", part["path"].as_str().unwrap());
+        let got = studio.get(&path, &[]).await.expect(200);
+        assert!(got.body == file && !got.broken, "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,3 +4,4 @@ mod downloads;
 mod interrupted;
 mod protocol;
 mod studio;
+mod wire;

@@ -64,6 +64,14 @@ async fn a_token_opens_every_order() {
     }
 }
 
+/// Status, metadata, length, and what the answer says.
+type Case = (
+    u16,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+    &'static str,
+);
+
 #[tokio::test]
 async fn what_is_wrong_is_said_before_the_first_byte() {
     let studio = Studio::with(|settings, limits| {
@@ -73,7 +81,7 @@ async fn what_is_wrong_is_said_before_the_first_byte() {
     });
     let studio = studio.await;
     let bearer = format!("Authorization: Bearer {}", studio.token);
-    let cases: [(u16, &[(&str, &str)], &str, &str); 8] = [
+    let cases: [Case; 8] = [
         (400, &[("filename", "a.wav")], "10", "2026-0117"),
         (
             400,

@@ -147,6 +147,11 @@ impl Studio {
         }
     }
 
+    /// What a real listener serves.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     /// Sends one request; `headers` are lines like `Upload-Offset: 0`.
     pub async fn ask(&self, method: &str, path: &str, headers: &[&str], body: Body) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
@@ -233,6 +238,14 @@ impl Studio {
         format!("/d/{}", link.reveal())
     }
 
+    /// The folder of an upload in the working store.
+    pub fn folder_of(&self, at: &str) -> PathBuf {
+        let id = at.rsplit('/').next().unwrap();
+        self.folder
+            .path()
+            .join(format!("bucket/orders/{}/working/{id}", self.order.id))
+    }
+
     /// All files that the working store holds of uploads, largest first.
     pub fn objects(&self) -> Vec<PathBuf> {
         let folder = self
@@ -288,6 +301,20 @@ pub fn stalled(bytes: &[u8]) -> (Body, Arc<AtomicU64>) {
     let taken = Arc::new(AtomicU64::new(0));
     let stream = counted(frames(bytes), Arc::clone(&taken)).chain(futures::stream::pending());
     (Body::from_stream(stream), taken)
+}
+
+/// A whole body, and something that happens once this much of it was taken.
+pub fn meanwhile(bytes: &[u8], after: usize, happens: impl FnOnce() + Send + 'static) -> Body {
+    let (mut taken, mut happens) = (0, Some(happens));
+    let frames = futures::stream::iter(frames(bytes)).inspect(move |frame| {
+        taken += frame.as_ref().map_or(0, Bytes::len);
+        if taken >= after
+            && let Some(happens) = happens.take()
+        {
+            happens();
+        }
+    });
+    Body::from_stream(frames)
 }
 
 fn counted(
