@@ -212,6 +212,32 @@ async fn a_store_that_fails_leaves_no_hole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_append_that_failed_commits_nothing_more() {
+    let studio = Studio::new().await;
+    let file = noise(10, 13 * MIB);
+    let at = studio.create("a.bin", file.len() as u64).await;
+    let id = at.rsplit('/').next().unwrap().parse().unwrap();
+    let vault = &studio.app.vault;
+    let mut writer = vault.begin_append(studio.order.id, id, 0).await.unwrap();
+    let (folder, aside) = (
+        studio.folder_of(&at),
+        studio.folder_of(&at).with_extension("aside"),
+    );
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::write(&folder, "in the way").unwrap();
+    writer.push(&file[..5 * MIB]).await.unwrap();
+    writer.flush().await.unwrap_err();
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&aside, &folder).unwrap();
+    // The store is well again, but the first block is not there.
+    writer.push(&file[5 * MIB..]).await.unwrap_err();
+    writer.flush().await.unwrap_err();
+    drop(writer);
+    let done = studio.patch(&at, 0, None, whole(&file)).await.expect(204);
+    assert_eq!(done.header("stemvault-hash"), b3(&file));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn little_memory_is_shared_and_loses_nothing() {
     // Less than one block for each of six: whoever stalls is written down and lets go.
     let studio = Studio::with(|_, limits| limits.memory = 10 << 20).await;
