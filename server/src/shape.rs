@@ -5,19 +5,21 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use stemvault_storage::ids::{FileHash, SessionId, UploadId};
-use stemvault_storage::intake::checks::Finding;
+use stemvault_storage::intake::checks::{self, Severity};
 use stemvault_storage::order::OrderNumber;
 use stemvault_storage::session::{self, FileEntry};
 use stemvault_storage::upload;
+use utoipa::ToSchema;
 
 /// A sealed session: what arrived, proven by hashes, and what was said of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Receipt {
     /// The order's number.
     pub order: String,
     /// `material`, `delivery` or `stems`.
     pub kind: &'static str,
     /// The session's id.
+    #[schema(value_type = String)]
     pub session: SessionId,
     /// When it was sealed.
     pub sealed_at: DateTime<Utc>,
@@ -34,7 +36,7 @@ pub struct Receipt {
 }
 
 /// What was said of a session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Review {
     /// `submitted`, `accepted` or `returned`.
     pub state: &'static str,
@@ -43,14 +45,40 @@ pub struct Review {
 }
 
 /// A file of a session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct File {
     /// Its path in the session.
     pub path: String,
     /// Bytes.
     pub length: String,
     /// BLAKE3, as `b3sum` prints it.
+    #[schema(value_type = String)]
     pub hash: FileHash,
+}
+
+/// Something that an intake check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Finding {
+    /// Which rule, as the settings name it.
+    pub rule: &'static str,
+    /// `refuse` or `warn`.
+    #[schema(value_type = String)]
+    pub severity: Severity,
+    /// The files that it is about.
+    pub files: Vec<String>,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl From<&checks::Finding> for Finding {
+    fn from(finding: &checks::Finding) -> Self {
+        Self {
+            rule: finding.rule.name(),
+            severity: finding.severity,
+            files: finding.files.clone(),
+            message: finding.message.clone(),
+        }
+    }
 }
 
 impl From<&session::Receipt> for Receipt {
@@ -63,7 +91,7 @@ impl From<&session::Receipt> for Receipt {
             sealed_at: manifest.sealed_at,
             review: (&row.review).into(),
             files: manifest.files.iter().map(File::from).collect(),
-            findings: manifest.findings.clone(),
+            findings: manifest.findings.iter().map(Finding::from).collect(),
             total_bytes: manifest.bytes().to_string(),
             file_count: manifest.files.len(),
         }
@@ -94,7 +122,7 @@ impl From<&FileEntry> for File {
 }
 
 /// The uploads of an order.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Uploads {
     /// The order's number.
     pub order: String,
@@ -103,9 +131,10 @@ pub struct Uploads {
 }
 
 /// One file in flight, or arrived.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Upload {
     /// The last segment of its address.
+    #[schema(value_type = String)]
     pub id: UploadId,
     /// Its path in the session.
     pub path: String,
@@ -116,6 +145,7 @@ pub struct Upload {
     /// Bytes that are durable.
     pub offset: String,
     /// BLAKE3, once it is whole.
+    #[schema(value_type = Option<String>)]
     pub hash: Option<FileHash>,
     /// `open`, `finished` or `sealed`.
     pub state: &'static str,

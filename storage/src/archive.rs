@@ -11,7 +11,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
-use crate::block::{Codec, Logical, Sealer};
+use crate::block::{Codec, Logical, Sealer, aside};
 use crate::catalog::tables::{self, Attempt, Gate, Record, load, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::decimal;
@@ -241,10 +241,10 @@ impl Attempting<'_> {
 
     async fn block(&mut self, block: BlockRef, plain: bytes::Bytes) -> Result<()> {
         let (keys, order) = (Arc::clone(&self.keys), self.order);
-        let sealed =
-            tokio::task::spawn_blocking(move || seal_archived(&keys, order, block, &plain))
-                .await
-                .expect("no panic in compressing");
+        let sealed = aside(plain.len(), move || {
+            seal_archived(&keys, order, block, &plain)
+        })
+        .await;
         self.renew().await?;
         self.stored_bytes += sealed.len() as u64;
         let path = paths::attempt(self.order, self.attempt).join(self.keys.object_name(block.hash));

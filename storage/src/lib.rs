@@ -29,6 +29,8 @@ pub mod store;
 pub mod submit;
 pub mod sweep;
 mod terms;
+#[cfg(feature = "torture")]
+pub mod torture;
 pub mod upload;
 pub mod vault;
 

@@ -11,7 +11,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
 
 use crate::archive::Index;
-use crate::block::{BLOCK_MAX, Logical, open};
+use crate::block::{BLOCK_MAX, Logical, aside, open};
 use crate::error::{Damage, Error, Result};
 use crate::ids::{OrderId, SessionId};
 use crate::keys::SealingKeys;
@@ -236,8 +236,8 @@ impl Source {
             let sealed = sealed
                 .ok_or_else(|| self.damage(&what, path.to_string(), "it is missing".into()))?;
             let (keys, order) = (Arc::clone(&self.keys), self.order);
-            let plain = tokio::task::spawn_blocking(move || verified(&keys, order, block, sealed));
-            let plain = plain.await.expect("no panic in opening a block");
+            let length = sealed.len();
+            let plain = aside(length, move || verified(&keys, order, block, sealed)).await;
             Ok(plain.map_err(|detail| self.damage(&what, path.to_string(), detail))?)
         };
         let block: Result<Bytes> = read.await;

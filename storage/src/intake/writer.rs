@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::gather::Gathering;
 use super::progress::Progress;
 use super::running::{Running, Signal};
-use crate::block::{Codec, Logical};
+use crate::block::{Codec, Logical, aside};
 use crate::catalog::Version;
 use crate::catalog::tables::{self, Gate, load};
 use crate::error::Result;
@@ -181,8 +181,9 @@ impl Writer {
         );
         let (order, id) = (self.upload.order, self.upload.id);
         let put = tokio::spawn(async move {
+            let gathered = gathering.len();
             let Gathering { sealer, memory, .. } = gathering;
-            let (block, name, sealed) = tokio::task::spawn_blocking(move || {
+            let (block, name, sealed) = aside(gathered, move || {
                 let plain = sealer.plain();
                 let block = BlockRef {
                     hash: BlockHash(*blake3::hash(plain).as_bytes()),
@@ -194,8 +195,7 @@ impl Writer {
                 let sealed = sealer.seal(&keys, order, &what, Codec::Stored, length);
                 (block, keys.object_name(block.hash), sealed)
             })
-            .await
-            .expect("no panic in hashing and sealing");
+            .await;
             let path = paths::upload(order, id).join(name);
             let done = vault.working.put(&path, sealed, &lease).await;
             drop((memory, permit));
