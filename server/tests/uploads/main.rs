@@ -2,6 +2,7 @@
 
 mod downloads;
 mod interrupted;
+mod links;
 mod protocol;
 mod studio;
 mod wire;

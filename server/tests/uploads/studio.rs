@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures::{Stream, StreamExt};
 use http_body_util::BodyExt;
 use stemvault::app::{App, SharedApp};
-use stemvault::{download, links, tus};
+use stemvault::router::router;
 use stemvault_config::Settings;
 use stemvault_storage::catalog::MemoryCatalog;
 use stemvault_storage::catalog::tables::{self, put};
@@ -124,19 +124,11 @@ impl Studio {
         let batch = put(Batch::new(), tables::token(Digest(token.digest())), &row);
         vault.catalog().commit(batch).await.unwrap();
         let (ending, ended) = watch::channel(false);
-        let app = Arc::new(App {
-            vault,
-            settings: Arc::new(settings),
-            clock,
-            hands: None,
-            public_url: "https://studio.example".parse().unwrap(),
-            ending: ended,
-        });
-        let router = tus::router()
-            .merge(links::router())
-            .merge(download::router());
+        let public_url = "https://studio.example".parse().unwrap();
+        let app = App::new(vault, Arc::new(settings), public_url, ended).unwrap();
+        let app = Arc::new(app);
         Self {
-            router: router.with_state(Arc::clone(&app)),
+            router: router(Arc::clone(&app)),
             app,
             hands,
             ending,
