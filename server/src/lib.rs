@@ -4,6 +4,7 @@
 //! stands on.
 pub mod api;
 pub mod app;
+mod attachment;
 pub mod cli;
 pub mod client;
 pub mod demo;

@@ -215,7 +215,7 @@ async fn take(
 async fn ended(ending: &mut watch::Receiver<bool>) {
     if ending.wait_for(|ending| *ending).await.is_err() {
         // Nobody is left who could end the server.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -170,9 +170,10 @@ impl Writer {
         while self.in_flight.len() >= IN_FLIGHT {
             self.commit_blocks().await?;
         }
-        self.renew_lease().await?;
         let puts = Arc::clone(&self.vault.intake.puts);
         let permit = puts.acquire_owned().await.expect("never closed");
+        // After the wait for the permit, which is as long as the store is slow.
+        self.renew_lease().await?;
         let (vault, keys, lease) = (
             Arc::clone(&self.vault),
             Arc::clone(&self.keys),
