@@ -65,7 +65,8 @@ pub async fn request(State(app): State<SharedApp>, request: Request, next: Next)
     let response = next.run(request).await;
     let took = app.clock.monotonic().saturating_sub(began);
     let status = response.status().as_u16();
-    let (ms, word) = (took.as_millis(), word(&method));
+    let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let word = word(&method);
     if is_chatter(&method, &route) {
         tracing::debug!(method = word, path = shown, status, ms, peer, "request");
     } else {

@@ -15,7 +15,7 @@ use stemvault_storage::rebuild::Rebuilt;
 use stemvault_storage::vault::Vault;
 
 use super::serve::SettingsArgs;
-use super::table::{print, table};
+use super::table::{count, print, table};
 use crate::client::answer::printable;
 use crate::demo::clock_of;
 use crate::first_start::CliFile;
@@ -99,12 +99,13 @@ async fn hold_old(place: &Path, replace: bool) -> anyhow::Result<Option<Embedded
         Err(CatalogError::Corrupt { .. }) if replace => return Ok(None),
         old => old.context("`stemvault rebuild` works while no server runs")?,
     };
-    let orders = old.shared().scan_prefix(&tables::orders()).await?.len();
+    let orders = old.shared().scan_prefix(&tables::orders()).await?.len() as u64;
     if orders > 0 && !replace {
         old.close().await;
         bail!(
-            "{} holds {orders} orders and opens: nothing needs to be rebuilt; --replace moves it aside and rebuilds all the same",
-            place.display()
+            "{} opens and holds {}: nothing needs to be rebuilt; --replace moves it aside and rebuilds all the same",
+            place.display(),
+            count(orders, "order")
         );
     }
     Ok(Some(old))
@@ -156,10 +157,10 @@ fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
 
 fn words(rebuilt: &Rebuilt, orders: &[Vec<String>], aside: Option<&Path>) -> String {
     let mut words = format!(
-        "came back: {} orders, {} sessions, {} files, {}\n",
-        rebuilt.orders,
-        rebuilt.sessions,
-        rebuilt.files,
+        "came back: {}, {}, {}, {}\n",
+        count(rebuilt.orders, "order"),
+        count(rebuilt.sessions, "session"),
+        count(rebuilt.files, "file"),
         DecimalBytes(rebuilt.bytes)
     );
     if !orders.is_empty() {
@@ -169,8 +170,8 @@ fn words(rebuilt: &Rebuilt, orders: &[Vec<String>], aside: Option<&Path>) -> Str
     }
     if rebuilt.purging > 0 {
         words.push_str(&format!(
-            "{} purged orders have a tombstone: what is left of them goes on to be deleted\n",
-            rebuilt.purging
+            "{} purged before, by a tombstone: what is left of it goes on to be deleted\n",
+            count(rebuilt.purging, "order")
         ));
     }
     words.push_str("did not come back: uploads that were not submitted (they start again), API tokens but this machine's, the history of runs\n");
@@ -194,9 +195,9 @@ mod tests {
         let orders = [["2026-0117", "open", "0", "0"].map(str::to_owned).to_vec()];
         let told = words(&rebuilt, &orders, Some(Path::new("/d/catalog.replaced-x")));
         for word in [
-            "1 orders",
+            "came back: 1 order,",
             "2026-0117",
-            "2 purged",
+            "2 orders purged",
             "start again",
             "catalog.replaced-x",
         ] {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::ask::{Ask, AskArgs};
 use super::order::{NumberArgs, sessions};
-use super::table::{bytes, list, table, text};
+use super::table::{bytes, count, list, table, text};
 use crate::client::answer::printable;
 
 /// Seal what was uploaded into a session
@@ -150,12 +150,12 @@ async fn which(ask: &Ask, of: &SessionArgs, kind: Option<&str>) -> anyhow::Resul
 /// A receipt for people.
 fn words(receipt: &Value) -> String {
     let mut words = format!(
-        "{} of order {}\nsession {}\n{}, {} files, {}\n",
+        "{} of order {}\nsession {}\n{}, {}, {}\n",
         text(receipt, "kind"),
         text(receipt, "order"),
         text(receipt, "session"),
         text(&receipt["review"], "state"),
-        text(receipt, "file_count"),
+        count(receipt["file_count"].as_u64().unwrap_or(0), "file"),
         bytes(receipt, "total_bytes")
     );
     for reason in list(&receipt["review"], "reasons") {
@@ -192,7 +192,7 @@ mod tests {
             "files": [{"path": "Kick.wav", "length": "7", "hash": "cd"}],
         }));
         for word in [
-            "returned, 1 files",
+            "returned, 1 file, 7 B",
             "two mixes",
             "warn: 48 kHz",
             "Kick.wav",

@@ -82,6 +82,13 @@ pub fn bytes(value: &Value, key: &str) -> String {
     bytes.map_or_else(String::new, |bytes| DecimalBytes(bytes).to_string())
 }
 
+/// `1 file`, `2 files`.
+#[must_use]
+pub fn count(n: u64, what: &str) -> String {
+    let many = if n == 1 { "" } else { "s" };
+    format!("{n} {what}{many}")
+}
+
 /// The items of a list; none if it is not there.
 #[must_use]
 pub fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
