@@ -90,6 +90,12 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
     });
     say(&app, &certificate, how, first, &addresses);
     house.started();
+    let jobs = Arc::clone(&app.jobs);
+    tokio::spawn(async move {
+        if let Err(error) = jobs.resume().await {
+            tracing::error!(%error, "interrupted deletions were not gone on with; their jobs will");
+        }
+    });
 
     let rules = listen::Rules {
         header_timeout: app.settings.server.header_timeout,

@@ -149,10 +149,11 @@ impl Door {
     }
 
     /// One request whose answer may end early: status, headers, the bytes that came, whether the
-    /// body was complete.
+    /// body was complete. An HTTP/2 stream that was reset before its head was read is an answer of
+    /// status 0: the reset overtakes what was sent before it.
     ///
     /// # Errors
-    /// If not even the head of an answer comes.
+    /// If no answer comes, nor a reset.
     pub async fn ask_partial(
         &self,
         path: &str,
@@ -162,7 +163,21 @@ impl Door {
             .client
             .get(self.url(path)?)
             .headers(header_map(headers)?);
-        let mut answer = request.send().await?;
+        let mut answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) if format!("{error:?}").contains("INTERNAL_ERROR") => {
+                let (headers, body) = (HeaderMap::new(), Bytes::new());
+                return Ok((
+                    Answer {
+                        status: 0,
+                        headers,
+                        body,
+                    },
+                    false,
+                ));
+            }
+            Err(error) => return Err(error.into()),
+        };
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let mut body = Vec::new();
         let complete = loop {

@@ -115,6 +115,15 @@ impl<'a> Job<'a> {
         self.door.post(&path, json!({})).await
     }
 
+    /// Accepts a session in spite of what was found.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub async fn accept_because(&self, session: &str, reason: &str) -> Result<Value> {
+        let path = format!("orders/{}/sessions/{session}/accept", self.number);
+        self.door.post(&path, json!({ "reason": reason })).await
+    }
+
     /// Uploads, submits, accepts and completes; the session's id.
     ///
     /// # Errors

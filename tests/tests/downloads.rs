@@ -195,7 +195,7 @@ async fn flip_each(studio: &Studio, session: &str, files: &Files, tier: &str) ->
                 );
                 hurt += 1;
             } else {
-                ensure!(got.status >= 500, "{path}: {got:?}");
+                ensure!(matches!(got.status, 0 | 500..), "{path}: {got:?}");
                 hurt += 1;
             }
         }

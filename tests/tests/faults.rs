@@ -183,7 +183,7 @@ async fn a_full_disk_refuses_and_loses_nothing() -> Result<()> {
         if created.status != 201 {
             ensure!(matches!(created.status, 413 | 507), "{created:?}");
             ensure!(
-                created.text().contains("space"),
+                created.text().contains("room"),
                 "it says why: {}",
                 created.text()
             );

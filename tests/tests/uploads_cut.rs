@@ -240,7 +240,13 @@ async fn refusals_come_before_the_first_byte_and_say_why() -> Result<()> {
         .as_str()
         .context("a session")?
         .to_owned();
-    job.accept(&session).await?;
+    // A stem that ends before its header says breaks a rule: accepted with a reason, or not at all.
+    ensure!(
+        job.accept(&session).await.is_err(),
+        "accepted without a reason"
+    );
+    job.accept_because(&session, "the client has no other")
+        .await?;
     job.verb("complete", json!({})).await?;
     let answer = place.try_create("b.wav", 10, Bytes::new()).await?;
     ensure!(
