@@ -1,12 +1,13 @@
 //! Downloads: `/d/{link}` and the one function through which every file leaves.
 //!
-//! Nothing leaves that was not checked. The first block is read and checked before the headers are
-//! sent, so that damage there is an error; damage further on ends the body early, and the client
-//! sees that it is short. The entity tag is the file's hash, so that ranges of one file always fit
+//! Nothing leaves that was not checked. The first blocks are read and checked before the headers
+//! are sent, so that damage there is an error; damage further on ends the body early, and the
+//! client sees that it is short. The entity tag is the file's hash, so that ranges of one file always fit
 //! together, whenever and wherever they are asked for.
 
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::time::Duration;
 
 use axum::Json;
 use axum::Router;
@@ -30,6 +31,16 @@ use crate::links::closed;
 use crate::page::{Escaped, Size, failed, page, wants};
 use crate::ranges::{Wanted, wanted};
 use crate::shape;
+
+/// Blocks of a file, each checked.
+type Verified = BoxStream<'static, Result<Bytes, Error>>;
+
+/// So much is checked before the headers are sent. More than the first block, which of an audio
+/// file is its header only.
+const CHECKED_FIRST: usize = 1 << 20;
+
+/// How long what was sent before a damaged block has to get away.
+const FAREWELL: Duration = Duration::from_millis(250);
 
 /// Downloads at `/d/{link}`.
 pub fn router() -> Router<SharedApp> {
@@ -152,7 +163,7 @@ fn describe(receipt: &Receipt, base: &str) -> String {
 /// Answers GET and HEAD of a file: conditions, ranges, and verified bytes.
 ///
 /// # Errors
-/// When the first block that is asked for is damaged or cannot be read.
+/// When the first blocks that are asked for are damaged or cannot be read.
 pub async fn serve(source: Source, headers: &HeaderMap, method: &Method) -> Answer {
     let file = source.entry().clone();
     let tag = format!("\"{}\"", file.hash);
@@ -225,7 +236,7 @@ async fn several(source: &Source, parts: &[Range<u64>], file: &FileEntry) -> Ans
     let kind = content_type(file.path.file_name());
     let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
     let mut length = end.len() as u64;
-    let mut body: BoxStream<'static, Result<Bytes, Error>> = stream::empty().boxed();
+    let mut body: Verified = stream::empty().boxed();
     for (at, range) in parts.iter().enumerate() {
         let said = content_range(range, file.length);
         let head = Bytes::from(format!(
@@ -239,6 +250,7 @@ async fn several(source: &Source, parts: &[Range<u64>], file: &FileEntry) -> Ans
             let (source, range) = (source.clone(), range.clone());
             stream::once(async move { source.stream(range) })
                 .flatten()
+                .then(gently)
                 .boxed()
         };
         body = body.chain(stream::iter([Ok(head)])).chain(bytes).boxed();
@@ -254,14 +266,26 @@ async fn several(source: &Source, parts: &[Range<u64>], file: &FileEntry) -> Ans
     Ok(response)
 }
 
-/// The stream, after its first block was read and checked.
-async fn checked(
-    mut bytes: BoxStream<'static, Result<Bytes, Error>>,
-) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
-    match bytes.next().await {
-        None => Ok(bytes),
-        Some(first) => Ok(stream::iter([Ok(first?)]).chain(bytes).boxed()),
+/// The stream, after its first [`CHECKED_FIRST`] bytes were read and checked.
+async fn checked(mut bytes: Verified) -> Result<Verified, Error> {
+    let (mut first, mut length) = (Vec::new(), 0);
+    while length < CHECKED_FIRST
+        && let Some(block) = bytes.next().await
+    {
+        let block = block?;
+        length += block.len();
+        first.push(Ok(block));
     }
+    Ok(stream::iter(first).chain(bytes.then(gently)).boxed())
+}
+
+/// Lets what was sent before a damaged block get away first: in HTTP/2 the end of a stream that
+/// failed overtakes what is still queued, the headers even.
+async fn gently(block: Result<Bytes, Error>) -> Result<Bytes, Error> {
+    if block.is_err() {
+        tokio::time::sleep(FAREWELL).await;
+    }
+    block
 }
 
 fn outside(file: &FileEntry, tag: &str) -> Response {
