@@ -68,6 +68,7 @@ impl Catalog for SimCatalog {
         // Where random ids decide the order of rows, the order in which they were met does. Only
         // full pages go on from their last row, and no run fills one.
         let mut state = self.life.world.state();
+        rows.sort_by_key(|(_, row)| row.version.0);
         rows.sort_by_cached_key(|(key, _)| state.names.key(key));
         Ok(rows)
     }

@@ -13,7 +13,8 @@ pub struct Names {
 }
 
 impl Names {
-    fn of(&mut self, id: &str) -> String {
+    /// Of an id.
+    pub fn of(&mut self, id: &str) -> String {
         let random = id.len() >= 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
         if !random {
             return id.to_owned();

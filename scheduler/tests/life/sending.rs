@@ -60,6 +60,7 @@ impl Deed {
             metadata: [("modified".to_owned(), "yesterday".to_owned())].into(),
             length: Some(content.len() as u64),
         };
+        drop(self.world.state().names.of(&new.id.to_string()));
         let touched = self.world.clock.now();
         let answer = self.node.vault.create_upload(self.id(), new).await;
         self.answered(
