@@ -94,10 +94,15 @@ impl Vault {
             return self.write_order(&order, Batch::new()).await;
         }
         let OrderRecord {
-            order,
+            mut order,
             sessions,
             links,
         } = self.newest_record(id, &mut rebuilt.problems).await?;
+        if let Stage::Sealing(_) = order.stage {
+            // What it was sealing starts again, or came so far that its manifest is there: going on
+            // would seal a session of nothing.
+            order.stage = Stage::Open;
+        }
         let mut rows: BTreeMap<SessionId, SessionRow> =
             sessions.into_iter().map(|row| (row.session, row)).collect();
         let mut batch = Batch::new();

@@ -11,7 +11,7 @@ use stemvault_storage::catalog::{Catalog, Key, KeyRange};
 use stemvault_storage::error::Error;
 use stemvault_storage::order::{Order, Policy, Stage};
 use stemvault_storage::paths;
-use stemvault_storage::session::{BlockRef, Form, Kind, Rules};
+use stemvault_storage::session::{Form, Kind, Rules};
 use stemvault_storage::upload::{Upload, UploadState};
 
 use crate::chance::Chance;
@@ -170,6 +170,10 @@ async fn garbage(run: &Run) -> Checked {
         }
         prefixes.push(paths::records(order.id).to_string() + "/");
         name(node, order, &mut named).await.map_err(fail)?;
+        // What an append left behind is swept when its upload is closed, not before.
+        let uploads = node.vault.uploads(order.id).await.map_err(fail)?;
+        let open = uploads.iter().filter(|it| !matches!(it.state, UploadState::Sealed { .. }));
+        prefixes.extend(open.map(|it| paths::upload(order.id, it.id).to_string() + "/"));
     }
     let listed = [node.vault.working(), node.vault.archive()];
     for (at, store) in listed.into_iter().enumerate() {
@@ -209,22 +213,6 @@ async fn name(node: &Node, order: &Order, named: &mut HashSet<String>) -> Result
             let names = file.blocks.iter().map(|block| keys.object_name(block.hash));
             named.extend(names.map(|name| folder.clone().join(name).to_string()));
         }
-    }
-    for upload in vault.uploads(id).await? {
-        let folder = paths::upload(id, upload.id);
-        let catalog = &**vault.catalog();
-        for (_, block, _) in
-            tables::load_all::<BlockRef>(catalog, &tables::blocks(upload.id)).await?
-        {
-            named.insert(
-                folder
-                    .clone()
-                    .join(keys.object_name(block.hash))
-                    .to_string(),
-            );
-        }
-        let fragments = upload.fragments.iter().filter(|it| !it.inline);
-        named.extend(fragments.map(|it| folder.clone().join(it.name()).to_string()));
     }
     if let Some(proof) = &order.proof {
         named.insert(paths::index(id, proof.attempt).to_string());
