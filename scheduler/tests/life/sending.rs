@@ -77,9 +77,9 @@ impl Deed {
             touched,
             excused: false,
         };
-        let uploads = &mut self.world.state().told.orders[self.order].uploads;
-        uploads.push(told);
-        Some(uploads.len() - 1)
+        self.world.state().told.orders[self.order].uploads.push(told);
+        self.replaced();
+        Some(self.world.state().told.orders[self.order].uploads.len() - 1)
     }
 
     fn upload(&self, at: usize) -> UploadTold {
