@@ -130,7 +130,7 @@ impl Deed {
 
     pub async fn reopen(self) {
         let began = self.world.clock.now();
-        let saying = self.saying(About::Open, false);
+        let saying = self.saying(About::Open, true);
         let answer = self.node.vault.change(self.id(), Order::reopen).await;
         saying.end(&answer, |_| Word::Yes);
         if answer.is_ok() {

@@ -172,7 +172,9 @@ async fn garbage(run: &Run) -> Checked {
         name(node, order, &mut named).await.map_err(fail)?;
         // What an append left behind is swept when its upload is closed, not before.
         let uploads = node.vault.uploads(order.id).await.map_err(fail)?;
-        let open = uploads.iter().filter(|it| !matches!(it.state, UploadState::Sealed { .. }));
+        let open = uploads
+            .iter()
+            .filter(|it| !matches!(it.state, UploadState::Sealed { .. }));
         prefixes.extend(open.map(|it| paths::upload(order.id, it.id).to_string() + "/"));
     }
     let listed = [node.vault.working(), node.vault.archive()];

@@ -77,7 +77,9 @@ impl Deed {
             touched,
             excused: false,
         };
-        self.world.state().told.orders[self.order].uploads.push(told);
+        self.world.state().told.orders[self.order]
+            .uploads
+            .push(told);
         self.replaced();
         Some(self.world.state().told.orders[self.order].uploads.len() - 1)
     }
