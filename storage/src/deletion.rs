@@ -4,7 +4,7 @@
 //! can be done again at any point. The order of writes of a purge: record, key destroyed and read
 //! back, tombstone, objects, and after the last late put a list that shows nothing.
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -122,8 +122,9 @@ impl Vault {
             .collect())
     }
 
-    async fn released_uploads(&self, order: &Order) -> Result<BTreeSet<UploadId>> {
-        let mut uploads = BTreeSet::new();
+    /// The uploads whose folders go, in the order of their manifests.
+    async fn released_uploads(&self, order: &Order) -> Result<Vec<UploadId>> {
+        let (mut uploads, mut seen) = (Vec::new(), HashSet::new());
         for row in self
             .proven(order)
             .await?
@@ -131,7 +132,8 @@ impl Vault {
             .filter(|row| !row.released)
         {
             let manifest = self.manifest(order.id, row.session).await?;
-            uploads.extend(manifest.files.iter().map(|file| file.upload));
+            let folders = manifest.files.iter().map(|file| file.upload);
+            uploads.extend(folders.filter(|&upload| seen.insert(upload)));
         }
         Ok(uploads)
     }

@@ -5,7 +5,7 @@ use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{LinkId, OrderId, SessionId, Token};
 use crate::link::{Digest, Link, Scope};
-use crate::order::{Client, Order, OrderNumber};
+use crate::order::{Client, Order, OrderNumber, Stage};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review, SessionRow};
 use crate::vault::Vault;
@@ -223,13 +223,16 @@ impl Vault {
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             gone(&at.order)?;
+            if matches!(at.order.stage, Stage::Sealing(_)) {
+                // The manifest in the making follows from the reviews: finish it first.
+                self.resume_sealing(order).await?;
+                continue;
+            }
             let key = tables::session(order, session);
             let Some((row, _)) = load::<SessionRow>(&*self.catalog, &key).await? else {
                 return Err(no_session(&at.order, session).into());
             };
-            if matches!(review, Review::Returned { .. })
-                && at.order.stage != crate::order::Stage::Open
-            {
+            if matches!(review, Review::Returned { .. }) && at.order.stage != Stage::Open {
                 let message = format!(
                     "order {} is {}: reopen it before you return a session, or the client cannot send anything",
                     at.order.number,
@@ -266,7 +269,7 @@ impl Vault {
 /// Nothing more is said of an order that is being, or was, purged.
 pub(crate) fn gone(order: &Order) -> Result<(), Refusal> {
     match order.stage {
-        crate::order::Stage::Purging | crate::order::Stage::Purged => {
+        Stage::Purging | Stage::Purged => {
             let message = format!(
                 "order {} is purged: its files and its key are gone for good",
                 order.number

@@ -4,7 +4,7 @@
 //! not submitted starts again. A tombstone overrides everything: its order is purged to the end.
 //! Whatever cannot be read is named, and nothing is deleted because of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use object_store::path::Path;
 
@@ -65,25 +65,17 @@ impl Vault {
         Ok(rebuilt)
     }
 
-    async fn found_orders(&self) -> Result<BTreeSet<OrderId>> {
-        let mut found = BTreeSet::new();
+    /// Every order that left anything, as the stores list them.
+    async fn found_orders(&self) -> Result<Vec<OrderId>> {
         let orders = Path::from("orders");
-        for store in [&self.working, &self.archive] {
-            let folders = store.folders(&orders).await?;
-            found.extend(
-                folders
-                    .iter()
-                    .filter_map(|name| name.parse::<OrderId>().ok()),
-            );
-        }
+        let mut names = self.working.folders(&orders).await?;
+        names.extend(self.archive.folders(&orders).await?);
         for (tombstone, _) in self.working.list(&Path::from("tombstones")).await? {
-            found.extend(
-                tombstone
-                    .filename()
-                    .and_then(|name| name.parse::<OrderId>().ok()),
-            );
+            names.extend(tombstone.filename().map(ToOwned::to_owned));
         }
-        Ok(found)
+        let mut seen = HashSet::new();
+        let found = names.iter().filter_map(|name| name.parse().ok());
+        Ok(found.filter(|&order| seen.insert(order)).collect())
     }
 
     async fn rebuild_order(&self, id: OrderId, rebuilt: &mut Rebuilt) -> Result<()> {
@@ -102,10 +94,15 @@ impl Vault {
             return self.write_order(&order, Batch::new()).await;
         }
         let OrderRecord {
-            order,
+            mut order,
             sessions,
             links,
         } = self.newest_record(id, &mut rebuilt.problems).await?;
+        if let Stage::Sealing(_) = order.stage {
+            // What it was sealing starts again, or came so far that its manifest is there: going on
+            // would seal a session of nothing.
+            order.stage = Stage::Open;
+        }
         let mut rows: BTreeMap<SessionId, SessionRow> =
             sessions.into_iter().map(|row| (row.session, row)).collect();
         let mut batch = Batch::new();

@@ -99,6 +99,10 @@ impl Vault {
         };
         let taken = self.taken(order, sealing.kind).await?;
         let manifest = self.build(&at.order, sealing, &taken).await?;
+        if !self.is_still(&at).await? {
+            // Someone else finished it while this was read: what was read belongs to no one moment.
+            return Ok(None);
+        }
         let bytes = tables::encode(&manifest);
         let session = self.put_manifest(order, &bytes, &lease).await?;
         let batch = self.close(&manifest, session, taken).await?;

@@ -119,12 +119,16 @@ impl Vault {
 
     async fn sweep_attempts(&self, order: OrderId, swept: &mut Swept) -> Result<()> {
         let folders = self.archive.folders(&paths::archive(order)).await?;
-        // The order is read after the folders: an attempt begun since is not among them.
+        let folders: Vec<AttemptId> = folders.iter().flat_map(|name| name.parse()).collect();
+        let rows = self.catalog.scan_prefix(&tables::attempts(order)).await?;
+        // One that died before its first object has a row and no folder.
+        let mut attempts = folders.clone();
+        attempts.extend(rows.iter().filter_map(|(key, _)| tables::attempt_of(key)));
+        let mut seen = HashSet::new();
+        attempts.retain(|&id| seen.insert(id));
+        // The order is read after these: an attempt begun since is not among them.
         let at = self.order(order).await?;
-        for id in folders
-            .iter()
-            .filter_map(|name| name.parse::<AttemptId>().ok())
-        {
+        for id in attempts {
             if at.proof.as_ref().is_some_and(|proof| proof.attempt == id) {
                 continue;
             }
@@ -133,12 +137,25 @@ impl Vault {
             if row.is_some_and(|(attempt, _)| attempt.gate == at.gate) {
                 continue;
             }
-            swept.add(self.archive.empty(&paths::attempt(order, id)).await?);
-            match self.catalog.commit(Batch::new().delete(key)).await {
-                Ok(()) | Err(CommitError::Conflict(_)) => {}
-                Err(CommitError::Failed(error)) => return Err(error.into()),
+            if folders.contains(&id) {
+                swept.add(self.archive.empty(&paths::attempt(order, id)).await?);
+            }
+            if row.is_some() {
+                self.forget_attempt(order, id).await?;
             }
         }
         Ok(())
+    }
+
+    /// Gives an attempt up: it will never be proven, and the next sweep removes what it wrote.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn forget_attempt(&self, order: OrderId, attempt: AttemptId) -> Result<()> {
+        let batch = Batch::new().delete(tables::attempt(order, attempt));
+        match self.catalog.commit(batch).await {
+            Ok(()) | Err(CommitError::Conflict(_)) => Ok(()),
+            Err(CommitError::Failed(error)) => Err(error.into()),
+        }
     }
 }

@@ -168,6 +168,12 @@ impl Vault {
         self.read(id).await
     }
 
+    /// Whether the order is still as it was read, and so are the rows that change only with it.
+    pub(crate) async fn is_still(&self, at: &OrderAt) -> Result<bool> {
+        let row = self.catalog.get(&tables::order(at.order.id)).await?;
+        Ok(row.is_some_and(|row| row.version == at.row))
+    }
+
     async fn read(&self, id: OrderId) -> Result<OrderAt> {
         let missing = || Refusal::new(RefusalKind::NotFound, format!("there is no order {id}"));
         loop {

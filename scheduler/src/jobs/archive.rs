@@ -5,7 +5,9 @@
 
 use stemvault_storage::catalog::Batch;
 use stemvault_storage::error::Result;
-use stemvault_storage::order::{Order, Stage};
+use stemvault_storage::ids::AttemptId;
+use stemvault_storage::order::{Order, Proof, Stage};
+use stemvault_storage::vault::Vault;
 
 use super::Pass;
 
@@ -26,6 +28,12 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     Ok(())
 }
 
+async fn write_and_read(vault: &Vault, order: &Order, attempt: AttemptId) -> Result<(Proof, u64)> {
+    let stored = vault.write_attempt(order, attempt).await?;
+    let proof = vault.read_back(order, attempt, stored).await?;
+    Ok((proof, stored))
+}
+
 async fn archive(pass: &Pass<'_>, order: &Order) -> Result<String> {
     let changed = || Ok("the order changed meanwhile; the next run looks again".to_owned());
     let vault = pass.vault;
@@ -36,8 +44,14 @@ async fn archive(pass: &Pass<'_>, order: &Order) -> Result<String> {
     let Some(attempt) = vault.begin_attempt(&begun).await? else {
         return changed();
     };
-    let stored = vault.write_attempt(&begun.order, attempt).await?;
-    let proof = vault.read_back(&begun.order, attempt, stored).await?;
+    let (proof, stored) = match write_and_read(vault, &begun.order, attempt).await {
+        Ok(proven) => proven,
+        Err(error) => {
+            // The next run writes everything again: what this one wrote must not add up.
+            vault.forget_attempt(order.id, attempt).await?;
+            return Err(error);
+        }
+    };
     loop {
         let at = vault.settled(order.id).await?;
         if at.order.gate != begun.order.gate {

@@ -267,6 +267,13 @@ pub fn attempt(order: OrderId, attempt: AttemptId) -> Key {
     key(b'a', &[order.as_bytes(), attempt.as_bytes()])
 }
 
+/// Which attempt the key of an [`Attempt`] names.
+#[must_use]
+pub fn attempt_of(key: &Key) -> Option<AttemptId> {
+    let id = key.0.get(1 + size_of::<OrderId>()..)?;
+    id.try_into().ok().map(AttemptId)
+}
+
 /// A [`Link`].
 #[must_use]
 pub fn link(digest: Digest) -> Key {

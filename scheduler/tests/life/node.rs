@@ -1,0 +1,113 @@
+//! A node: a vault and its jobs over the world's stores, until it dies.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use stemvault_config::Settings;
+use stemvault_scheduler::Jobs;
+use stemvault_storage::clock::SharedClock;
+use stemvault_storage::error::Result;
+use stemvault_storage::keys::KeyStore;
+use stemvault_storage::store::Store;
+use stemvault_storage::{Limits, Vault};
+
+use crate::catalog::SimCatalog;
+use crate::store::SimStore;
+use crate::world::{Tier, World};
+
+/// What all calls of a node share; when it is dead, none of them ever returns.
+#[derive(Debug)]
+pub struct Life {
+    pub world: Arc<World>,
+    pub node: usize,
+    dead: AtomicBool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub number: usize,
+    pub life: Arc<Life>,
+    pub vault: Arc<Vault>,
+    pub jobs: Arc<Jobs>,
+}
+
+impl Life {
+    pub fn new(world: &Arc<World>, node: usize) -> Arc<Self> {
+        Arc::new(Self {
+            world: Arc::clone(world),
+            node,
+            dead: AtomicBool::new(false),
+        })
+    }
+
+    pub fn end(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    /// Lets others have their turn, and sometimes much time pass. False: the node died meanwhile.
+    pub async fn pause(&self) -> bool {
+        let (turns, slow) = {
+            let mut state = self.world.state();
+            let weather = state.weather;
+            let turns = state.chance.below(weather.turns + 1);
+            let slow = state.chance.in_1000(weather.slow);
+            let most = state.chance.pick(&[500, 5_000, 50_000]);
+            (turns, slow.then(|| state.chance.below(most)))
+        };
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        if let Some(millis) = slow {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+        }
+        !self.is_dead()
+    }
+
+    /// Counts a call; a dead node's never return.
+    pub async fn call(&self, verb: &str, what: &str) {
+        if self.is_dead() || !self.world.count(self.node, verb, what) {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Node {
+    /// Starts a node.
+    pub async fn start(world: &Arc<World>, number: usize) -> Result<Self> {
+        let life = Life::new(world, number);
+        let store = |name, tier| Store::of(name, Arc::new(SimStore::new(&life, tier)));
+        let keys = KeyStore::open(store("keys", Tier::Keys), world.masters.clone()).await?;
+        let vault = Arc::new(Vault::new(
+            Arc::new(SimCatalog::new(&life)),
+            store("working", Tier::Working),
+            store("archive", Tier::Archive),
+            keys,
+            Arc::clone(&world.clock) as SharedClock,
+            limits(),
+        ));
+        let jobs = Jobs::new(Arc::clone(&vault), &settings()).expect("the defaults are sound");
+        Ok(Self {
+            number,
+            life,
+            vault,
+            jobs: Arc::new(jobs),
+        })
+    }
+}
+
+pub fn limits() -> Limits {
+    Limits {
+        expire_after: TimeDelta::days(14),
+        ..Limits::default()
+    }
+}
+
+pub fn settings() -> Settings {
+    Settings::defaults("/nowhere".as_ref()).expect("the defaults are sound")
+}

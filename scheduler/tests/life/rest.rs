@@ -1,0 +1,356 @@
+//! The rest: no more faults, and everything must come to an end. Nothing is stuck, no garbage is
+//! left, and every order can live its life to the end.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use object_store::path::Path;
+use stemvault_scheduler::RunRequest;
+use stemvault_storage::catalog::tables::{self, OrderOf};
+use stemvault_storage::catalog::{Catalog, Key, KeyRange};
+use stemvault_storage::error::Error;
+use stemvault_storage::order::{Order, Policy, Stage};
+use stemvault_storage::paths;
+use stemvault_storage::session::{Form, Kind, Rules};
+use stemvault_storage::upload::{Upload, UploadState};
+
+use crate::chance::Chance;
+use crate::node::Node;
+use crate::run::Run;
+use crate::sending::{Deed, short};
+use crate::told::{About, Word};
+use crate::world::Weather;
+
+type Checked<T = ()> = Result<T, String>;
+
+const DAY: u64 = 86_400;
+
+pub async fn rest(run: &mut Run) -> Checked {
+    run.world.log("no more faults");
+    run.world.state().weather = Weather {
+        turns: 1,
+        ..Weather::default()
+    };
+    run.join().await;
+    pass(91).await;
+    settle(run).await?;
+    resting(run).await?;
+    garbage(run).await?;
+    run.audit();
+    if run.world.is_broken() {
+        return Ok(());
+    }
+    run.world.log("every order lives to its end");
+    let orders = run.world.state().told.orders.len();
+    for at in 0..orders {
+        finish(run, at).await?;
+    }
+    settle(run).await?;
+    resting(run).await?;
+    garbage(run).await?;
+    run.audit();
+    for at in 0..orders {
+        recall(run, at).await?;
+    }
+    pass(32 * DAY).await;
+    settle(run).await?;
+    for order in run.nodes[0].vault.orders().await.map_err(fail)? {
+        let sessions = run.nodes[0].vault.sessions(order.id).await.map_err(fail)?;
+        let told = run
+            .world
+            .state()
+            .told
+            .orders
+            .iter()
+            .any(|it| it.id == order.id);
+        if told && order.stage != Stage::Purged {
+            return Err(format!(
+                "I5 order {} is {} at its end ({} sessions)",
+                order.number,
+                order.stage.name(),
+                sessions.len()
+            ));
+        }
+    }
+    garbage(run).await?;
+    run.audit();
+    Ok(())
+}
+
+fn fail(error: Error) -> String {
+    format!("I5 it fails without a fault: {}", short(&error))
+}
+
+async fn pass(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+/// All jobs on both nodes, until those that wait for late writes have waited.
+async fn settle(run: &Run) -> Checked {
+    let request = RunRequest {
+        allow_many: true,
+        ..RunRequest::default()
+    };
+    for _ in 0..5 {
+        for node in &run.nodes {
+            let runs = node.jobs.run(request).await.map_err(fail)?;
+            for run in runs.iter().filter(|run| run.message.contains("failed")) {
+                let notes = run
+                    .orders
+                    .iter()
+                    .map(|note| format!("{}: {}", note.action, note.detail));
+                run_failed(notes.filter(|note| note.contains("failed")).collect())?;
+            }
+        }
+        pass(150).await;
+    }
+    Ok(())
+}
+
+fn run_failed(notes: Vec<String>) -> Checked {
+    // Rot that was not read back yet is not the archive's fault.
+    if notes.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "I5 a job fails without a fault: {}",
+        notes.join("; ")
+    ))
+}
+
+/// Nothing is between two stages, or due.
+async fn resting(run: &Run) -> Checked {
+    let node = &run.nodes[0];
+    let owed = run.world.catalog().scan_prefix(&tables::outboxes()).await;
+    if !owed.map_err(|error| error.to_string())?.is_empty() {
+        return Err("I5 a record is owed for ever".into());
+    }
+    let now = node.vault.clock().now();
+    for order in node.vault.orders().await.map_err(fail)? {
+        let sessions = node.vault.sessions(order.id).await.map_err(fail)?;
+        let free = order.hold.is_none();
+        let due =
+            |at: Option<chrono::DateTime<chrono::Utc>>| free && at.is_some_and(|at| at <= now);
+        let stuck = match order.stage {
+            Stage::Sealing(_) | Stage::Releasing | Stage::Purging => true,
+            Stage::Completed if sessions.is_empty() => due(order.purge_due()),
+            Stage::Completed => true,
+            Stage::Archived => due(order.release_due()),
+            Stage::Released => due(order.purge_due()),
+            Stage::Recalled { until } => until <= now,
+            Stage::Open | Stage::Purged => false,
+        };
+        if stuck {
+            return Err(format!(
+                "I5 order {} is stuck in {}",
+                order.number,
+                order.stage.name()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whatever is stored is named by something.
+async fn garbage(run: &Run) -> Checked {
+    let node = &run.nodes[0];
+    let mut named = HashSet::from(["records".to_owned()]);
+    let mut prefixes = Vec::new();
+    for told in &run.world.state().told.orders {
+        if told.unreadable {
+            prefixes.push(paths::order(told.id).to_string());
+        }
+    }
+    let orders = node.vault.orders().await.map_err(fail)?;
+    let known: HashSet<_> = orders.iter().map(|order| order.id.to_string()).collect();
+    for order in &orders {
+        if order.stage == Stage::Purged {
+            named.insert(paths::tombstone(order.id).to_string());
+            continue;
+        }
+        prefixes.push(paths::records(order.id).to_string() + "/");
+        name(node, order, &mut named).await.map_err(fail)?;
+        // What an append left behind is swept when its upload is closed, not before.
+        let uploads = node.vault.uploads(order.id).await.map_err(fail)?;
+        let open = uploads
+            .iter()
+            .filter(|it| !matches!(it.state, UploadState::Sealed { .. }));
+        prefixes.extend(open.map(|it| paths::upload(order.id, it.id).to_string() + "/"));
+    }
+    let listed = [node.vault.working(), node.vault.archive()];
+    for (at, store) in listed.into_iter().enumerate() {
+        for (path, _) in store.list(&Path::default()).await.map_err(fail)? {
+            let path = path.to_string();
+            if !named.contains(&path) && !prefixes.iter().any(|it| path.starts_with(it)) {
+                let name = run.world.state().names.path(&Path::from(path));
+                return Err(format!("I5 garbage stays in store {at}: {name}"));
+            }
+        }
+    }
+    for (id, stage) in orders.iter().map(|order| (order.id, &order.stage)) {
+        let key = node.vault.keys().order(id).await;
+        if (*stage == Stage::Purged) != key.is_err() {
+            return Err(format!(
+                "I4 the key of a {} order: {}",
+                stage.name(),
+                key.is_ok()
+            ));
+        }
+    }
+    drop(known);
+    rows(run).await
+}
+
+/// Every object that belongs to an order that lives.
+async fn name(node: &Node, order: &Order, named: &mut HashSet<String>) -> Result<(), Error> {
+    let (vault, id) = (&node.vault, order.id);
+    let keys = vault.keys().order(id).await?;
+    for row in vault.sessions(id).await? {
+        named.insert(paths::manifest(id, row.session).to_string());
+        if row.released {
+            continue;
+        }
+        for file in &vault.manifest(id, row.session).await?.files {
+            let folder = paths::upload(id, file.upload);
+            let names = file.blocks.iter().map(|block| keys.object_name(block.hash));
+            named.extend(names.map(|name| folder.clone().join(name).to_string()));
+        }
+    }
+    if let Some(proof) = &order.proof {
+        named.insert(paths::index(id, proof.attempt).to_string());
+        let index = vault.index(id, proof.attempt).await?;
+        let files = index.sessions.iter().flat_map(|session| &session.files);
+        let folder = paths::attempt(id, proof.attempt);
+        let names = files
+            .flat_map(|file| &file.blocks)
+            .map(|block| keys.object_name(block.hash));
+        named.extend(names.map(|name| folder.clone().join(name).to_string()));
+    }
+    Ok(())
+}
+
+/// Rows of uploads and attempts that are no more.
+async fn rows(run: &Run) -> Checked {
+    let world = &run.world;
+    let all = world.catalog().scan(KeyRange::all(), 100_000).await;
+    for (key, _) in all.map_err(|error| error.to_string())? {
+        let Some((&table, rest)) = key.0.split_first() else {
+            continue;
+        };
+        let id = |at: usize| rest.get(at..at + 16).and_then(|id| id.try_into().ok());
+        let (Some(first), table) = (id(0), char::from(table)) else {
+            continue;
+        };
+        let stale = match table {
+            'b' | 'f' | 'U' => {
+                let upload = stemvault_storage::ids::UploadId(first);
+                let order = world.row::<OrderOf>(&tables::order_of_upload(upload));
+                let row = order
+                    .and_then(|(of, _)| world.row::<Upload>(&tables::upload(of.order, upload)));
+                row.is_none_or(|(row, _)| {
+                    table != 'U' && matches!(row.state, UploadState::Sealed { .. })
+                })
+            }
+            'a' => {
+                let order = world.order(stemvault_storage::ids::OrderId(first));
+                let named = order
+                    .and_then(|order| order.proof)
+                    .map(|proof| proof.attempt.0);
+                named != id(16)
+            }
+            _ => false,
+        };
+        if stale {
+            let name = world.state().names.key(&Key(key.0.clone()));
+            return Err(format!("I5 a row stays that nothing names: {name}"));
+        }
+    }
+    Ok(())
+}
+
+fn deed(run: &Run, order: usize) -> Deed {
+    Deed {
+        world: run.world.clone(),
+        node: run.nodes[order % run.nodes.len()].clone(),
+        order,
+        chance: Chance::new(order as u64),
+    }
+}
+
+/// Everything that was begun is sent, submitted, and completed.
+async fn finish(run: &Run, at: usize) -> Checked {
+    let told = run.world.state().told.orders[at].clone();
+    let it = deed(run, at);
+    let vault = &it.node.vault;
+    if told.unreadable {
+        return Ok(());
+    }
+    let order = vault.order(told.id).await.map_err(fail)?;
+    if order.stage == Stage::Purged {
+        return Ok(());
+    }
+    if order.hold.is_some() {
+        it.clone().lift().await;
+    }
+    if matches!(order.stage, Stage::Recalled { .. }) {
+        it.clone().end_recall().await;
+    }
+    if order.stage != Stage::Open {
+        it.clone().reopen().await;
+    }
+    for upload in vault.uploads(told.id).await.map_err(fail)? {
+        if upload.state != UploadState::Open {
+            continue;
+        }
+        let known = told.uploads.iter().find(|it| it.id == upload.id);
+        let expired = upload
+            .expires_at
+            .is_some_and(|end| end <= vault.clock().now());
+        let Some(known) = known.filter(|_| !expired) else {
+            vault.terminate(told.id, upload.id).await.map_err(fail)?;
+            continue;
+        };
+        let rest = known
+            .content
+            .slice(usize::try_from(upload.offset).unwrap()..);
+        let mut writer = vault
+            .begin_append(told.id, upload.id, upload.offset)
+            .await
+            .map_err(fail)?;
+        writer.push(&rest).await.map_err(fail)?;
+        writer.flush().await.map_err(fail)?;
+    }
+    it.replaced();
+    for kind in [Kind::Material, Kind::Delivery, Kind::Stems] {
+        match vault.submit(told.id, kind, Form::new(), Rules::new()).await {
+            Ok(receipt) => it.receipt(&receipt).await,
+            Err(Error::Refused(_)) => {}
+            Err(error) => return Err(fail(error)),
+        }
+    }
+    let policy = Policy {
+        working_days: 0,
+        archive_months: 1,
+        time_zone: chrono_tz::Tz::UTC,
+    };
+    it.clone().complete(Some(policy)).await;
+    if run.world.state().told.orders[at].is(About::Open, Word::No) {
+        Ok(())
+    } else {
+        Err(format!("I5 order {} cannot be completed", told.number))
+    }
+}
+
+/// What was released comes back from the archive, through the door.
+async fn recall(run: &Run, at: usize) -> Checked {
+    let it = deed(run, at);
+    let stage = it.node.vault.order(it.id()).await.map(|order| order.stage);
+    if !matches!(stage, Ok(Stage::Released)) {
+        return Ok(());
+    }
+    it.clone().recall().await;
+    it.clone().download().await;
+    run.audit();
+    it.end_recall().await;
+    Ok(())
+}
