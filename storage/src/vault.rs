@@ -15,6 +15,7 @@ use crate::intake::Intake;
 use crate::keys::KeyStore;
 use crate::manifests::Manifests;
 use crate::order::{Order, OrderNumber};
+use crate::orders::gone;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::{Lease, Store};
 
@@ -217,9 +218,11 @@ impl Vault {
     /// order, or something that `batch` expects, has changed meanwhile: read again, decide again.
     ///
     /// # Errors
-    /// Those of the catalog; and of storing the record, when the decision is made all the same and
-    /// the next one will store it.
+    /// [`RefusalKind::Gone`] once a purge was decided: a record of anything later could not be
+    /// sealed any more, and the purge would wait for it for ever. Those of the catalog; and of
+    /// storing the record, when the decision is made all the same and the next one will store it.
     pub async fn decide(&self, at: &OrderAt, next: Order, batch: Batch) -> Result<Option<Order>> {
+        gone(&at.order)?;
         let id = next.id;
         let version = at.order.version + 1;
         let batch = put(batch, tables::outbox(id), &Outbox { version });

@@ -1,7 +1,7 @@
 //! A node: a vault and its jobs over the world's stores, until it dies.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -91,7 +91,7 @@ impl Node {
             Arc::clone(&world.clock) as SharedClock,
             limits(),
         ));
-        let jobs = Jobs::new(Arc::clone(&vault), &settings()).expect("the defaults are sound");
+        let jobs = Jobs::new(Arc::clone(&vault), settings()).expect("the defaults are sound");
         Ok(Self {
             number,
             life,
@@ -108,6 +108,7 @@ pub fn limits() -> Limits {
     }
 }
 
-pub fn settings() -> Settings {
-    Settings::defaults("/nowhere".as_ref()).expect("the defaults are sound")
+fn settings() -> &'static Settings {
+    static SETTINGS: OnceLock<Settings> = OnceLock::new();
+    SETTINGS.get_or_init(|| Settings::defaults("/nowhere".as_ref()).expect("they are sound"))
 }

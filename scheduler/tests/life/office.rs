@@ -60,8 +60,8 @@ impl Deed {
     /// Completes the order, most often under a policy that lets the next stages come soon.
     pub async fn complete(mut self, policy: Option<Policy>) {
         let policy = policy.unwrap_or(Policy {
-            working_days: self.chance.pick(&[0, 0, 1, 90]),
-            archive_months: self.chance.pick(&[0, 1, 1, 24]),
+            working_days: self.chance.pick(&[0, 0, 0, 1, 90]),
+            archive_months: self.chance.pick(&[0, 1, 1, 1, 1, 1, 24]),
             time_zone: chrono_tz::Tz::UTC,
         });
         let saying = self.saying(About::Open, true);
@@ -93,6 +93,26 @@ impl Deed {
             &format!("complete ({working_days} days, {archive_months} months)"),
             &answer,
         );
+    }
+
+    /// Sends what is missing, submits, sometimes reviews, and completes.
+    pub async fn wrap_up(mut self) {
+        for _ in 0..4 {
+            let open = self.open_uploads();
+            if open.is_empty() {
+                break;
+            }
+            self.clone().append().await;
+            self.chance.next();
+        }
+        for _ in 0..2 {
+            self.clone().submit().await;
+            self.chance.next();
+        }
+        if self.chance.in_1000(300) {
+            self.clone().accept().await;
+        }
+        self.complete(None).await;
     }
 
     async fn change(
@@ -233,8 +253,8 @@ impl Deed {
                 .collect();
             self.answered(&format!("jobs [{}]", notes.join(", ")), &answer);
             if again {
-                let millis = self.chance.spread(18);
-                tokio::time::sleep(Duration::from_millis(millis)).await;
+                let seconds = self.chance.pick(&[1, 40, 121, 200]);
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
             }
         }
     }

@@ -26,6 +26,30 @@ const DEEDS_AT_ONCE: usize = 4;
 /// A deed that takes longer hangs. Slow calls add up, though.
 const LONGEST_DEED: Duration = Duration::from_secs(7 * 86_400);
 
+/// What can happen at any time, whether it suits the stage or not.
+const SOMETIMES: [&str; 20] = [
+    "append",
+    "create",
+    "remove",
+    "submit",
+    "accept",
+    "return",
+    "complete",
+    "hold",
+    "lift",
+    "lift",
+    "reopen",
+    "recall",
+    "end recall",
+    "link",
+    "revoke",
+    "jobs",
+    "jobs",
+    "sweep",
+    "download",
+    "wrap up",
+];
+
 /// What came of a run.
 #[derive(Debug)]
 pub struct Outcome {
@@ -145,10 +169,10 @@ impl Run {
     async fn step(&mut self, chance: &mut Chance) {
         match chance.below(100) {
             0..=5 => self.kill(chance).await,
-            6 | 7 => self.lose_catalog(chance).await,
-            8..=11 => self.cancel(chance),
-            12..=21 => self.pass(chance).await,
-            22 if self.world.state().told.orders.len() < 2 => {
+            6 if chance.in_1000(700) => self.lose_catalog(chance).await,
+            7..=10 => self.cancel(chance),
+            11..=19 => self.pass(chance).await,
+            20 if self.world.state().told.orders.len() < 2 => {
                 self.create_order(chance.index(NODES)).await;
             }
             _ if self.deeds.len() < DEEDS_AT_ONCE => self.deed(chance),
@@ -190,40 +214,20 @@ impl Run {
             chance: Chance::new(chance.next()),
         };
         let stage = told.last.map(|(order, _)| order.stage);
-        let kind = match (chance.below(100), stage) {
-            (0..=59, Some(Stage::Open | Stage::Sealing(_))) => chance.pick(&[
-                "append", "append", "append", "append", "append", "submit", "submit", "complete",
-                "complete", "return", "accept",
-            ]),
-            (0..=59, Some(Stage::Completed)) => chance.pick(&["jobs", "jobs", "jobs", "reopen"]),
-            (0..=59, Some(Stage::Archived)) => chance.pick(&["jobs", "jobs", "hold", "reopen"]),
-            (0..=59, Some(Stage::Releasing | Stage::Purging)) => "jobs",
-            (0..=59, Some(Stage::Released | Stage::Recalled { .. })) => {
-                chance.pick(&["jobs", "recall", "reopen", "reopen", "end recall"])
+        let often: &[&str] = match stage {
+            _ if chance.in_1000(350) => &[],
+            Some(Stage::Open | Stage::Sealing(_)) => &[
+                "append", "append", "append", "append", "submit", "wrap up", "wrap up", "wrap up",
+                "return", "accept",
+            ],
+            Some(Stage::Completed | Stage::Archived) => &["jobs", "jobs", "jobs", "hold", "reopen"],
+            Some(Stage::Releasing | Stage::Purging) => &["jobs", "jobs", "jobs", "hold", "recall"],
+            Some(Stage::Released | Stage::Recalled { .. }) => {
+                &["jobs", "recall", "reopen", "reopen", "end recall"]
             }
-            _ => chance.pick(&[
-                "append",
-                "remove",
-                "submit",
-                "accept",
-                "return",
-                "complete",
-                "hold",
-                "lift",
-                "lift",
-                "reopen",
-                "recall",
-                "end recall",
-                "link",
-                "revoke",
-                "jobs",
-                "jobs",
-                "sweep",
-                "download",
-                "download",
-                "create",
-            ]),
+            Some(Stage::Purged) | None => &[],
         };
+        let kind = chance.pick(if often.is_empty() { &SOMETIMES } else { often });
         let deed = async move {
             let mut deed = deed;
             match kind {
@@ -234,6 +238,7 @@ impl Run {
                 "accept" => deed.accept().await,
                 "return" => deed.give_back().await,
                 "complete" => deed.complete(None).await,
+                "wrap up" => deed.wrap_up().await,
                 "hold" => deed.hold().await,
                 "lift" => deed.lift().await,
                 "reopen" => deed.reopen().await,

@@ -88,14 +88,17 @@ impl Deed {
         self.world.state().told.orders[self.order].uploads[at].clone()
     }
 
+    /// Uploads that are not whole, as far as is known.
+    pub fn open_uploads(&self) -> Vec<usize> {
+        let state = self.world.state();
+        let uploads = state.told.orders[self.order].uploads.iter().enumerate();
+        let open = uploads.filter(|(_, it)| !it.excused && !it.is_finished());
+        open.map(|(at, _)| at).collect()
+    }
+
     /// An upload that may go on, or a new one.
     async fn open_upload(&mut self) -> Option<usize> {
-        let open: Vec<_> = {
-            let state = self.world.state();
-            let uploads = state.told.orders[self.order].uploads.iter().enumerate();
-            let open = uploads.filter(|(_, it)| !it.excused && !it.is_finished());
-            open.map(|(at, _)| at).collect()
-        };
+        let open = self.open_uploads();
         if open.is_empty() || self.chance.in_1000(150) {
             self.create().await
         } else {
