@@ -164,12 +164,15 @@ fn state(order: &Value) -> String {
     if !until.is_empty() {
         words.push_str(&format!(" until {until}"));
     }
-    for (key, what) in [
-        ("release_due_at", "working files are due"),
-        ("purge_due_at", "archive is due"),
+    let stage = text(order, "stage");
+    // What is done is no longer due.
+    let before_release = ["completed", "archived", "releasing"].contains(&stage.as_str());
+    for (key, what, ahead) in [
+        ("release_due_at", "working files are due", before_release),
+        ("purge_due_at", "archive is due", stage != "purged"),
     ] {
         let at = moment(order, key);
-        if !at.is_empty() {
+        if ahead && !at.is_empty() {
             words.push_str(&format!("\n{what} {at}"));
         }
     }
