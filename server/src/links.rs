@@ -14,13 +14,13 @@ use stemvault_storage::ids::Token;
 use stemvault_storage::link::{Link, Scope};
 use stemvault_storage::order::Order;
 use stemvault_storage::refusal::RefusalKind;
-use stemvault_storage::session::{Form, Kind};
+use stemvault_storage::session::{Form, Kind, Review, SessionRow};
 use stemvault_storage::upload::{Upload, UploadState};
 
 use crate::api::body::Body;
 use crate::app::{App, SharedApp};
 use crate::error::{Answer, Failure};
-use crate::page::{Escaped, Size, failed, page, wants};
+use crate::page::{Breakable, Escaped, Size, failed, page, wants};
 use crate::shape;
 use crate::submit::submit;
 
@@ -53,13 +53,17 @@ async fn look(
     if wants(&headers, "application/json") && !wants(&headers, "text/html") {
         return json(StatusCode::OK, shape::Uploads::new(&order.number, &uploads));
     }
+    let session = match app.vault.sessions(order.id).await {
+        Ok(rows) => rows.into_iter().rfind(|row| row.kind == Kind::Material),
+        Err(error) => return failed(error.into(), &headers),
+    };
     let address = app.public_url.join(&format!("u/{link}"));
     let address = address.map_or_else(|_| String::new(), String::from);
     let title = format!("Upload for order {}", order.number);
     page(
         StatusCode::OK,
         &title,
-        &describe(&order, &uploads, &address),
+        &describe(&order, session.as_ref(), &uploads, &address),
     )
 }
 
@@ -111,7 +115,12 @@ fn json(status: StatusCode, body: impl serde::Serialize) -> Response {
     response
 }
 
-fn describe(order: &Order, uploads: &[Upload], address: &str) -> String {
+fn describe(
+    order: &Order,
+    session: Option<&SessionRow>,
+    uploads: &[Upload],
+    address: &str,
+) -> String {
     let mut html = String::new();
     let mut say = |text: std::fmt::Arguments<'_>| {
         html.write_fmt(text).expect("a string takes everything");
@@ -152,13 +161,37 @@ fn describe(order: &Order, uploads: &[Upload], address: &str) -> String {
         }
         say(format_args!("</ul>\n"));
     }
-    let address = Escaped(address);
+    say(format_args!("{}", submitted(session)));
+    let address = Breakable(address);
     say(format_args!(
         "<h2>How to upload</h2>\n\
          <p>With the program <code>stemvault</code>, which goes on where it stopped:</p>\n\
-         <pre><code>stemvault push FOLDER --to {address} --submit</code></pre>\n\
+         <p><code>stemvault push FOLDER --to {address} --submit</code></p>\n\
          <p>Or with any program that speaks tus 1.0: give it the address of this page as its endpoint.</p>\n\
          <p>Whoever knows the address can upload here: pass it on with care.</p>\n"
     ));
+    html
+}
+
+/// What became of the files that were submitted last, for the one who waits for an answer.
+fn submitted(session: Option<&SessionRow>) -> String {
+    let Some(row) = session else {
+        return "<p>Nothing is submitted yet: when all files are here, submit them, or the studio will not see that you are done.</p>\n".to_owned();
+    };
+    let day = row.sealed_at.format("%Y-%m-%d");
+    let mut html = format!("<h2>Submitted</h2>\n<p>{} files on {day}. ", row.files);
+    match &row.review {
+        Review::Submitted => html.push_str("The studio has not looked at them yet.</p>\n"),
+        Review::Accepted { .. } => {
+            html.push_str("The studio accepted them: nothing is left to do.</p>\n")
+        }
+        Review::Returned { reasons, .. } => {
+            html.push_str("They came back, because of this:</p>\n<ul>\n");
+            for reason in reasons {
+                html.push_str(&format!("<li>{}</li>\n", Escaped(reason)));
+            }
+            html.push_str("</ul>\n<p>Upload the mended files under the same names, then submit again. The others need not be sent again.</p>\n");
+        }
+    }
     html
 }

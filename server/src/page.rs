@@ -21,6 +21,19 @@ impl<T: Display> Display for Escaped<T> {
     }
 }
 
+/// An address that may be broken anywhere, so that it fits a narrow screen. Copied, it is whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Breakable<'a>(pub &'a str);
+
+impl Display for Breakable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            write!(f, "{}<wbr>", Escaped(c))?;
+        }
+        Ok(())
+    }
+}
+
 struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl fmt::Write for Escaping<'_, '_> {

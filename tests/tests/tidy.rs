@@ -232,9 +232,12 @@ fn the_arrows_point_one_way() -> Result<()> {
             .iter()
             .find(|(known, _)| *known == name)
             .map_or(&[][..], |(_, b)| b);
+        let shipped = package["dependencies"].as_array().into_iter().flatten();
+        let shipped = shipped.filter(|dependency| dependency["kind"] != "dev");
+        let shipped: BTreeSet<_> = shipped.filter_map(|it| it["name"].as_str()).collect();
         for dependency in banned {
             ensure!(
-                !all.contains(dependency),
+                !shipped.contains(dependency),
                 "{name} must not depend on {dependency}"
             );
         }
@@ -250,6 +253,12 @@ fn names_stay_behind_their_seams() -> Result<()> {
             Some("scheduler") => &["axum::", "sled::", "object_store::"],
             Some("storage") => &["axum::", "hyper::"],
             _ => &[],
+        };
+        // Tests of a crate stand on both sides of its seams: they inject faults there.
+        let banned = if path.contains("/tests/") {
+            &[]
+        } else {
+            banned
         };
         for name in banned {
             ensure!(!text.contains(name), "{path} names {name}");
