@@ -187,7 +187,15 @@ impl Run {
             5 => tokio::time::sleep(Duration::from_millis(chance.spread(17))).await,
             _ => self.join().await,
         }
-        if chance.in_1000(60) {
+        let deleting = {
+            let state = self.world.state();
+            let stages = state.told.orders.iter().flat_map(|it| &it.last);
+            stages
+                .filter(|(it, _)| matches!(it.stage, Stage::Releasing | Stage::Purging))
+                .count()
+                > 0
+        };
+        if chance.in_1000(if deleting { 300 } else { 50 }) {
             self.audit();
         }
     }
@@ -222,9 +230,16 @@ impl Run {
             ],
             Some(Stage::Completed | Stage::Archived) => &["jobs", "jobs", "jobs", "hold", "reopen"],
             Some(Stage::Releasing | Stage::Purging) => &["jobs", "jobs", "jobs", "hold", "recall"],
-            Some(Stage::Released | Stage::Recalled { .. }) => {
-                &["jobs", "recall", "reopen", "reopen", "end recall"]
-            }
+            Some(Stage::Released | Stage::Recalled { .. }) => &[
+                "jobs",
+                "jobs",
+                "recall",
+                "reopen",
+                "reopen",
+                "reopen",
+                "hold",
+                "end recall",
+            ],
             Some(Stage::Purged) | None => &[],
         };
         let kind = chance.pick(if often.is_empty() { &SOMETIMES } else { often });

@@ -137,17 +137,15 @@ impl SimStore {
             return std::future::pending().await;
         }
         match fate {
-            Fate::Done | Fate::Unsure => flight.land(),
-            Fate::Again => {
+            Fate::Done | Fate::Unsure | Fate::Again => {
                 let good = flight.late.clone();
-                flight.late.bytes = flight
-                    .late
-                    .bytes
-                    .take()
-                    .map(|it| self.rotten(&good.path, it));
+                let bytes = flight.late.bytes.take();
+                flight.late.bytes = bytes.map(|bytes| self.rotten(&good.path, bytes));
                 flight.land();
                 flight.late = good;
-                flight.later();
+                if fate == Fate::Again {
+                    flight.later();
+                }
             }
             Fate::Late => flight.later(),
             Fate::Failed | Fate::Hangs => flight.open = false,

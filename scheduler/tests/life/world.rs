@@ -51,7 +51,7 @@ impl Weather {
         Self {
             error: chance.pick(&[0, 2, 10, 30]),
             late: chance.pick(&[0, 10, 40, 100]),
-            slow: chance.pick(&[0, 3, 15]),
+            slow: chance.pick(&[0, 3, 15, 40]),
             rot: chance.pick(&[0, 0, 30, 150]),
             turns: chance.pick(&[1, 3, 6]),
         }
