@@ -183,7 +183,7 @@ fn submitted(session: Option<&SessionRow>) -> String {
     match &row.review {
         Review::Submitted => html.push_str("The studio has not looked at them yet.</p>\n"),
         Review::Accepted { .. } => {
-            html.push_str("The studio accepted them: nothing is left to do.</p>\n")
+            html.push_str("The studio accepted them: nothing is left to do.</p>\n");
         }
         Review::Returned { reasons, .. } => {
             html.push_str("They came back, because of this:</p>\n<ul>\n");
