@@ -123,7 +123,7 @@ impl Vault {
         if !uploads.is_empty() {
             let number = self.order(order).await?.number;
             let message = format!(
-                "order {number} cannot be completed: {} not submitted ({}); submit or remove them first",
+                "order {number} cannot be completed: {} not submitted ({}); submit or remove them (`stemvault upload remove`) first",
                 count(uploads.len(), "file"),
                 named(&uploads)
             );

@@ -247,6 +247,16 @@ async fn refusals_come_before_the_first_byte_and_say_why() -> Result<()> {
     );
     job.accept_because(&session, "the client has no other")
         .await?;
+    // What is in no session would never reach the archive: an order is not completed over it.
+    place.create("left.wav", 10).await?;
+    let refused = job.verb("complete", json!({})).await;
+    ensure!(
+        refused.is_err_and(|error| format!("{error:#}").contains("left.wav")),
+        "completed over an unfinished upload"
+    );
+    studio
+        .cli(&["upload", "remove", NUMBER, "left.wav"])?
+        .ok()?;
     job.verb("complete", json!({})).await?;
     let answer = place.try_create("b.wav", 10, Bytes::new()).await?;
     ensure!(

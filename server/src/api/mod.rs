@@ -32,6 +32,7 @@ pub fn router() -> Router<SharedApp> {
         .route("/end-recall", post(orders::end_recall))
         .route("/links", post(links::create))
         .route("/uploads", get(sessions::uploads))
+        .route("/uploads/{upload}", delete(sessions::remove))
         .route("/submit", post(sessions::submit))
         .route("/sessions/{session}", get(sessions::show))
         .route("/sessions/{session}/files/{*path}", get(sessions::file))

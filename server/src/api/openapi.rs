@@ -83,6 +83,7 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     post "/api/v1/orders/{number}/links" Token J("NewLink") => 201 J("MadeLink"); "Make a link; its URL is shown this once";
     delete "/api/v1/links/{link}" Token N => 204 N; "Take a link back";
     get "/api/v1/orders/{number}/uploads" Token N => 200 J("Uploads"); "Every upload of an order";
+    delete "/api/v1/orders/{number}/uploads/{upload}" Token N => 204 N; "Remove an upload that no session holds, or only one that was returned";
     post "/api/v1/orders/{number}/submit" Token J("NewSession") => 201 J("Receipt"); "Seal what was uploaded into a session";
     get "/api/v1/orders/{number}/sessions/{session}" Token N => 200 J("Receipt"); "The receipt of a session, by its id or the start of it";
     post "/api/v1/orders/{number}/sessions/{session}/accept" Token J("Acceptance") => 200 J("Receipt"); "Take a session";

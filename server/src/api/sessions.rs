@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
-use stemvault_storage::ids::{OrderId, SessionId};
+use stemvault_storage::ids::{OrderId, SessionId, UploadId};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 use stemvault_storage::session::{Form, Kind};
 use utoipa::ToSchema;
@@ -60,6 +60,22 @@ pub(super) async fn uploads(
     let order = app.vault.order(id_of(&app, &number).await?).await?;
     let uploads = app.vault.uploads(order.id).await?;
     Ok(Json(Uploads::new(&order.number, &uploads)))
+}
+
+/// Removes an upload: an engineer tidies up what a client left.
+pub(super) async fn remove(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Path((number, upload)): Path<(String, String)>,
+) -> Answer<StatusCode> {
+    let order = id_of(&app, &number).await?;
+    let upload: UploadId = upload.parse().map_err(|error| {
+        let message = format!("{error}: `stemvault upload list` names them");
+        Refusal::new(RefusalKind::BadRequest, message)
+    })?;
+    app.vault.terminate(order, upload).await?;
+    tracing::info!(order = number, %upload, "upload removed");
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn submit(

@@ -19,6 +19,7 @@ mod serve;
 mod session;
 mod table;
 mod token;
+mod upload;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -48,6 +49,9 @@ enum Command {
     /// Links for clients
     #[command(subcommand)]
     Link(link::LinkCommand),
+    /// What is on its way, and removing what shall not be submitted
+    #[command(subcommand)]
+    Upload(upload::UploadCommand),
     Submit(session::SubmitArgs),
     /// What was submitted, and what you say of it
     #[command(subcommand)]
@@ -98,6 +102,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Config(command) => config::run(command),
         Command::Order(command) => order::run(command).await,
         Command::Link(command) => link::run(command).await,
+        Command::Upload(command) => upload::run(command).await,
         Command::Submit(args) => session::submit(args).await,
         Command::Session(command) => session::run(command).await,
         Command::Recall(args) => order::recall(args).await,
@@ -133,6 +138,8 @@ mod tests {
             "link create 2026-0117 --upload",
             "link create 2026-0117 --session abababab --file a/b.wav --expires 14d --json",
             "link revoke abc",
+            "upload list 2026-0117",
+            "upload remove 2026-0117 Drums/Kick.wav",
             "submit 2026-0117 --kind stems --form song=Nachtzug",
             "session list 2026-0117",
             "session show 2026-0117 abababab",
