@@ -7,6 +7,7 @@ use stemvault_storage::catalog::tables::{self, Record, put};
 use stemvault_storage::catalog::{Batch, KeyRange};
 use stemvault_storage::error::Result;
 use stemvault_storage::ids::RunId;
+use stemvault_storage::order::OrderNumber;
 use stemvault_storage::vault::Vault;
 
 use crate::jobs::Job;
@@ -43,7 +44,7 @@ pub struct Note {
 }
 
 impl Note {
-    pub(crate) fn new(order: impl ToString, action: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(order: &OrderNumber, action: &str, detail: impl Into<String>) -> Self {
         let mut detail = detail.into();
         while detail.len() > DETAIL_MAX {
             detail.pop();

@@ -2,28 +2,77 @@
 
 use std::sync::Arc;
 
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use stemvault_config::Settings;
+use stemvault_scheduler::Jobs;
 use stemvault_storage::Vault;
-use stemvault_storage::clock::{MovableClock, SharedClock};
+use stemvault_storage::clock::SharedClock;
+use stemvault_storage::ids::Token;
+use stemvault_storage::link::Scope;
 use tokio::sync::watch;
 use url::Url;
+
+use crate::demo::Hands;
+use crate::ready::Readiness;
 
 /// The running server, as handlers see it.
 #[derive(Debug)]
 pub struct App {
     /// Catalog, stores and keys.
     pub vault: Arc<Vault>,
+    /// What is due, and doing it.
+    pub jobs: Arc<Jobs>,
     /// The settings in force.
     pub settings: Arc<Settings>,
     /// The clock; the vault's.
     pub clock: SharedClock,
     /// The hands of the clock, where `serve --demo-clock` lets them be moved.
-    pub hands: Option<Arc<MovableClock>>,
+    pub hands: Option<Arc<Hands>>,
     /// How clients reach the server; links begin with it.
     pub public_url: Url,
+    /// What was counted and measured.
+    pub metrics: PrometheusHandle,
+    /// What was last found out about stores and catalog.
+    pub readiness: Readiness,
     /// True once the server is to end: bodies are cut short, commit what arrived, and answer.
     pub ending: watch::Receiver<bool>,
 }
 
 /// The shared state of the router.
 pub type SharedApp = Arc<App>;
+
+impl App {
+    /// An app over a vault, by the vault's clock: no demo, and metrics that nobody else sees.
+    ///
+    /// # Errors
+    /// A sentence that names the cron expression that does not parse.
+    pub fn new(
+        vault: Arc<Vault>,
+        settings: Arc<Settings>,
+        public_url: Url,
+        ending: watch::Receiver<bool>,
+    ) -> Result<Self, String> {
+        Ok(Self {
+            jobs: Arc::new(Jobs::new(Arc::clone(&vault), &settings)?),
+            clock: Arc::clone(vault.clock()),
+            vault,
+            settings,
+            hands: None,
+            public_url,
+            metrics: PrometheusBuilder::new().build_recorder().handle(),
+            readiness: Readiness::default(),
+            ending,
+        })
+    }
+
+    /// The URL of a link, as it is handed out once.
+    #[must_use]
+    pub fn link_url(&self, scope: &Scope, token: &Token) -> String {
+        let door = match scope {
+            Scope::Upload => "u",
+            Scope::Session { .. } | Scope::File { .. } => "d",
+        };
+        let base = self.public_url.as_str().trim_end_matches('/');
+        format!("{base}/{door}/{}", token.reveal())
+    }
+}

@@ -14,6 +14,7 @@ use stemvault_storage::refusal::{Refusal, RefusalKind};
 pub struct Failure {
     error: Error,
     text: bool,
+    stranger: bool,
 }
 
 /// The result of a handler.
@@ -24,6 +25,7 @@ impl<E: Into<Error>> From<E> for Failure {
         Self {
             error: error.into(),
             text: false,
+            stranger: false,
         }
     }
 }
@@ -33,6 +35,16 @@ impl Failure {
     #[must_use]
     pub fn refused(kind: RefusalKind, message: impl Into<String>) -> Self {
         Refusal::new(kind, message).into()
+    }
+
+    /// A no to someone whose API token is missing, unknown or over: all three look the same.
+    #[must_use]
+    pub fn stranger() -> Self {
+        let message = "this needs an API token that is known here: send it as `Authorization: Bearer TOKEN`; `stemvault token create NAME` makes one";
+        Self {
+            stranger: true,
+            ..Self::refused(RefusalKind::BadRequest, message)
+        }
     }
 
     /// The same, answered as a plain sentence.
@@ -51,6 +63,7 @@ impl Failure {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match &self.error {
+            _ if self.stranger => StatusCode::UNAUTHORIZED,
             Error::Refused(refusal) => of_kind(refusal.kind),
             error if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
             Error::Busy { .. } | Error::TooLate { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -133,6 +146,11 @@ impl IntoResponse for Failure {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        if self.stranger {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         response
     }
 }

@@ -1,5 +1,26 @@
 //! The Stemvault server: HTTP on one side, the vault and its jobs on the other.
+//!
+//! Read first: [`router`], all routes; [`serve`], how it starts and ends; [`house`], what it
+//! stands on.
+pub mod api;
 pub mod app;
+mod attachment;
 pub mod cli;
 pub mod client;
+pub mod demo;
+pub mod download;
 pub mod error;
+pub mod first_start;
+pub mod house;
+pub mod links;
+pub mod listen;
+pub mod log;
+pub mod page;
+pub mod ranges;
+pub mod ready;
+pub mod router;
+pub mod serve;
+pub mod shape;
+pub mod submit;
+pub mod tls;
+pub mod tus;

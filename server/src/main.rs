@@ -1,2 +1,5 @@
-//! Stemvault.
-fn main() {}
+//! Stemvault: one binary, server and command line.
+
+fn main() -> std::process::ExitCode {
+    stemvault::cli::main()
+}

@@ -15,7 +15,7 @@ use crate::block::{Codec, Logical, Sealer, aside};
 use crate::catalog::tables::{self, Attempt, Gate, Record, load, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::decimal;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::{AttemptId, BlockHash, FileHash, OrderId, SessionId};
 use crate::keys::SealingKeys;
 use crate::order::{Order, Proof};
@@ -160,7 +160,7 @@ impl Vault {
 
     /// A lease for puts that rest on this gate.
     async fn gate_lease(&self, order: OrderId, gate: u64) -> Result<Lease> {
-        let lease = Lease::new(&self.clock, order);
+        let lease = Lease::new(&self.clock, &order);
         match load::<Gate>(&*self.catalog, &tables::gate(order)).await? {
             Some((row, _)) if row.gate == gate => Ok(lease),
             _ => Err(Refusal::new(
@@ -304,12 +304,9 @@ impl Source {
         } else {
             None
         };
-        wrong.map_or(Ok(()), |detail| {
-            Err(Error::Damaged(self.damage(
-                "the file",
-                String::new(),
-                detail,
-            )))
-        })
+        match wrong {
+            Some(detail) => Err(self.damage("the file", String::new(), detail).into()),
+            None => Ok(()),
+        }
     }
 }

@@ -16,7 +16,7 @@ pub enum Error {
     Refused(#[from] Refusal),
     /// Bytes are not what they should be. They were not sent on.
     #[error(transparent)]
-    Damaged(#[from] Damage),
+    Damaged(Box<Damage>),
     /// A key is missing or does not fit.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -30,7 +30,7 @@ pub enum Error {
         /// With which object.
         path: String,
         /// What it said.
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// The catalog failed.
     #[error(transparent)]
@@ -66,7 +66,7 @@ impl Error {
         match self {
             Self::Catalog(CatalogError::Full { .. }) => true,
             Self::Store { source, .. } => {
-                let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(source);
+                let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**source);
                 while let Some(error) = cause {
                     if let Some(io) = error.downcast_ref::<std::io::Error>() {
                         return io.kind() == std::io::ErrorKind::StorageFull;
@@ -86,6 +86,12 @@ impl Error {
             damage.file.get_or_insert_with(|| path.to_owned());
         }
         self
+    }
+}
+
+impl From<Damage> for Error {
+    fn from(damage: Damage) -> Self {
+        Self::Damaged(Box::new(damage))
     }
 }
 

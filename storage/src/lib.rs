@@ -28,6 +28,9 @@ pub mod session;
 pub mod store;
 pub mod submit;
 pub mod sweep;
+mod terms;
+#[cfg(feature = "torture")]
+pub mod torture;
 pub mod upload;
 pub mod vault;
 

@@ -1,6 +1,9 @@
 //! Every stage against every verb, and the calendar.
 
+use chrono_tz::Tz;
+
 use super::*;
+use crate::ids::AttemptId;
 
 fn at(text: &str) -> DateTime<Utc> {
     text.parse().expect("a time in a test is well-formed")

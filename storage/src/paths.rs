@@ -92,3 +92,9 @@ pub fn order_key(order: OrderId) -> Path {
 pub fn records_key() -> Path {
     Path::from("records")
 }
+
+/// A few words for whoever finds the bucket.
+#[must_use]
+pub fn readme() -> Path {
+    Path::from("README.txt")
+}

@@ -41,7 +41,7 @@ impl Vault {
     /// When the store fails; the record stays owed.
     pub async fn drain(&self, id: OrderId) -> Result<()> {
         let key = tables::outbox(id);
-        let lease = Lease::new(&self.clock, id);
+        let lease = Lease::new(&self.clock, &id);
         let Some((owed, version)) = load::<Outbox>(&*self.catalog, &key).await? else {
             return Ok(());
         };

@@ -92,7 +92,7 @@ impl Vault {
     }
 
     async fn finish_sealing(&self, order: OrderId) -> Result<Option<SessionId>> {
-        let lease = Lease::new(&self.clock, order);
+        let lease = Lease::new(&self.clock, &order);
         let at = self.settled(order).await?;
         let Stage::Sealing(sealing) = &at.order.stage else {
             return Ok(None);
@@ -150,7 +150,7 @@ impl Vault {
                 UploadState::Open => unfinished.push(upload),
                 UploadState::Finished { .. } => finished.push(upload),
                 UploadState::Sealed { session, .. } if Some(session) == returned => {
-                    again.push(upload)
+                    again.push(upload);
                 }
                 UploadState::Sealed { .. } => {}
             }

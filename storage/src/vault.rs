@@ -131,6 +131,12 @@ impl Vault {
         &self.keys
     }
 
+    /// The appends of this process.
+    #[must_use]
+    pub fn intake(&self) -> &Intake {
+        &self.intake
+    }
+
     /// The order of this number.
     ///
     /// # Errors

@@ -1,1 +1,18 @@
-//! Placeholder.
+//! What the tests share: a studio that runs the real binary, clients to knock on its door with,
+//! and a session of real recordings.
+//!
+//! Nothing here calls into the server's crates: what a test knows, it knows through HTTPS, the
+//! command line, and a look at the disk.
+
+pub mod bucket;
+pub mod clients;
+pub mod door;
+pub mod fixtures;
+pub mod mount;
+pub mod order;
+pub mod process;
+pub mod recordings;
+pub mod scenes;
+pub mod studio;
+pub mod tus;
+pub mod wav;

@@ -21,7 +21,7 @@ use stemvault_config::Settings;
 use stemvault_storage::clock::SharedClock;
 use stemvault_storage::error::{Error, Result};
 use stemvault_storage::ids::{OrderId, RunId};
-use stemvault_storage::order::Order;
+use stemvault_storage::order::{Order, OrderNumber, Stage};
 use stemvault_storage::session::SessionRow;
 use stemvault_storage::store::QUIET_AFTER;
 use stemvault_storage::vault::Vault;
@@ -195,6 +195,23 @@ impl Jobs {
         Ok(())
     }
 
+    /// Goes on with releases and purges that were decided before this process began.
+    ///
+    /// # Errors
+    /// Those of the catalog; each job's own are in its run.
+    pub async fn resume(&self) -> Result<()> {
+        let orders = self.vault.orders().await?;
+        for (job, stage) in [
+            (Job::Release, Stage::Releasing),
+            (Job::Purge, Stage::Purging),
+        ] {
+            if orders.iter().any(|order| order.stage == stage) {
+                self.run_job(job, RunRequest::default()).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Runs a job unless another node does; records the run.
     async fn run_job(&self, job: Job, request: RunRequest) -> Result<Option<Run>> {
         let _one = self.one_at_a_time.lock().await;
@@ -224,10 +241,10 @@ impl Jobs {
         };
         match outcome {
             Outcome::Failed | Outcome::Stopped => {
-                tracing::error!(job = job.name(), run.id = %run.id, message = run.message, "job did not finish")
+                tracing::error!(job = job.name(), run.id = %run.id, message = run.message, "job did not finish");
             }
             _ => {
-                tracing::info!(job = job.name(), run.id = %run.id, orders = run.orders.len(), message = run.message, "job ran")
+                tracing::info!(job = job.name(), run.id = %run.id, orders = run.orders.len(), message = run.message, "job ran");
             }
         }
         if request.dry_run {
@@ -270,12 +287,12 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn note(&mut self, order: impl ToString, action: &str, detail: impl Into<String>) {
+    fn note(&mut self, order: &OrderNumber, action: &str, detail: impl Into<String>) {
         self.notes.push(Note::new(order, action, detail));
     }
 
     /// One order failed; the others go on.
-    fn fail(&mut self, order: impl ToString, action: &str, error: &Error) {
+    fn fail(&mut self, order: &OrderNumber, action: &str, error: &Error) {
         self.failed = true;
         self.notes
             .push(Note::new(order, action, format!("failed: {error}")));
@@ -284,9 +301,16 @@ impl<'a> Pass<'a> {
     /// What a deleting job may begin now: due, with every guard asked before the first delete.
     async fn may_begin(&mut self, verb: Verb) -> Result<Vec<Action>> {
         let subjects = self.jobs.subjects().await?;
+        // Only the order's next step: the plan also says what comes after it.
+        let next = |order: &Order, sessions: &[SessionRow]| match (verb, &order.stage) {
+            (Verb::Release, Stage::Archived) | (Verb::Purge, Stage::Released) => true,
+            (Verb::Purge, Stage::Completed) => sessions.is_empty(),
+            _ => false,
+        };
         let all = subjects
             .iter()
-            .map(|(order, sessions)| Subject { order, sessions });
+            .filter(|(order, sessions)| next(order, sessions));
+        let all = all.map(|(order, sessions)| Subject { order, sessions });
         let now = self.jobs.clock.now();
         let mut due = plan(all, now, now).actions;
         due.retain(|action| action.verb == verb);

@@ -78,6 +78,7 @@ pub async fn rest(run: &mut Run) -> Checked {
     Ok(())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what map_err hands over")]
 fn fail(error: Error) -> String {
     format!("I5 it fails without a fault: {}", short(&error))
 }

@@ -274,7 +274,7 @@ impl Run {
         for (_, deed) in self.deeds.drain(..) {
             match tokio::time::timeout(LONGEST_DEED, deed).await {
                 Ok(Err(error)) if error.is_panic() => {
-                    self.world.broken(format!("I5 a panic: {error}"))
+                    self.world.broken(format!("I5 a panic: {error}"));
                 }
                 Ok(_) => {}
                 Err(_) => return self.world.broken("I5 something hangs"),

@@ -257,7 +257,7 @@ impl Deed {
                     files.push((file.path.as_str().to_owned(), it.content.clone()));
                 }
                 Some(it) => {
-                    wrong = Some(format!("I1 the receipt has another hash for {}", it.path))
+                    wrong = Some(format!("I1 the receipt has another hash for {}", it.path));
                 }
                 // Created without an answer.
                 None => {}

@@ -1,6 +1,171 @@
 //! The commands of the one binary: arguments in, words and exit code out.
+//!
+//! `serve`, `config` and `rebuild` work on this machine's files; all others ask a running server.
+//! Exit codes: 0 done, 1 refused or failed, 2 not understood.
+
+mod ask;
+mod clock;
+mod config;
 pub mod connect;
+mod link;
+mod order;
 mod outcome;
 pub mod pull;
 pub mod push;
+mod rebuild;
 pub mod receipt;
+mod retention;
+mod serve;
+mod session;
+mod table;
+mod token;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use stemvault_storage::clock::{SharedClock, SystemClock};
+
+/// Receives multitrack sessions, hands out mixes, and keeps every session recallable, bit for bit,
+/// for exactly as long as the studio promised
+#[derive(Debug, Parser)]
+#[command(name = "stemvault", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::ServeArgs),
+    /// Look at the settings, on this machine (no server needed)
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Orders and their life
+    #[command(subcommand)]
+    Order(order::OrderCommand),
+    /// Links for clients
+    #[command(subcommand)]
+    Link(link::LinkCommand),
+    Submit(session::SubmitArgs),
+    /// What was submitted, and what you say of it
+    #[command(subcommand)]
+    Session(session::SessionCommand),
+    Recall(order::RecallArgs),
+    EndRecall(order::NumberArgs),
+    /// What is kept how long: what is due, doing it, what was done
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
+    Push(push::PushArgs),
+    Pull(pull::PullArgs),
+    Rebuild(rebuild::RebuildArgs),
+    /// API tokens, for programs and for commands on other machines
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Move the clock of a demo (a server that was first started with --demo-clock)
+    #[command(subcommand)]
+    Clock(clock::ClockCommand),
+}
+
+/// Runs the command that this process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the system gives no threads");
+    let done = runtime.and_then(|runtime| {
+        let done = runtime.block_on(run(cli.command));
+        // What matters is closed by now: nothing else is waited for.
+        runtime.shutdown_background();
+        done
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("stemvault: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    let clock: SharedClock = Arc::new(SystemClock);
+    match command {
+        Command::Serve(args) => Box::pin(serve::run(args)).await,
+        Command::Config(command) => config::run(command),
+        Command::Order(command) => order::run(command).await,
+        Command::Link(command) => link::run(command).await,
+        Command::Submit(args) => session::submit(args).await,
+        Command::Session(command) => session::run(command).await,
+        Command::Recall(args) => order::recall(args).await,
+        Command::EndRecall(args) => order::end_recall(args).await,
+        Command::Retention(command) => retention::run(command).await,
+        Command::Push(args) => Box::pin(push::run(args, clock)).await,
+        Command::Pull(args) => Box::pin(pull::run(args, clock)).await,
+        Command::Rebuild(args) => Box::pin(rebuild::run(args, clock)).await,
+        Command::Token(command) => token::run(command, clock).await,
+        Command::Clock(command) => clock::run(command).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_makes_sense() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_people_type_is_understood() {
+        for line in [
+            "serve --demo-clock --listen 127.0.0.1:0 --log-format json --data-dir /d --config /c",
+            "config check --config /c",
+            "config sample",
+            "order create 2026-0117 --client Band --email a@b --title Song",
+            "order hold 2026-0117 --reason why",
+            "link create 2026-0117 --upload",
+            "link create 2026-0117 --session abababab --file a/b.wav --expires 14d --json",
+            "link revoke abc",
+            "submit 2026-0117 --kind stems --form song=Nachtzug",
+            "session list 2026-0117",
+            "session show 2026-0117 abababab",
+            "session accept 2026-0117",
+            "session return 2026-0117 --reason one --reason two",
+            "recall 2026-0117 --days 3",
+            "end-recall 2026-0117",
+            "retention plan --at 2027-01-01",
+            "retention run --dry-run --allow-many --accept-clock",
+            "retention runs",
+            "push folder --to https://x/u/y --submit --parallel 2",
+            "pull 2026-0117 abababab --into dir",
+            "rebuild --replace",
+            "token create ci --expires 30d --token-file t --ca c --server https://x",
+            "token revoke abc",
+            "clock advance 91d",
+            "clock jump -2h",
+        ] {
+            let words = std::iter::once("stemvault").chain(line.split(' '));
+            if let Err(error) = Cli::try_parse_from(words) {
+                panic!("{line}: {error}");
+            }
+        }
+        for line in [
+            "",
+            "link create 2026-0117",
+            "order create 2026-0117",
+            "orders",
+        ] {
+            let words = std::iter::once("stemvault")
+                .chain(line.split(' '))
+                .filter(|w| !w.is_empty());
+            assert!(Cli::try_parse_from(words).is_err(), "{line}");
+        }
+    }
+}

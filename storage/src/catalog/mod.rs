@@ -5,6 +5,7 @@
 //! returns. Reads see durable rows only: what was read is still there after a power cut. Engines
 //! know nothing of what the rows mean; typed tables and records are built on top.
 
+mod embedded;
 mod memory;
 mod sled;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+pub use embedded::Embedded;
 pub use memory::MemoryCatalog;
 pub use sled::SledCatalog;
 
@@ -117,6 +119,12 @@ impl Batch {
     pub fn delete(mut self, key: Key) -> Self {
         self.writes.insert(key, None);
         self
+    }
+
+    /// Whether any row is written or removed by it.
+    #[must_use]
+    pub fn changes_rows(&self) -> bool {
+        !self.writes.is_empty()
     }
 
     /// Whether the batch neither expects nor changes anything.

@@ -4,8 +4,10 @@
 //! Their bytes are read back when the append goes on, and become part of the block.
 
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::writer::{Gathering, Writer};
+use super::gather::Gathering;
+use super::writer::Writer;
 use crate::block::{BLOCK_MAX, Codec, Logical, Overhead, Sealer, open};
 use crate::catalog::tables;
 use crate::catalog::{Batch, MAX_VALUE};
@@ -20,20 +22,20 @@ const INLINE_MAX: usize = MAX_VALUE - Overhead::BYTES;
 const FRAGMENTS_MAX: usize = 15;
 
 impl Writer {
-    /// Holds the whole block in the making again, if its start stands in fragments only: after a
-    /// resume, or after memory was short.
-    pub(super) async fn gather_fragments(&mut self) -> Result<()> {
+    /// How many bytes of the block in the making stand in fragments only: after a resume, or
+    /// after memory was short.
+    pub(super) fn fragments_to_gather(&self) -> u32 {
         let start = self.received - self.progress.block_len() as u64;
         if self.gathering.is_some() || self.upload.offset <= start {
-            return Ok(());
+            return 0;
         }
-        let length: u32 = self
-            .upload
-            .fragments
-            .iter()
-            .map(|fragment| fragment.length)
-            .sum();
-        let memory = self.vault.intake.memory(length).await;
+        let lengths = self.upload.fragments.iter().map(|fragment| fragment.length);
+        lengths.sum()
+    }
+
+    /// Holds the whole block in the making again. `memory` is for as many bytes as
+    /// [`fragments_to_gather`](Self::fragments_to_gather) says.
+    pub(super) async fn gather_fragments(&mut self, memory: OwnedSemaphorePermit) -> Result<()> {
         let mut sealer = Sealer::with_capacity(BLOCK_MAX);
         for fragment in &self.upload.fragments {
             sealer.push(&self.read_fragment(fragment).await?);

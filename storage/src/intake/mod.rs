@@ -4,12 +4,15 @@
 //! ([`hash`]), what the header says ([`facts`]) and what is wrong with it ([`checks`]). Around
 //! them: creating uploads, the running append, its fragments, and the memory that all appends
 //! share.
+mod begin;
 pub mod checks;
+mod commit;
 mod create;
 pub mod cut;
 pub mod facts;
 mod family;
 mod fragments;
+mod gather;
 pub mod hash;
 mod message;
 pub mod progress;

@@ -10,20 +10,11 @@ use crate::ids::FileHash;
 
 /// Where a file's bytes have led so far. Advancing it by the same bytes gives the same state,
 /// however they are split.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     cut: Cut,
     #[serde(with = "base64_frontier")]
     hash: Frontier,
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self {
-            cut: Cut::new(),
-            hash: Frontier::new(),
-        }
-    }
 }
 
 impl Progress {

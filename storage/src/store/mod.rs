@@ -44,7 +44,7 @@ pub struct Lease {
 impl Lease {
     /// A lease from now on; take it *before* reading the gate. `order` is for messages.
     #[must_use]
-    pub fn new(clock: &SharedClock, order: impl ToString) -> Self {
+    pub fn new(clock: &SharedClock, order: &impl ToString) -> Self {
         Self {
             clock: Arc::clone(clock),
             read_at: clock.monotonic(),
@@ -87,7 +87,7 @@ impl Store {
             store: name,
             verb: "open",
             path: url.to_string(),
-            source,
+            source: Box::new(source),
         };
         if url.scheme() == "file" {
             let folder = std::path::PathBuf::from(
@@ -310,6 +310,7 @@ impl Store {
     }
 
     fn failed(&self, verb: &'static str, path: &Path, source: object_store::Error) -> Error {
+        let source = Box::new(source);
         Error::Store {
             store: self.name,
             verb,

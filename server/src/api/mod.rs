@@ -1,0 +1,52 @@
+//! The API under /api/v1: JSON in, JSON out, for staff and their programs, each with an API token.
+
+pub mod auth;
+pub mod body;
+mod clock;
+pub mod links;
+pub mod openapi;
+pub mod order;
+mod orders;
+mod retention;
+mod sessions;
+pub mod tokens;
+pub mod when;
+
+use axum::Router;
+use axum::routing::{delete, get, post};
+
+use crate::app::SharedApp;
+
+pub use orders::id_of;
+pub use sessions::find;
+
+/// Every route of the API.
+pub fn router() -> Router<SharedApp> {
+    let order = Router::new()
+        .route("/", get(orders::show))
+        .route("/complete", post(orders::complete))
+        .route("/reopen", post(orders::reopen))
+        .route("/hold", post(orders::hold))
+        .route("/release-hold", post(orders::release_hold))
+        .route("/recall", post(orders::recall))
+        .route("/end-recall", post(orders::end_recall))
+        .route("/links", post(links::create))
+        .route("/uploads", get(sessions::uploads))
+        .route("/submit", post(sessions::submit))
+        .route("/sessions/{session}", get(sessions::show))
+        .route("/sessions/{session}/files/{*path}", get(sessions::file))
+        .route("/sessions/{session}/accept", post(sessions::accept))
+        .route("/sessions/{session}/return", post(sessions::give_back));
+    let api = Router::new()
+        .route("/orders", post(orders::create).get(orders::list))
+        .nest("/orders/{number}", order)
+        .route("/links/{link}", delete(links::revoke))
+        .route("/retention/plan", get(retention::plan))
+        .route("/retention/run", post(retention::run))
+        .route("/runs", get(retention::runs))
+        .route("/tokens", post(tokens::create).get(tokens::list))
+        .route("/tokens/{token}", delete(tokens::revoke))
+        .route("/clock", post(clock::turn))
+        .route("/openapi.json", get(openapi::serve));
+    Router::new().nest("/api/v1", api)
+}

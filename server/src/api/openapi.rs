@@ -1,0 +1,302 @@
+//! The OpenAPI document: every route of the server, whoever serves it.
+//!
+//! The shapes come from the types that are sent and read; the list of operations stands here. A
+//! test in `router.rs` compares it with the routes that there are, both ways.
+
+use std::sync::LazyLock;
+
+use axum::Json;
+use serde_json::{Map, Value, json};
+use utoipa::OpenApi;
+
+use super::auth::Staff;
+use super::{clock, links, order, orders, retention, sessions, tokens};
+use crate::shape;
+
+/// Who may call an operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Whoever has an API token.
+    Token,
+    /// Whoever has the link in the URL.
+    Link,
+    /// Everyone.
+    Open,
+}
+
+/// One operation: `path` as the router has it.
+pub(crate) struct Operation {
+    pub(crate) method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) door: Door,
+    summary: &'static str,
+    request: Content,
+    status: &'static str,
+    answer: Content,
+}
+
+/// What a body holds.
+#[derive(Clone, Copy)]
+enum Content {
+    Nothing,
+    /// JSON of this schema.
+    Json(&'static str),
+    /// Anything else.
+    Media(&'static str),
+}
+
+use Content::{Json as J, Media as M, Nothing as N};
+use Door::{Link, Open, Token};
+
+macro_rules! operations {
+    ($($method:ident $path:literal $door:ident $request:expr => $status:literal $answer:expr; $summary:literal;)*) => {
+        &[$(Operation {
+            method: stringify!($method),
+            path: $path,
+            door: $door,
+            summary: $summary,
+            request: $request,
+            status: stringify!($status),
+            answer: $answer,
+        }),*]
+    };
+}
+
+const BYTES: Content = M("application/octet-stream");
+const TUS: Content = M("application/offset+octet-stream");
+
+/// All operations, in the order of the document.
+pub(crate) const OPERATIONS: &[Operation] = operations! {
+    get "/healthz" Open N => 200 M("text/plain"); "Whether the process answers";
+    get "/readyz" Open N => 200 M("text/plain"); "Whether catalog, stores and keys answer; 503 names what does not";
+    get "/metrics" Open N => 200 M("text/plain"); "Prometheus metrics; from another machine with an API token only";
+    get "/api/v1/openapi.json" Token N => 200 M("application/json"); "This document";
+    get "/api/v1/orders" Token N => 200 J("Orders"); "All orders, by number";
+    post "/api/v1/orders" Token J("NewOrder") => 201 J("Order"); "Create an order, and on request its upload link";
+    get "/api/v1/orders/{number}" Token N => 200 J("Order"); "An order with its sessions and links";
+    post "/api/v1/orders/{number}/complete" Token J("Nothing") => 200 J("Order"); "The work is done: both retention clocks start";
+    post "/api/v1/orders/{number}/reopen" Token J("Nothing") => 200 J("Order"); "Work goes on: both clocks stop";
+    post "/api/v1/orders/{number}/hold" Token J("NewHold") => 200 J("Order"); "Nothing of it is deleted until the hold is released";
+    post "/api/v1/orders/{number}/release-hold" Token J("Nothing") => 200 J("Order"); "Deleting may go on";
+    post "/api/v1/orders/{number}/recall" Token J("NewRecall") => 200 J("Order"); "The archive may be downloaded for some days";
+    post "/api/v1/orders/{number}/end-recall" Token J("Nothing") => 200 J("Order"); "The recall ends";
+    post "/api/v1/orders/{number}/links" Token J("NewLink") => 201 J("MadeLink"); "Make a link; its URL is shown this once";
+    delete "/api/v1/links/{link}" Token N => 204 N; "Take a link back";
+    get "/api/v1/orders/{number}/uploads" Token N => 200 J("Uploads"); "Every upload of an order";
+    post "/api/v1/orders/{number}/submit" Token J("NewSession") => 201 J("Receipt"); "Seal what was uploaded into a session";
+    get "/api/v1/orders/{number}/sessions/{session}" Token N => 200 J("Receipt"); "The receipt of a session, by its id or the start of it";
+    post "/api/v1/orders/{number}/sessions/{session}/accept" Token J("Acceptance") => 200 J("Receipt"); "Take a session";
+    post "/api/v1/orders/{number}/sessions/{session}/return" Token J("Return") => 200 J("Receipt"); "Give a session back, with reasons";
+    get "/api/v1/orders/{number}/sessions/{session}/files/{*path}" Token N => 200 BYTES; "A file of a session; ranges, ETag, If-Range";
+    get "/api/v1/retention/plan" Token N => 200 J("RetentionPlan"); "What is due by a date (query: at)";
+    post "/api/v1/retention/run" Token J("RunRequest") => 200 J("Runs"); "Run every job now";
+    get "/api/v1/runs" Token N => 200 J("Runs"); "The last runs, newest first";
+    get "/api/v1/tokens" Token N => 200 J("Tokens"); "All API tokens";
+    post "/api/v1/tokens" Token J("NewToken") => 201 J("MadeToken"); "Make an API token; it is shown this once";
+    delete "/api/v1/tokens/{token}" Token N => 204 N; "Take an API token back";
+    post "/files" Token TUS => 201 N; "tus 1.0: create an upload; Upload-Metadata names order and filename";
+    options "/files" Open N => 204 N; "tus 1.0: what the server can do";
+    head "/files/{upload}" Token N => 200 N; "tus 1.0: how many bytes are safe";
+    patch "/files/{upload}" Token TUS => 204 N; "tus 1.0: append from the offset on";
+    delete "/files/{upload}" Token N => 204 N; "tus 1.0: remove an upload";
+    options "/files/{upload}" Open N => 204 N; "tus 1.0: what the server can do";
+    get "/u/{link}" Link N => 200 J("Uploads"); "The page of an upload link; with Accept: application/json its uploads";
+    post "/u/{link}" Link TUS => 201 N; "tus 1.0: create an upload; the link says which order";
+    options "/u/{link}" Link N => 204 N; "tus 1.0: what the server can do";
+    get "/u/{link}/uploads" Link N => 200 J("Uploads"); "The uploads of a link's order";
+    post "/u/{link}/submit" Link J("NewSession") => 201 J("Receipt"); "Seal what was uploaded; only the field form";
+    head "/u/{link}/{upload}" Link N => 200 N; "tus 1.0: how many bytes are safe";
+    patch "/u/{link}/{upload}" Link TUS => 204 N; "tus 1.0: append from the offset on";
+    delete "/u/{link}/{upload}" Link N => 204 N; "tus 1.0: remove an upload";
+    options "/u/{link}/{upload}" Link N => 204 N; "tus 1.0: what the server can do";
+    get "/d/{link}" Link N => 200 BYTES; "A file link: the file. A session link: its page; with Accept: application/json the receipt";
+    get "/d/{link}/{*path}" Link N => 200 BYTES; "A file of a session link; ranges, ETag, If-Range";
+    post "/api/v1/clock" Token J("Move") => 200 J("Now"); "Move the demo clock";
+};
+
+/// The schemas of everything that is sent or read as JSON.
+#[derive(OpenApi)]
+#[openapi(components(schemas(
+    order::Order,
+    order::Hold,
+    order::Proof,
+    order::Session,
+    order::Link,
+    shape::Receipt,
+    shape::Review,
+    shape::File,
+    shape::Finding,
+    shape::Uploads,
+    shape::Upload,
+    orders::NewOrder,
+    orders::Orders,
+    orders::NewHold,
+    orders::NewRecall,
+    orders::Nothing,
+    sessions::NewSession,
+    sessions::Acceptance,
+    sessions::Return,
+    links::NewLink,
+    links::MadeLink,
+    tokens::NewToken,
+    tokens::MadeToken,
+    tokens::TokenLine,
+    tokens::Tokens,
+    retention::RetentionPlan,
+    retention::Action,
+    retention::RunRequest,
+    retention::Runs,
+    retention::Run,
+    retention::Note,
+    clock::Move,
+    clock::Now,
+)))]
+struct Shapes;
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
+
+pub(super) async fn serve(_: Staff) -> Json<&'static Value> {
+    Json(&DOCUMENT)
+}
+
+/// The whole document, OpenAPI 3.1.
+pub(crate) fn document() -> Value {
+    let shapes = serde_json::to_value(Shapes::openapi()).expect("schemas are JSON");
+    let mut schemas = shapes["components"]["schemas"].clone();
+    schemas["Problem"] = json!({
+        "type": "object",
+        "description": "Why a request was refused (RFC 9457)",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string", "description": "One sentence, with what to do next"},
+            "order": {"type": "string"},
+            "file": {"type": "string"},
+        },
+    });
+    let mut paths = Map::new();
+    for operation in OPERATIONS {
+        let path = operation.path.replace("{*", "{");
+        paths
+            .entry(path)
+            .or_insert_with(|| json!({}))
+            .as_object_mut()
+            .expect("a path holds operations")
+            .insert(operation.method.to_owned(), operation.describe());
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Stemvault",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Bytes, offsets and versions are strings; counts are numbers; times are RFC 3339 in UTC.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    })
+}
+
+impl Operation {
+    fn describe(&self) -> Value {
+        let parameters: Vec<_> = self
+            .path
+            .split('/')
+            .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+            .map(|name| name.trim_start_matches('*'))
+            .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+            .chain(self.query())
+            .collect();
+        let mut answer = json!({"description": self.summary});
+        if let Some(content) = self.answer.describe() {
+            answer["content"] = content;
+        }
+        let mut described = json!({
+            "summary": self.summary,
+            "parameters": parameters,
+            "responses": {
+                self.status: answer,
+                "default": {
+                    "description": "A refusal, or a failure of the server",
+                    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+                },
+            },
+        });
+        if let Some(content) = self.request.describe() {
+            let required = !matches!(
+                self.request,
+                J("Nothing" | "NewSession" | "Acceptance" | "NewRecall" | "RunRequest")
+            );
+            described["requestBody"] = json!({"required": required, "content": content});
+        }
+        if self.door == Token {
+            described["security"] = json!([{"token": []}]);
+        }
+        described
+    }
+
+    fn query(&self) -> Option<Value> {
+        (self.path == "/api/v1/retention/plan").then(|| {
+            json!({"name": "at", "in": "query", "required": false, "schema": {"type": "string"},
+                "description": "A moment (RFC 3339), a day of the studio (2026-11-23, to its end) or a span from now (31 days); now if absent"})
+        })
+    }
+}
+
+impl Content {
+    fn describe(self) -> Option<Value> {
+        match self {
+            N => None,
+            J(schema) => Some(json!({
+                "application/json": {"schema": {"$ref": format!("#/components/schemas/{schema}")}}
+            })),
+            M(media) => Some(json!({media: {"schema": {"type": "string", "format": "binary"}}})),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                if let Some(Value::String(to)) = fields.get("$ref") {
+                    found.push(to.clone());
+                }
+                fields.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > OPERATIONS.len());
+        for to in found {
+            let there = document.pointer(to.trim_start_matches('#'));
+            assert!(there.is_some(), "{to}");
+        }
+    }
+
+    #[test]
+    fn large_numbers_are_described_as_strings() {
+        let document = document();
+        for at in [
+            "/components/schemas/Receipt/properties/total_bytes/type",
+            "/components/schemas/Upload/properties/offset/type",
+            "/components/schemas/Proof/properties/stored_bytes/type",
+        ] {
+            assert_eq!(document.pointer(at), Some(&json!("string")), "{at}");
+        }
+    }
+}

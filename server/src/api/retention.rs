@@ -1,0 +1,193 @@
+//! What is due, doing it by hand, and what was done.
+
+use axum::Json;
+use axum::extract::{Query, State};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use stemvault_scheduler::{plan, run};
+use stemvault_storage::decimal;
+use stemvault_storage::refusal::{Refusal, RefusalKind};
+use utoipa::ToSchema;
+
+use super::auth::Staff;
+use super::body::Body;
+use super::when::when;
+use crate::app::SharedApp;
+use crate::error::Answer;
+
+/// How many runs the list holds.
+const RUNS: usize = 200;
+
+/// For which date.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct At {
+    #[serde(default)]
+    at: Option<String>,
+}
+
+/// Everything that is due by a date.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RetentionPlan {
+    /// The date.
+    pub at: DateTime<Utc>,
+    /// What is due by then, in the order in which it becomes due.
+    pub actions: Vec<Action>,
+}
+
+/// One thing that happens to one order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Action {
+    /// Its number.
+    pub order: String,
+    /// archive, release, end_recall, purge, or kept: due, and does not happen.
+    pub action: &'static str,
+    /// From when on.
+    pub due_at: DateTime<Utc>,
+    /// Under which rule, or why not.
+    pub reason: String,
+    /// Plain bytes that it is about.
+    #[serde(with = "decimal")]
+    #[schema(value_type = String)]
+    pub bytes: u64,
+}
+
+impl Action {
+    fn of(action: plan::Action) -> Self {
+        Self {
+            order: action.order.to_string(),
+            action: action.verb.name(),
+            due_at: action.due_at,
+            reason: action.reason,
+            bytes: action.bytes,
+        }
+    }
+}
+
+/// How to run.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RunRequest {
+    /// Say what would be done, and do nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Delete more than the brake allows.
+    #[serde(default)]
+    pub allow_many: bool,
+    /// Take the clock as it is now, although it jumped.
+    #[serde(default)]
+    pub accept_clock: bool,
+}
+
+/// Runs of jobs.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Runs {
+    /// Newest first in lists, else as they were done.
+    pub runs: Vec<Run>,
+}
+
+impl Runs {
+    fn of(runs: Vec<run::Run>) -> Json<Self> {
+        Json(Self {
+            runs: runs.into_iter().map(Run::of).collect(),
+        })
+    }
+}
+
+/// One run of one job.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Run {
+    /// Its id.
+    pub id: String,
+    /// Which job.
+    pub job: &'static str,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub ended_at: DateTime<Utc>,
+    /// done, waiting (goes on by itself), stopped (a guard wants someone to look) or failed.
+    #[schema(value_type = String)]
+    pub outcome: run::Outcome,
+    /// Whether it only said what it would do.
+    pub dry_run: bool,
+    /// What was done to which order.
+    pub orders: Vec<Note>,
+    /// A sentence about the whole.
+    pub message: String,
+}
+
+/// What a run did to one order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Note {
+    /// Its number.
+    pub order: String,
+    /// What was done.
+    pub action: String,
+    /// With what result.
+    pub detail: String,
+}
+
+impl Run {
+    fn of(run: run::Run) -> Self {
+        let note = |note: run::Note| Note {
+            order: note.order,
+            action: note.action,
+            detail: note.detail,
+        };
+        Self {
+            id: run.id.to_string(),
+            job: run.job.name(),
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+            outcome: run.outcome,
+            dry_run: run.dry_run,
+            orders: run.orders.into_iter().map(note).collect(),
+            message: run.message,
+        }
+    }
+}
+
+pub(super) async fn plan(
+    _: Staff,
+    State(app): State<SharedApp>,
+    query: Result<Query<At>, axum::extract::rejection::QueryRejection>,
+) -> Answer<Json<RetentionPlan>> {
+    let Query(At { at }) = query.map_err(|error| {
+        let message = format!(
+            "{}: the plan takes `at`, a date, and nothing else",
+            error.body_text()
+        );
+        Refusal::new(RefusalKind::BadRequest, message)
+    })?;
+    let now = app.clock.now();
+    let at = match at {
+        Some(text) => when(&text, now, app.settings.orders.time_zone)?,
+        None => now,
+    };
+    let plan = app.jobs.plan(at).await?;
+    Ok(Json(RetentionPlan {
+        at: plan.at,
+        actions: plan.actions.into_iter().map(Action::of).collect(),
+    }))
+}
+
+pub(super) async fn run(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Body(request): Body<RunRequest>,
+) -> Answer<Json<Runs>> {
+    let request = stemvault_scheduler::RunRequest {
+        dry_run: request.dry_run,
+        allow_many: request.allow_many,
+        accept_clock: request.accept_clock,
+    };
+    let jobs = app.jobs.clone();
+    // In a task of its own: whoever asked may go away, and a job is not left in the middle.
+    let runs = tokio::spawn(async move { jobs.run(request).await });
+    let runs = runs.await.expect("jobs do not panic")?;
+    Ok(Runs::of(runs))
+}
+
+pub(super) async fn runs(_: Staff, State(app): State<SharedApp>) -> Answer<Json<Runs>> {
+    Ok(Runs::of(app.jobs.runs(RUNS).await?))
+}

@@ -1,0 +1,193 @@
+//! Uploads, submit, receipts and reviews, for staff.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use serde::Deserialize;
+use stemvault_storage::ids::{OrderId, SessionId};
+use stemvault_storage::refusal::{Refusal, RefusalKind};
+use stemvault_storage::session::{Form, Kind};
+use utoipa::ToSchema;
+
+use super::auth::Staff;
+use super::body::Body;
+use super::orders::id_of;
+use crate::app::{App, SharedApp};
+use crate::download;
+use crate::error::Answer;
+use crate::shape::{Receipt, Uploads};
+use crate::submit::submit as seal;
+
+/// The fewest digits that name a session.
+const PREFIX_MIN: usize = 8;
+
+/// What to seal.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSession {
+    /// material (if absent), delivery or stems.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub kind: Option<Kind>,
+    /// Song, artist, credits, as the studio asks for them.
+    #[serde(default)]
+    pub form: Form,
+}
+
+/// Why a session is taken in spite of findings.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Acceptance {
+    /// Needed if a finding refuses it.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Why a session goes back.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Return {
+    /// What is wrong; the client reads it. At least one.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+}
+
+pub(super) async fn uploads(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Path(number): Path<String>,
+) -> Answer<Json<Uploads>> {
+    let order = app.vault.order(id_of(&app, &number).await?).await?;
+    let uploads = app.vault.uploads(order.id).await?;
+    Ok(Json(Uploads::new(&order.number, &uploads)))
+}
+
+pub(super) async fn submit(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Path(number): Path<String>,
+    Body(new): Body<NewSession>,
+) -> Answer<(StatusCode, Json<Receipt>)> {
+    let order = id_of(&app, &number).await?;
+    let kind = new.kind.unwrap_or(Kind::Material);
+    let receipt = seal(&app, order, kind, new.form).await?;
+    tracing::info!(order = number, session = %receipt.row.session, "{kind} submitted");
+    Ok((StatusCode::CREATED, Json(Receipt::from(&receipt))))
+}
+
+pub(super) async fn show(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Path((number, session)): Path<(String, String)>,
+) -> Answer<Json<Receipt>> {
+    let order = id_of(&app, &number).await?;
+    let session = find(&app, order, &number, &session).await?;
+    receipt(&app, order, session).await
+}
+
+pub(super) async fn file(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Path((number, session, path)): Path<(String, String, String)>,
+    method: Method,
+    headers: HeaderMap,
+) -> Answer {
+    let order = id_of(&app, &number).await?;
+    let session = find(&app, order, &number, &session).await?;
+    let source = app.vault.file(order, session, &path).await?;
+    download::serve(source, &headers, &method).await
+}
+
+pub(super) async fn accept(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Path((number, session)): Path<(String, String)>,
+    Body(Acceptance { reason }): Body<Acceptance>,
+) -> Answer<Json<Receipt>> {
+    let order = id_of(&app, &number).await?;
+    let session = find(&app, order, &number, &session).await?;
+    let reason = reason.filter(|reason| !reason.trim().is_empty());
+    app.vault.accept(order, session, reason).await?;
+    tracing::info!(order = number, %session, "session accepted");
+    receipt(&app, order, session).await
+}
+
+pub(super) async fn give_back(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Path((number, session)): Path<(String, String)>,
+    Body(Return { reasons }): Body<Return>,
+) -> Answer<Json<Receipt>> {
+    let order = id_of(&app, &number).await?;
+    let session = find(&app, order, &number, &session).await?;
+    app.vault.return_session(order, session, reasons).await?;
+    tracing::info!(order = number, %session, "session returned");
+    receipt(&app, order, session).await
+}
+
+async fn receipt(app: &App, order: OrderId, session: SessionId) -> Answer<Json<Receipt>> {
+    let receipt = app.vault.receipt(order, session).await?;
+    Ok(Json(Receipt::from(&receipt)))
+}
+
+/// The session that a URL names: its whole id, or the start of it.
+///
+/// # Errors
+/// When it is no such thing, or names none or several sessions of the order.
+pub async fn find(app: &App, order: OrderId, number: &str, text: &str) -> Answer<SessionId> {
+    if let Ok(session) = text.parse() {
+        return Ok(session);
+    }
+    let rows = app.vault.sessions(order).await?;
+    Ok(pick(rows.iter().map(|row| row.session), number, text)?)
+}
+
+fn pick(
+    sessions: impl Iterator<Item = SessionId>,
+    number: &str,
+    text: &str,
+) -> Result<SessionId, Refusal> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if text.len() < PREFIX_MIN || !digits {
+        let message = format!(
+            "{text:?} names no session: write its id, 64 hex digits, or at least the first {PREFIX_MIN}"
+        );
+        return Err(Refusal::new(RefusalKind::BadRequest, message));
+    }
+    let start = text.to_ascii_lowercase();
+    let mut found = sessions.filter(|session| session.to_string().starts_with(&start));
+    match (found.next(), found.next()) {
+        (Some(session), None) => Ok(session),
+        (None, _) => Err(Refusal::new(
+            RefusalKind::NotFound,
+            format!(
+                "order {number} has no session {text}: `stemvault session list {number}` shows them"
+            ),
+        )),
+        (Some(_), Some(_)) => Err(Refusal::new(
+            RefusalKind::BadRequest,
+            format!("several sessions of order {number} begin with {text}: write more of the id"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_of_an_id_is_enough_if_only_one_has_it() {
+        let mut one = [0xab; 32];
+        let other = SessionId(one);
+        one[4] = 1;
+        let all = [SessionId(one), other];
+        let pick = |text| pick(all.into_iter(), "2026-0117", text);
+        assert_eq!(pick("ABABABAB01").unwrap(), SessionId(one));
+        assert_eq!(pick("abababababab").unwrap(), other);
+        let no = |text| pick(text).unwrap_err().kind;
+        assert_eq!(no("abababab"), RefusalKind::BadRequest);
+        assert_eq!(no("ababab"), RefusalKind::BadRequest);
+        assert_eq!(no("nonsense"), RefusalKind::BadRequest);
+        assert_eq!(no("00000000"), RefusalKind::NotFound);
+    }
+}

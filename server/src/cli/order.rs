@@ -1,0 +1,309 @@
+//! `stemvault order`, `recall`, `end-recall`: an order and the verbs of its life.
+
+use serde_json::{Value, json};
+
+use super::ask::{Ask, AskArgs};
+use super::table::{bytes, list, moment, table, text};
+use crate::client::answer::printable;
+
+/// What to do with orders.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum OrderCommand {
+    Create(CreateArgs),
+    /// List all orders
+    List(AskArgs),
+    /// Show an order with its sessions and links
+    Show(NumberArgs),
+    /// Say that the work is done: both retention clocks start
+    Complete(NumberArgs),
+    /// Go on working: both retention clocks stop
+    Reopen(NumberArgs),
+    Hold(HoldArgs),
+    /// Let an order that was held be deleted when it is due
+    ReleaseHold(NumberArgs),
+}
+
+/// Create an order, and the upload link for its client
+#[derive(Debug, Clone, clap::Args)]
+pub struct CreateArgs {
+    /// The order's number
+    pub number: String,
+    /// Band, label or person
+    #[arg(long)]
+    pub client: String,
+    /// Where notices to the client go
+    #[arg(long)]
+    pub email: Option<String>,
+    /// The record's or song's title
+    #[arg(long)]
+    pub title: Option<String>,
+    /// How to ask
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+/// An order's number.
+#[derive(Debug, Clone, clap::Args)]
+pub struct NumberArgs {
+    /// The order's number
+    pub number: String,
+    /// How to ask
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+/// Keep everything of an order until the hold is released
+#[derive(Debug, Clone, clap::Args)]
+pub struct HoldArgs {
+    /// The order's number
+    pub number: String,
+    /// Why, for whoever asks later
+    #[arg(long)]
+    pub reason: String,
+    /// How to ask
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+/// Let the archive of a released order be downloaded for some days
+#[derive(Debug, Clone, clap::Args)]
+pub struct RecallArgs {
+    /// The order's number
+    pub number: String,
+    /// For how many days; the setting retention.recall_kept if absent
+    #[arg(long, value_name = "N")]
+    pub days: Option<u32>,
+    /// How to ask
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The server's refusal.
+pub async fn run(command: OrderCommand) -> anyhow::Result<()> {
+    match command {
+        OrderCommand::Create(args) => create(args).await,
+        OrderCommand::List(args) => {
+            let ask = args.ask()?;
+            ask.show(&ask.get(&["orders"]).await?, orders)
+        }
+        OrderCommand::Show(args) => {
+            let ask = args.ask.ask()?;
+            ask.show(&ask.get(&["orders", &args.number]).await?, order)
+        }
+        OrderCommand::Complete(args) => verb(&args, "complete", json!({})).await,
+        OrderCommand::Reopen(args) => verb(&args, "reopen", json!({})).await,
+        OrderCommand::ReleaseHold(args) => verb(&args, "release-hold", json!({})).await,
+        OrderCommand::Hold(HoldArgs {
+            number,
+            reason,
+            ask,
+        }) => {
+            let body = json!({"reason": reason});
+            verb(&NumberArgs { number, ask }, "hold", body).await
+        }
+    }
+}
+
+/// Runs `recall`.
+///
+/// # Errors
+/// The server's refusal.
+pub async fn recall(args: RecallArgs) -> anyhow::Result<()> {
+    let body = match args.days {
+        Some(days) => json!({"days": days}),
+        None => json!({}),
+    };
+    let RecallArgs { number, ask, .. } = args;
+    verb(&NumberArgs { number, ask }, "recall", body).await
+}
+
+/// Runs `end-recall`.
+///
+/// # Errors
+/// The server's refusal.
+pub async fn end_recall(args: NumberArgs) -> anyhow::Result<()> {
+    verb(&args, "end-recall", json!({})).await
+}
+
+async fn create(args: CreateArgs) -> anyhow::Result<()> {
+    let ask = args.ask.ask()?;
+    let mut body = json!({"number": args.number, "client": args.client, "upload_link": true});
+    for (key, value) in [("email", args.email), ("title", args.title)] {
+        if let Some(value) = value {
+            body[key] = value.into();
+        }
+    }
+    let made = ask.post(&["orders"], body).await?;
+    ask.show(&made, |made| {
+        format!(
+            "order {} for {} is open\n\nupload link, to send to the client (shown this once):\n\n  {}\n",
+            printable(&text(made, "number")),
+            printable(&text(made, "client")),
+            text(&made["upload_link"], "url")
+        )
+    })
+}
+
+async fn verb(args: &NumberArgs, verb: &str, body: Value) -> anyhow::Result<()> {
+    let ask: Ask = args.ask.ask()?;
+    let changed = ask.post(&["orders", &args.number, verb], body).await?;
+    ask.show(&changed, state)
+}
+
+/// Where an order stands, in a line or two.
+fn state(order: &Value) -> String {
+    let mut words = format!(
+        "order {} is {}",
+        text(order, "number"),
+        text(order, "stage")
+    );
+    let until = moment(order, "recalled_until");
+    if !until.is_empty() {
+        words.push_str(&format!(" until {until}"));
+    }
+    let stage = text(order, "stage");
+    // What is done is no longer due.
+    let before_release = ["completed", "archived", "releasing"].contains(&stage.as_str());
+    for (key, what, ahead) in [
+        ("release_due_at", "working files are due", before_release),
+        ("purge_due_at", "archive is due", stage != "purged"),
+    ] {
+        let at = moment(order, key);
+        if ahead && !at.is_empty() {
+            words.push_str(&format!("\n{what} {at}"));
+        }
+    }
+    if !order["hold"].is_null() {
+        let reason = text(&order["hold"], "reason");
+        words.push_str(&format!("\nheld: {}", printable(&reason)));
+    }
+    words
+}
+
+fn orders(answer: &Value) -> String {
+    let orders = list(answer, "orders");
+    if orders.is_empty() {
+        return "no orders yet: `stemvault order create NUMBER --client NAME` makes one".to_owned();
+    }
+    let row = |order: &Value| {
+        vec![
+            text(order, "number"),
+            text(order, "stage"),
+            text(order, "client"),
+            text(order, "title"),
+            moment(order, "release_due_at"),
+            moment(order, "purge_due_at"),
+            text(&order["hold"], "reason"),
+        ]
+    };
+    let titles = [
+        "NUMBER",
+        "STAGE",
+        "CLIENT",
+        "TITLE",
+        "WORKING FILES DUE",
+        "ARCHIVE DUE",
+        "HELD",
+    ];
+    table(&titles, &orders.iter().map(row).collect::<Vec<_>>())
+}
+
+fn order(order: &Value) -> String {
+    let mut words = state(order);
+    for (key, what) in [("client", "client"), ("email", "email"), ("title", "title")] {
+        let value = text(order, key);
+        if !value.is_empty() {
+            words.push_str(&format!("\n{what}: {}", printable(&value)));
+        }
+    }
+    words.push_str(&format!("\ncreated {}", moment(order, "created_at")));
+    let proof = &order["proof"];
+    if !proof.is_null() {
+        words.push_str(&format!(
+            "\nproven recallable {}: {} files, {} in {}",
+            moment(proof, "proven_at"),
+            text(proof, "files"),
+            bytes(proof, "bytes"),
+            bytes(proof, "stored_bytes")
+        ));
+    }
+    words.push('\n');
+    if !list(order, "sessions").is_empty() {
+        words.push_str(&format!("\n{}", sessions(order)));
+    }
+    let links = list(order, "links").iter().map(|link| {
+        let revoked = link["revoked"] == true;
+        let ends = if revoked {
+            "revoked".to_owned()
+        } else {
+            moment(link, "expires_at")
+        };
+        vec![
+            text(link, "id"),
+            text(link, "scope"),
+            moment(link, "created_at"),
+            ends,
+        ]
+    });
+    let links: Vec<_> = links.collect();
+    if !links.is_empty() {
+        let titles = ["LINK", "SCOPE", "MADE", "ENDS"];
+        words.push_str(&format!("\n{}", table(&titles, &links)));
+    }
+    words
+}
+
+/// The sessions of an order.
+pub(super) fn sessions(order: &Value) -> String {
+    let sessions = list(order, "sessions");
+    if sessions.is_empty() {
+        return format!("order {} has no sessions yet", text(order, "number"));
+    }
+    let row = |session: &Value| {
+        vec![
+            text(session, "session").chars().take(16).collect(),
+            text(session, "kind"),
+            text(&session["review"], "state"),
+            text(session, "files"),
+            bytes(session, "bytes"),
+            moment(session, "sealed_at"),
+            text(session, "tier"),
+        ]
+    };
+    let titles = [
+        "SESSION", "KIND", "REVIEW", "FILES", "SIZE", "SEALED", "TIER",
+    ];
+    table(&titles, &sessions.iter().map(row).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_is_told_in_words() {
+        let told = order(&json!({
+            "number": "2026-0117", "stage": "recalled", "client": "Band", "title": null,
+            "recalled_until": "2027-01-01T00:00:00Z", "purge_due_at": "2028-01-01T00:00:00Z",
+            "hold": {"reason": "credits"}, "proof": {"files": 3, "bytes": "3000000", "stored_bytes": "1500000"},
+            "sessions": [{"session": "ab".repeat(32), "kind": "material", "review": {"state": "accepted"}, "files": 3, "bytes": "3000000"}],
+            "links": [{"id": "cd", "scope": "upload", "revoked": true}],
+        }));
+        for words in [
+            "recalled until 2027-01-01",
+            "archive is due 2028-01-01",
+            "held: credits",
+            "client: Band",
+            "3 files, 3.00 MB in 1.50 MB",
+            "abababababababab",
+            "accepted",
+            "revoked",
+        ] {
+            assert!(told.contains(words), "{words} is missing in {told}");
+        }
+        assert!(!told.contains("title"), "{told}");
+    }
+}

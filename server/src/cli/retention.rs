@@ -1,0 +1,153 @@
+//! `stemvault retention`: what is due, doing it, what was done.
+
+use anyhow::bail;
+use serde_json::{Value, json};
+
+use super::ask::AskArgs;
+use super::table::{bytes, list, moment, table, text};
+use crate::client::answer::printable;
+
+/// How far the plan looks ahead unless it is asked otherwise.
+const AHEAD: &str = "31 days";
+
+/// What to do about retention.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum RetentionCommand {
+    Plan(PlanArgs),
+    Run(RunArgs),
+    /// List the last runs of the jobs
+    Runs(AskArgs),
+}
+
+/// Show what will happen to which order, and why
+#[derive(Debug, Clone, clap::Args)]
+pub struct PlanArgs {
+    /// Up to when: a day (2027-01-01), a moment, or a span from now (1 y is 365d); 31 days if absent
+    #[arg(long, value_name = "WHEN", default_value = AHEAD)]
+    pub at: String,
+    /// How to ask
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+/// Run every job now, whatever the cron says
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunArgs {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Delete more at once than the brake allows
+    #[arg(long)]
+    pub allow_many: bool,
+    /// Take the clock as it is now, although it jumped
+    #[arg(long)]
+    pub accept_clock: bool,
+    /// How to ask
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The server's refusal; a run that failed or was stopped.
+pub async fn run(command: RetentionCommand) -> anyhow::Result<()> {
+    match command {
+        RetentionCommand::Plan(args) => {
+            let ask = args.ask.ask()?;
+            let answer = ask.query(&["retention", "plan"], "at", &args.at).await?;
+            ask.show(&answer, plan)
+        }
+        RetentionCommand::Run(args) => {
+            let ask = args.ask.ask()?;
+            let body = json!({
+                "dry_run": args.dry_run,
+                "allow_many": args.allow_many,
+                "accept_clock": args.accept_clock,
+            });
+            let answer = ask.post(&["retention", "run"], body).await?;
+            ask.show(&answer, runs)?;
+            refuse_if_any(&answer)
+        }
+        RetentionCommand::Runs(args) => {
+            let ask = args.ask()?;
+            ask.show(&ask.get(&["runs"]).await?, runs)
+        }
+    }
+}
+
+fn refuse_if_any(answer: &Value) -> anyhow::Result<()> {
+    let bad = |run: &&Value| matches!(run["outcome"].as_str(), Some("failed" | "stopped"));
+    let bad = list(answer, "runs").iter().filter(bad);
+    let names: Vec<_> = bad
+        .map(|run| format!("{} {}", text(run, "job"), text(run, "outcome")))
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    bail!("{}: see above", names.join(", "))
+}
+
+fn plan(plan: &Value) -> String {
+    let actions = list(plan, "actions");
+    if actions.is_empty() {
+        return format!("nothing is due until {}", moment(plan, "at"));
+    }
+    let row = |action: &Value| {
+        vec![
+            moment(action, "due_at"),
+            text(action, "order"),
+            text(action, "action"),
+            bytes(action, "bytes"),
+            text(action, "reason"),
+        ]
+    };
+    let titles = ["DUE", "ORDER", "ACTION", "SIZE", "WHY"];
+    let rows = table(&titles, &actions.iter().map(row).collect::<Vec<_>>());
+    format!("due until {}\n\n{rows}", moment(plan, "at"))
+}
+
+fn runs(answer: &Value) -> String {
+    let mut words = String::new();
+    for run in list(answer, "runs") {
+        let dry = if run["dry_run"] == true {
+            " (dry run)"
+        } else {
+            ""
+        };
+        words.push_str(&format!(
+            "{}  {} {}{dry}: {}\n",
+            moment(run, "started_at"),
+            text(run, "job"),
+            text(run, "outcome"),
+            printable(&text(run, "message"))
+        ));
+        for note in list(run, "orders") {
+            words.push_str(&format!(
+                "    {}  {}  {}\n",
+                printable(&text(note, "order")),
+                text(note, "action"),
+                printable(&text(note, "detail"))
+            ));
+        }
+    }
+    if words.is_empty() {
+        return "no job has run yet".to_owned();
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_did_not_do_its_work_is_a_failure_of_the_command() {
+        let answer = |outcome: &str| json!({"runs": [{"job": "purge", "outcome": outcome, "message": "m", "orders": [{"order": "2026-0117", "action": "a", "detail": "d"}]}]});
+        assert!(refuse_if_any(&answer("done")).is_ok());
+        assert!(refuse_if_any(&answer("waiting")).is_ok());
+        let said = refuse_if_any(&answer("stopped")).unwrap_err().to_string();
+        assert!(said.contains("purge stopped"), "{said}");
+        assert!(runs(&answer("done")).contains("2026-0117  a  d"));
+    }
+}

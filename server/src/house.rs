@@ -1,0 +1,251 @@
+//! Everything that keeps sessions, opened from the settings: stores, keys, catalog, vault.
+//!
+//! Looks before it makes anything: a master key or a catalog that is missing where there is
+//! something that needs it is a loss, and never replaced by a new one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use chrono::TimeDelta;
+use stemvault_config::{MasterKeySource, Settings, StoreUrl};
+use stemvault_storage::catalog::{Catalog, Embedded};
+use stemvault_storage::clock::SharedClock;
+use stemvault_storage::keys::{KeyError, KeyStore, MasterKey, MasterKeys};
+use stemvault_storage::store::Store;
+use stemvault_storage::{Limits, Vault};
+
+use crate::first_start::{make_private_folder, write_durably};
+
+/// The stores, the keys and the catalog of a process.
+#[derive(Debug)]
+pub struct House {
+    /// All of it, as requests and jobs use it.
+    pub vault: Arc<Vault>,
+    catalog: Embedded,
+    #[cfg(feature = "torture")]
+    torture: Arc<stemvault_storage::torture::Torture>,
+}
+
+/// The three stores.
+struct Stores {
+    working: Store,
+    archive: Store,
+    keys: Store,
+}
+
+/// Where the catalog of these settings lies.
+#[must_use]
+pub fn catalog_folder(settings: &Settings) -> PathBuf {
+    settings.data_dir.join("catalog")
+}
+
+impl House {
+    /// Opens everything, and makes what a first start has to make. With `rebuilding`, the catalog
+    /// is another one, in that folder, and may be new although there are orders.
+    ///
+    /// # Errors
+    /// In words for whoever started it: what is missing, locked or wrong, and what to do.
+    pub async fn open(
+        settings: &Settings,
+        clock: SharedClock,
+        rebuilding: Option<PathBuf>,
+    ) -> anyhow::Result<Self> {
+        make_private_folder(&settings.data_dir)?;
+        #[cfg(feature = "torture")]
+        let torture = stemvault_storage::torture::Torture::from_environment();
+        let open = |name, url: &StoreUrl| {
+            let store = open_store(name, url)?;
+            #[cfg(feature = "torture")]
+            let store = torture.store(store);
+            anyhow::Ok(store)
+        };
+        let stores = Stores {
+            working: open("working", &settings.stores.working)?,
+            archive: open("archive", &settings.stores.archive)?,
+            keys: open("keys", &settings.stores.keys)?,
+        };
+        let masters = stores.masters(settings).await?;
+        let folder = match rebuilding {
+            Some(folder) => folder,
+            None => {
+                let folder = catalog_folder(settings);
+                if !folder.exists() {
+                    stores.check_empty().await?;
+                }
+                folder
+            }
+        };
+        let catalog = Embedded::open(folder).await?;
+        let masters = match masters {
+            Some(masters) => masters,
+            None => make_master(settings)?,
+        };
+        // No put of another process is under way: the catalog's lock is ours.
+        stores.keys.sweep_killed_puts().await?;
+        let keys = KeyStore::open(stores.keys, masters).await?;
+        let shared: Arc<dyn Catalog> = catalog.shared();
+        #[cfg(feature = "torture")]
+        let shared = torture.catalog(shared);
+        let limits = limits(settings)?;
+        let vault = Vault::new(shared, stores.working, stores.archive, keys, clock, limits);
+        Ok(Self {
+            vault: Arc::new(vault),
+            catalog,
+            #[cfg(feature = "torture")]
+            torture,
+        })
+    }
+
+    /// The start is done: what is written from now on is the server's work.
+    pub fn started(&self) {
+        #[cfg(feature = "torture")]
+        self.torture.begin();
+    }
+
+    /// Closes the catalog; from then on whoever still writes is refused.
+    pub async fn close(self) {
+        self.catalog.close().await;
+    }
+}
+
+impl Stores {
+    /// The master keys; `None` if they are still to be made.
+    async fn masters(&self, settings: &Settings) -> anyhow::Result<Option<MasterKeys>> {
+        let path = match &settings.keys.master_key {
+            MasterKeySource::Environment(key) => {
+                let place = "the environment variable STEMVAULT_MASTER_KEY";
+                return Ok(Some(MasterKeys::parse(key.expose(), place)?));
+            }
+            MasterKeySource::File(path) => path,
+        };
+        let place = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => {
+                warn_if_shared(path);
+                Ok(Some(MasterKeys::parse(&text, &place)?))
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if KeyStore::holds_keys(&self.keys).await? {
+                    return Err(KeyError::NoMaster { place }.into());
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error).with_context(|| format!("reading the master key {place}")),
+        }
+    }
+
+    /// A catalog may be new only where nothing is in the bucket that it should know of.
+    async fn check_empty(&self) -> anyhow::Result<()> {
+        for store in [&self.working, &self.archive] {
+            for folder in ["orders", "tombstones"] {
+                if !store.list(&folder.into()).await?.is_empty() {
+                    bail!(
+                        "the catalog is missing, but the {} store holds orders: `stemvault rebuild` makes the catalog anew from the stores",
+                        store.name()
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn open_store(name: &'static str, store: &StoreUrl) -> anyhow::Result<Store> {
+    let options = store.options.iter();
+    let options = options.map(|(key, secret)| (key.clone(), secret.expose().to_owned()));
+    if let Some(folder) = store.local_path() {
+        make_private_folder(&folder)?;
+    }
+    Ok(Store::open(name, &store.url, options.collect())?)
+}
+
+fn make_master(settings: &Settings) -> anyhow::Result<MasterKeys> {
+    let MasterKeySource::File(path) = &settings.keys.master_key else {
+        bail!("the master key is not in a file: it cannot be made here");
+    };
+    if let Some(folder) = path.parent() {
+        make_private_folder(folder)?;
+    }
+    let key = MasterKey::random();
+    let text = format!(
+        "# Stemvault master key {}. Without it nothing in the bucket can be read: keep a copy in a safe\n# place, apart from the bucket.\n{}",
+        key.id(),
+        key.reveal()
+    );
+    write_durably(path, text.as_bytes(), 0o600)?;
+    Ok(key.into())
+}
+
+fn warn_if_shared(path: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = path.metadata().map_or(0, |file| file.permissions().mode());
+    if mode & 0o077 != 0 {
+        let advice = format!("chmod 600 {}", path.display());
+        tracing::warn!(
+            advice,
+            "other accounts of this machine can read the master key"
+        );
+    }
+}
+
+fn limits(settings: &Settings) -> anyhow::Result<Limits> {
+    let uploads = &settings.uploads;
+    Ok(Limits {
+        max_file: uploads.max_file,
+        max_order: uploads.max_order,
+        max_files: uploads.max_files.into(),
+        expire_after: TimeDelta::from_std(uploads.expire_after)?,
+        memory: usize::try_from(uploads.memory)?,
+        floor_bytes: uploads.free_disk_floor.bytes,
+        floor_percent: uploads.free_disk_floor.percent.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use stemvault_storage::clock::SystemClock;
+
+    use super::*;
+
+    async fn open(settings: &Settings) -> anyhow::Result<House> {
+        House::open(settings, Arc::new(SystemClock), None).await
+    }
+
+    async fn refused(settings: &Settings) -> String {
+        format!("{:#}", open(settings).await.unwrap_err())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lost_master_key_is_never_replaced() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = Settings::defaults(home.path()).unwrap();
+        open(&settings).await.unwrap().close().await;
+        let key = home.path().join("master.key");
+        let text = std::fs::read_to_string(&key).unwrap();
+        std::fs::remove_file(&key).unwrap();
+        assert!(refused(&settings).await.contains("master.key"));
+        assert!(!key.exists());
+        std::fs::write(&key, MasterKey::random().reveal()).unwrap();
+        assert!(refused(&settings).await.contains("master key"));
+        std::fs::write(&key, text).unwrap();
+        open(&settings).await.unwrap().close().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lost_catalog_is_never_replaced_by_an_empty_one() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = Settings::defaults(home.path()).unwrap();
+        let house = open(&settings).await.unwrap();
+        let number = "2026-0117".to_owned().try_into().unwrap();
+        house
+            .vault
+            .create_order(number, Default::default())
+            .await
+            .unwrap();
+        house.close().await;
+        std::fs::remove_dir_all(catalog_folder(&settings)).unwrap();
+        assert!(refused(&settings).await.contains("stemvault rebuild"));
+        assert!(!catalog_folder(&settings).exists());
+    }
+}

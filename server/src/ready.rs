@@ -1,0 +1,145 @@
+//! Whether the server lives, whether it can do its work, and what it measured.
+//!
+//! `/healthz` says that the process answers. `/readyz` asks the catalog, both stores and the key
+//! store, at most once a second however often it is asked, and names what does not answer.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use stemvault_storage::catalog::tables;
+use stemvault_storage::error::Error;
+use stemvault_storage::ids::OrderId;
+use stemvault_storage::keys::KeyError;
+use stemvault_storage::{Vault, paths};
+
+use crate::api::auth::Staff;
+use crate::app::SharedApp;
+use crate::error::Answer;
+
+/// How long an answer of `/readyz` is repeated.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// How long catalog and stores may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What was last found out, and when.
+#[derive(Debug, Default)]
+pub struct Readiness(tokio::sync::Mutex<Option<(Duration, Vec<String>)>>);
+
+/// `/healthz`, `/readyz`, `/metrics`.
+pub fn router() -> Router<SharedApp> {
+    Router::new()
+        .route("/healthz", get(async || "alive\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+}
+
+async fn ready(State(app): State<SharedApp>) -> Response {
+    if *app.ending.borrow() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the server is ending\n").into_response();
+    }
+    let mut known = app.readiness.0.lock().await;
+    let now = app.clock.monotonic();
+    let fresh = known
+        .as_ref()
+        .filter(|(at, _)| now.saturating_sub(*at) < FRESH);
+    let wrong = match fresh {
+        Some((_, wrong)) => wrong.clone(),
+        None => {
+            let wrong = look(&app.vault).await;
+            *known = Some((app.clock.monotonic(), wrong.clone()));
+            wrong
+        }
+    };
+    if wrong.is_empty() {
+        return "ready\n".into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, wrong.join("\n") + "\n").into_response()
+}
+
+/// Everything that does not answer. Strangers may read it: it names parts and no details.
+async fn look(vault: &Vault) -> Vec<String> {
+    let catalog = async {
+        vault
+            .catalog()
+            .get(&tables::orders())
+            .await
+            .map_err(Error::from)
+    };
+    let readme = paths::readme();
+    let working = vault.working().get_opt(&readme);
+    let archive = vault.archive().get_opt(&readme);
+    let keys = async {
+        match vault.keys().order(OrderId([0; 16])).await {
+            // The store answered that there is no such key: it opens, and reads.
+            Err(Error::Key(KeyError::Missing { .. })) => Ok(()),
+            other => other.map(drop),
+        }
+    };
+    let (catalog, working, archive, keys) = tokio::join!(
+        within(async { catalog.await.map(drop) }),
+        within(async { working.await.map(drop) }),
+        within(async { archive.await.map(drop) }),
+        within(keys),
+    );
+    [
+        ("the catalog", catalog),
+        ("the working store", working),
+        ("the archive store", archive),
+        ("the key store", keys),
+    ]
+    .into_iter()
+    .filter_map(|(what, found)| {
+        let why = found.err()?;
+        tracing::error!(why, "{what} does not answer");
+        Some(format!("{what} does not answer"))
+    })
+    .collect()
+}
+
+async fn within(asked: impl Future<Output = Result<(), Error>>) -> Result<(), String> {
+    match tokio::time::timeout(PATIENCE, asked).await {
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err(format!("no answer in {} s", PATIENCE.as_secs())),
+    }
+}
+
+async fn metrics(
+    State(app): State<SharedApp>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Answer {
+    if !is_local(peer, &headers) {
+        Staff::of(&app, &headers).await?;
+    }
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    Ok((kind, app.metrics.render()).into_response())
+}
+
+/// Whether a request comes from this machine, and not from elsewhere through a proxy on it.
+fn is_local(peer: SocketAddr, headers: &HeaderMap) -> bool {
+    let forwarded = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+    peer.ip().to_canonical().is_loopback()
+        && !forwarded.iter().any(|name| headers.contains_key(*name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_on_this_machine_does_not_make_strangers_local() {
+        let local = |peer: &str, headers: &HeaderMap| is_local(peer.parse().unwrap(), headers);
+        let mut headers = HeaderMap::new();
+        assert!(local("127.0.0.1:1", &headers) && local("[::1]:1", &headers));
+        assert!(local("[::ffff:127.0.0.1]:1", &headers));
+        assert!(!local("192.0.2.1:1", &headers));
+        headers.insert("x-forwarded-for", "192.0.2.1".parse().unwrap());
+        assert!(!local("127.0.0.1:1", &headers));
+    }
+}

@@ -1,0 +1,212 @@
+//! Every route of the server, and what goes around all of them: the log, and headers that keep
+//! browsers from guessing.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::header::{
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use stemvault_storage::refusal::RefusalKind;
+
+use crate::app::SharedApp;
+use crate::error::Failure;
+use crate::{api, download, links, log, ready, tus};
+
+/// Nothing from elsewhere, no script that is not ours, no frame around it.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Two years, the usual length.
+const HSTS: &str = "max-age=63072000";
+
+/// The server's routes over its shared state.
+pub fn router(app: SharedApp) -> Router {
+    routes()
+        .fallback(nothing_here)
+        .layer(from_fn_with_state(app.clone(), headers))
+        .layer(from_fn_with_state(app.clone(), log::request))
+        .with_state(app)
+}
+
+/// The routes alone.
+fn routes() -> Router<SharedApp> {
+    Router::new()
+        .merge(ready::router())
+        .merge(api::router())
+        .merge(tus::router())
+        .merge(links::router())
+        .merge(download::router())
+}
+
+async fn nothing_here() -> Failure {
+    Failure::refused(
+        RefusalKind::NotFound,
+        "there is nothing here: check the address",
+    )
+}
+
+async fn headers(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    // Only a certificate that browsers trust: after HSTS they let nobody pass a warning.
+    let real = app.settings.server.certificate.is_some();
+    protect(response.headers_mut(), real);
+    response
+}
+
+fn protect(headers: &mut HeaderMap, real_certificate: bool) {
+    let mut set = |name: HeaderName, value: &'static str| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    };
+    set(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(REFERRER_POLICY, "no-referrer");
+    if real_certificate {
+        set(STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+    let page = headers
+        .get(CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
+    if page && !headers.contains_key(CONTENT_SECURITY_POLICY) {
+        headers.insert(
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(PAGE_POLICY),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+
+    use axum::body::Body;
+    use axum::extract::ConnectInfo;
+    use stemvault_config::Settings;
+    use stemvault_storage::clock::SystemClock;
+    use tokio::sync::watch;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::api::openapi::{Door, OPERATIONS};
+    use crate::app::App;
+    use crate::house::House;
+
+    /// The routes that a router has, as its `Debug` tells them: path to methods; `None` for one
+    /// that takes every method and sorts them out itself.
+    fn told(router: &Router<SharedApp>) -> BTreeMap<String, Option<BTreeSet<String>>> {
+        let text = format!("{router:?}");
+        let (routes, paths) = text
+            .split_once("node: Node")
+            .expect("axum's Debug has a node");
+        let (paths, _) = paths.split_once("} }").expect("the node ends");
+        let mut told = BTreeMap::new();
+        for part in paths.split("RouteId(").skip(1) {
+            let (id, rest) = part.split_once(')').expect("an id");
+            let path = rest.split('"').nth(1).expect("a path").to_owned();
+            let (_, route) = routes
+                .split_once(&format!("RouteId({id}): MethodRouter("))
+                .unwrap_or_else(|| panic!("no route {id} of {path} in {routes}"));
+            let (route, _) = route.split_once("allow_header").expect("a method router");
+            if !route.contains("fallback: Default") {
+                told.insert(path, None);
+                continue;
+            }
+            let methods = ["get", "head", "delete", "options", "patch", "post", "put"];
+            let mut has = BTreeSet::from(methods.map(str::to_owned));
+            has.retain(|method| !route.contains(&format!("{method}: None")));
+            told.insert(path, Some(has));
+        }
+        told
+    }
+
+    #[test]
+    fn the_document_and_the_router_have_the_same_routes() {
+        let mut described: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for operation in OPERATIONS {
+            described
+                .entry(operation.path.to_owned())
+                .or_default()
+                .insert(operation.method.to_owned());
+        }
+        let mut told = told(&routes());
+        assert!(told.len() > 20, "{told:?}");
+        // With a slash at its end an address means the same.
+        told.retain(|path, _| !path.ends_with('/'));
+        let paths = |map: Vec<&String>| map.into_iter().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(
+            paths(told.keys().collect()),
+            paths(described.keys().collect())
+        );
+        for (path, methods) in told {
+            if let Some(methods) = methods {
+                assert_eq!(Some(&methods), described.get(&path), "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_gets_a_policy_and_only_a_real_certificate_gets_hsts() {
+        let mut plain = HeaderMap::new();
+        protect(&mut plain, false);
+        assert!(plain.contains_key(X_CONTENT_TYPE_OPTIONS) && plain.contains_key(REFERRER_POLICY));
+        assert!(!plain.contains_key(STRICT_TRANSPORT_SECURITY));
+        assert!(!plain.contains_key(CONTENT_SECURITY_POLICY));
+        let mut page = HeaderMap::new();
+        page.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/html; charset=utf-8"),
+        );
+        protect(&mut page, true);
+        assert!(page.contains_key(CONTENT_SECURITY_POLICY));
+        assert!(page.contains_key(STRICT_TRANSPORT_SECURITY));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn strangers_get_nothing_anywhere() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = Settings::defaults(home.path()).unwrap();
+        let house = House::open(&settings, Arc::new(SystemClock), None)
+            .await
+            .unwrap();
+        let (_end, ending) = watch::channel(false);
+        let url = "https://studio.example".parse().unwrap();
+        let app = App::new(Arc::clone(&house.vault), Arc::new(settings), url, ending).unwrap();
+        let router = router(Arc::new(app));
+        let far: SocketAddr = "192.0.2.1:5000".parse().unwrap();
+        for operation in OPERATIONS {
+            let expected: &[u16] = match operation.door {
+                Door::Token => &[401],
+                // An upload's path and options are told to everyone.
+                Door::Link if operation.method == "options" => &[204],
+                Door::Link => &[404],
+                Door::Open if operation.path == "/metrics" => &[401],
+                Door::Open => &[200, 204],
+            };
+            for token in ["", "Bearer unknown"] {
+                let path = operation.path.replace(['{', '}', '*'], "");
+                let mut request = Request::builder()
+                    .method(operation.method.to_uppercase().as_str())
+                    .uri(&path)
+                    .header("tus-resumable", "1.0.0")
+                    .body(Body::from("{}"))
+                    .unwrap();
+                if !token.is_empty() {
+                    let token = HeaderValue::from_static(token);
+                    request.headers_mut().insert("authorization", token);
+                }
+                request.extensions_mut().insert(ConnectInfo(far));
+                let answer = router.clone().oneshot(request).await.unwrap();
+                let status = answer.status().as_u16();
+                let said = format!("{} {path} answers {status}", operation.method);
+                assert!(expected.contains(&status), "{said}");
+            }
+        }
+        drop(router);
+        house.close().await;
+    }
+}

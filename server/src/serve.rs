@@ -1,0 +1,313 @@
+//! `stemvault serve`: from the settings to a running server, and down again in order.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use stemvault_config::Settings;
+use stemvault_scheduler::Jobs;
+use stemvault_scheduler::beat::Beat;
+use stemvault_storage::clock::{Clock, SharedClock, SystemClock};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use url::Url;
+
+use crate::app::{App, SharedApp};
+use crate::demo::{self, Hands};
+use crate::first_start::{CliFile, Told, put_readme};
+use crate::house::{House, catalog_folder};
+use crate::tls::{self, Certificate};
+use crate::{listen, log, router};
+
+/// How often measured times are summed up.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// How often the way down looks whether the last append has ended.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What the command line adds to the settings.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct How {
+    /// Whether the clock may be moved.
+    pub demo_clock: bool,
+    /// Whether a settings file was read.
+    pub configured: bool,
+}
+
+/// Runs the server until it is told to end (SIGTERM, SIGINT).
+///
+/// # Errors
+/// When it cannot start; in words.
+pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
+    log::begin(&settings.log)?;
+    // Before anything is made: who is refused here has changed nothing.
+    let listeners = listen::bind(&settings.server.listen).await?;
+    let addresses: Vec<SocketAddr> = listeners
+        .iter()
+        .map(TcpListener::local_addr)
+        .collect::<Result<_, _>>()?;
+    let first = !catalog_folder(&settings).exists();
+    demo::check(&settings.data_dir, how.demo_clock, first)?;
+
+    let machine: SharedClock = Arc::new(SystemClock);
+    let metrics = begin_metrics()?;
+    let names = names(&settings, &addresses);
+    let public_url = public_url(&settings, &addresses)?;
+
+    crate::first_start::make_private_folder(&settings.data_dir)?;
+    let (clock, hands) = clock(&settings, how, &machine)?;
+    let house = Box::pin(House::open(&settings, Arc::clone(&clock), None)).await?;
+    let certificate = tls::certificate(&settings, &names, machine.now())?;
+    let tls = tls::server_config(&certificate)?;
+    if let Err(error) = house.vault.recover().await {
+        tracing::error!(%error, "what an earlier process left is not cleaned up: it is tried again later");
+    }
+    if let Err(error) = put_readme(&house.vault).await {
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "README.txt was not put into the bucket"
+        );
+    }
+    leave_cli_file(&settings, &house, &certificate, &addresses, clock.as_ref()).await?;
+
+    let jobs = Jobs::new(Arc::clone(&house.vault), &settings).map_err(anyhow::Error::msg)?;
+    let jobs = Arc::new(jobs);
+    let beat = Beat::start(Arc::clone(&jobs)).await?;
+    let (end, ending) = watch::channel(false);
+    let app: SharedApp = Arc::new(App {
+        vault: Arc::clone(&house.vault),
+        jobs,
+        settings: Arc::new(settings),
+        clock,
+        hands,
+        public_url,
+        metrics,
+        readiness: Default::default(),
+        ending: ending.clone(),
+    });
+    say(&app, &certificate, how, first, &addresses);
+    house.started();
+    let jobs = Arc::clone(&app.jobs);
+    tokio::spawn(async move {
+        if let Err(error) = jobs.resume().await {
+            tracing::error!(%error, "interrupted deletions were not gone on with; their jobs will");
+        }
+    });
+
+    let rules = listen::Rules {
+        header_timeout: app.settings.server.header_timeout,
+        max_connections: app.settings.server.max_connections,
+        ending,
+    };
+    let serving = listen::serve(listeners, tls, router::router(Arc::clone(&app)), rules);
+    run(serving, &app, &end).await?;
+    if let Err(error) = beat.stop().await {
+        tracing::warn!(%error, "the beat did not stop");
+    }
+    house.close().await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Serves until a signal comes, then goes down: no new connections, bodies cut and committed,
+/// answers finished, all within the shutdown timeout.
+async fn run(
+    serving: impl Future<Output = ()> + Send + 'static,
+    app: &App,
+    end: &watch::Sender<bool>,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut serving = tokio::spawn(serving);
+    let name = tokio::select! {
+        ended = &mut serving => return ended.context("the accept loop failed"),
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    tracing::info!(signal = name, "ending");
+    end.send_replace(true);
+    let down = async {
+        app.vault.intake().stop_all();
+        let served = (&mut serving).await;
+        while app.vault.intake().running() > 0 {
+            tokio::time::sleep(LOOK).await;
+        }
+        served
+    };
+    tokio::select! {
+        ended = tokio::time::timeout(app.settings.server.shutdown_timeout, down) => match ended {
+            Ok(served) => served.context("the accept loop failed")?,
+            Err(_) => tracing::warn!("some requests did not end in time and are cut"),
+        },
+        _ = interrupt.recv() => tracing::warn!("told twice: requests under way are cut"),
+        _ = terminate.recv() => tracing::warn!("told twice: requests under way are cut"),
+    }
+    serving.abort();
+    Ok(())
+}
+
+fn clock(
+    settings: &Settings,
+    how: How,
+    machine: &SharedClock,
+) -> anyhow::Result<(SharedClock, Option<Arc<Hands>>)> {
+    if !how.demo_clock {
+        return Ok((Arc::clone(machine), None));
+    }
+    let hands = Hands::open(&settings.data_dir, Arc::clone(machine))?;
+    let words = "DEMO: the clock of this server can be moved, and what is due is then deleted; never keep real orders in this data directory";
+    tracing::warn!(now = %hands.now(), "{words}");
+    println!("{words}\n");
+    Ok((Arc::clone(&hands) as SharedClock, Some(hands)))
+}
+
+fn begin_metrics() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
+        .install_recorder()
+        .context("metrics cannot begin")?;
+    let upkeep = handle.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(handle)
+}
+
+async fn leave_cli_file(
+    settings: &Settings,
+    house: &House,
+    certificate: &Certificate,
+    addresses: &[SocketAddr],
+    clock: &dyn Clock,
+) -> anyhow::Result<()> {
+    let mut file = CliFile::read(&settings.data_dir)?;
+    file.server = addresses
+        .first()
+        .map(|address| url(&reached(*address).to_string()))
+        .transpose()?;
+    file.ca = certificate.self_signed.then(|| certificate.chain.clone());
+    let catalog = house.vault.catalog();
+    if file.renew_token(&**catalog, clock.now()).await? {
+        tracing::info!("made an API token for commands on this machine");
+    }
+    file.write(&settings.data_dir)
+}
+
+fn say(app: &App, certificate: &Certificate, how: How, first: bool, addresses: &[SocketAddr]) {
+    let told = Told {
+        settings: &app.settings,
+        certificate,
+        configured: how.configured,
+        public_url: &app.public_url,
+    };
+    if first {
+        println!("{}", told.whole());
+    } else {
+        println!("{}", told.short());
+        if certificate.made {
+            println!(
+                "the self-signed certificate was made anew: who trusts it by its file needs {}",
+                certificate.chain.display()
+            );
+        }
+    }
+    for address in addresses {
+        println!("listening on https://{address}");
+        tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+    }
+}
+
+/// An address as it is reached from this machine.
+fn reached(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// What links begin with: the setting, or the first address, by this machine's name where it
+/// stands for all of them.
+fn public_url(settings: &Settings, addresses: &[SocketAddr]) -> anyhow::Result<Url> {
+    if let Some(url) = &settings.server.public_url {
+        return Ok(url.clone());
+    }
+    let address = addresses.first().context("no address to listen on")?;
+    match host_name().filter(|_| address.ip().is_unspecified()) {
+        Some(name) => url(&format!("{name}:{}", address.port())),
+        None => url(&reached(*address).to_string()),
+    }
+}
+
+fn url(host: &str) -> anyhow::Result<Url> {
+    Url::parse(&format!("https://{host}")).with_context(|| format!("{host} is no host"))
+}
+
+/// The names that a self-signed certificate bears.
+fn names(settings: &Settings, addresses: &[SocketAddr]) -> Vec<String> {
+    let mut names = vec![
+        "localhost".to_owned(),
+        "127.0.0.1".to_owned(),
+        "::1".to_owned(),
+    ];
+    names.extend(host_name());
+    let public = settings.server.public_url.as_ref().and_then(Url::host_str);
+    names.extend(public.map(|host| host.trim_matches(['[', ']']).to_owned()));
+    let ours = addresses
+        .iter()
+        .filter(|address| !address.ip().is_unspecified());
+    names.extend(ours.map(|address| address.ip().to_string()));
+    let mut known = std::collections::HashSet::new();
+    names.retain(|name| known.insert(name.clone()));
+    names
+}
+
+/// This machine's name, if it is one that a certificate can bear.
+fn host_name() -> Option<String> {
+    let name = rustix::system::uname()
+        .nodename()
+        .to_str()
+        .ok()?
+        .to_ascii_lowercase();
+    let sound = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    let is_sound =
+        edge(name.chars().next()) && edge(name.chars().last()) && name.chars().all(sound);
+    is_sound.then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings::defaults(std::path::Path::new("/srv/stemvault")).unwrap()
+    }
+
+    #[test]
+    fn an_address_for_everyone_is_reached_by_loopback() {
+        let reached = |text: &str| reached(text.parse().unwrap()).to_string();
+        assert_eq!(reached("0.0.0.0:8443"), "127.0.0.1:8443");
+        assert_eq!(reached("[::]:8443"), "[::1]:8443");
+        assert_eq!(reached("192.0.2.1:443"), "192.0.2.1:443");
+    }
+
+    #[test]
+    fn links_begin_with_the_real_port_unless_the_settings_say_otherwise() {
+        let mut settings = settings();
+        let addresses = ["127.0.0.1:45123".parse().unwrap()];
+        let url = |settings: &Settings| public_url(settings, &addresses).unwrap().to_string();
+        assert_eq!(url(&settings), "https://127.0.0.1:45123/");
+        settings.server.public_url = Some(Url::parse("https://vault.example").unwrap());
+        assert_eq!(url(&settings), "https://vault.example/");
+        let names = names(&settings, &addresses);
+        assert!(names.contains(&"vault.example".to_owned()));
+        assert_eq!(names.iter().filter(|name| *name == "127.0.0.1").count(), 1);
+    }
+}

@@ -1,0 +1,186 @@
+//! The JSON shapes that more than one part of the server answers with.
+//!
+//! 64-bit integers are strings, times are RFC 3339 in UTC.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use stemvault_storage::ids::{FileHash, SessionId, UploadId};
+use stemvault_storage::intake::checks::{self, Severity};
+use stemvault_storage::order::OrderNumber;
+use stemvault_storage::session::{self, FileEntry};
+use stemvault_storage::upload;
+use utoipa::ToSchema;
+
+/// A sealed session: what arrived, proven by hashes, and what was said of it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Receipt {
+    /// The order's number.
+    pub order: String,
+    /// `material`, `delivery` or `stems`.
+    pub kind: &'static str,
+    /// The session's id.
+    #[schema(value_type = String)]
+    pub session: SessionId,
+    /// When it was sealed.
+    pub sealed_at: DateTime<Utc>,
+    /// What the engineer said.
+    pub review: Review,
+    /// The files, by path.
+    pub files: Vec<File>,
+    /// What the intake checks found.
+    pub findings: Vec<Finding>,
+    /// The sum of all lengths.
+    pub total_bytes: String,
+    /// How many files there are.
+    pub file_count: usize,
+}
+
+/// What was said of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Review {
+    /// `submitted`, `accepted` or `returned`.
+    pub state: &'static str,
+    /// Why it was returned, or accepted in spite of findings.
+    pub reasons: Vec<String>,
+}
+
+/// A file of a session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct File {
+    /// Its path in the session.
+    pub path: String,
+    /// Bytes.
+    pub length: String,
+    /// BLAKE3, as `b3sum` prints it.
+    #[schema(value_type = String)]
+    pub hash: FileHash,
+}
+
+/// Something that an intake check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Finding {
+    /// Which rule, as the settings name it.
+    pub rule: &'static str,
+    /// `refuse` or `warn`.
+    #[schema(value_type = String)]
+    pub severity: Severity,
+    /// The files that it is about.
+    pub files: Vec<String>,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl From<&checks::Finding> for Finding {
+    fn from(finding: &checks::Finding) -> Self {
+        Self {
+            rule: finding.rule.name(),
+            severity: finding.severity,
+            files: finding.files.clone(),
+            message: finding.message.clone(),
+        }
+    }
+}
+
+impl From<&session::Receipt> for Receipt {
+    fn from(receipt: &session::Receipt) -> Self {
+        let session::Receipt { row, manifest } = receipt;
+        Self {
+            order: manifest.number.to_string(),
+            kind: manifest.kind.name(),
+            session: row.session,
+            sealed_at: manifest.sealed_at,
+            review: (&row.review).into(),
+            files: manifest.files.iter().map(File::from).collect(),
+            findings: manifest.findings.iter().map(Finding::from).collect(),
+            total_bytes: manifest.bytes().to_string(),
+            file_count: manifest.files.len(),
+        }
+    }
+}
+
+impl From<&session::Review> for Review {
+    fn from(review: &session::Review) -> Self {
+        let (state, reasons) = match review {
+            session::Review::Submitted => ("submitted", Vec::new()),
+            session::Review::Accepted { reason, .. } => {
+                ("accepted", reason.iter().cloned().collect())
+            }
+            session::Review::Returned { reasons, .. } => ("returned", reasons.clone()),
+        };
+        Self { state, reasons }
+    }
+}
+
+impl From<&FileEntry> for File {
+    fn from(file: &FileEntry) -> Self {
+        Self {
+            path: file.path.as_str().to_owned(),
+            length: file.length.to_string(),
+            hash: file.hash,
+        }
+    }
+}
+
+/// The uploads of an order.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Uploads {
+    /// The order's number.
+    pub order: String,
+    /// Oldest first.
+    pub uploads: Vec<Upload>,
+}
+
+/// One file in flight, or arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Upload {
+    /// The last segment of its address.
+    #[schema(value_type = String)]
+    pub id: UploadId,
+    /// Its path in the session.
+    pub path: String,
+    /// `material`, `delivery` or `stems`.
+    pub kind: &'static str,
+    /// Bytes; `null` while its sender has not said.
+    pub length: Option<String>,
+    /// Bytes that are durable.
+    pub offset: String,
+    /// BLAKE3, once it is whole.
+    #[schema(value_type = Option<String>)]
+    pub hash: Option<FileHash>,
+    /// `open`, `finished` or `sealed`.
+    pub state: &'static str,
+    /// When its sender's copy was last changed, as it said.
+    pub modified: Option<String>,
+    /// When it goes if nobody continues it.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl Uploads {
+    /// The list as it is answered.
+    #[must_use]
+    pub fn new<'a>(
+        number: &OrderNumber,
+        uploads: impl IntoIterator<Item = &'a upload::Upload>,
+    ) -> Self {
+        Self {
+            order: number.to_string(),
+            uploads: uploads.into_iter().map(Upload::from).collect(),
+        }
+    }
+}
+
+impl From<&upload::Upload> for Upload {
+    fn from(upload: &upload::Upload) -> Self {
+        Self {
+            id: upload.id,
+            path: upload.path.as_str().to_owned(),
+            kind: upload.kind.name(),
+            length: upload.length.map(|length| length.to_string()),
+            offset: upload.offset.to_string(),
+            hash: upload.state.hash(),
+            state: upload.state.name(),
+            modified: upload.metadata.get("modified").cloned(),
+            expires_at: upload.expires_at,
+        }
+    }
+}

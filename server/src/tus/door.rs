@@ -1,0 +1,135 @@
+//! Who may upload where: an API token opens every order, an upload link opens its own.
+
+use axum::http::HeaderMap;
+use stemvault_storage::ids::{OrderId, Token, UploadId};
+use stemvault_storage::link::{Link, Scope};
+use stemvault_storage::order::OrderNumber;
+use stemvault_storage::refusal::{Refusal, RefusalKind};
+use stemvault_storage::session::Kind;
+
+use super::metadata::Metadata;
+use super::upload_id;
+use crate::api::auth::Staff;
+use crate::app::App;
+use crate::error::{Answer, Failure};
+use crate::links;
+
+/// Under which address a request came.
+#[derive(Debug)]
+pub(super) enum Mount {
+    /// `/files/`.
+    Files,
+    /// `/u/{link}`.
+    Link(String),
+}
+
+impl Mount {
+    /// The address of an upload, without the host: right behind any proxy that keeps paths.
+    pub(super) fn location(&self, app: &App, upload: UploadId) -> String {
+        let before = app.public_url.path().trim_end_matches('/');
+        match self {
+            Self::Files => format!("{before}/files/{upload}"),
+            Self::Link(link) => format!("{before}/u/{link}/{upload}"),
+        }
+    }
+}
+
+/// What the credential of a request opens.
+#[derive(Debug)]
+pub(super) enum Door {
+    /// Every order.
+    Staff,
+    /// Material of one order.
+    Link(Link),
+}
+
+impl Door {
+    /// Checks the credential.
+    pub(super) async fn open(app: &App, mount: &Mount, headers: &HeaderMap) -> Answer<Self> {
+        match mount {
+            Mount::Files => {
+                Staff::of(app, headers).await?;
+                Ok(Self::Staff)
+            }
+            Mount::Link(link) => Ok(Self::Link(upload_link(app, link).await?)),
+        }
+    }
+
+    /// The order and kind of a new file.
+    pub(super) async fn order(&self, app: &App, metadata: &Metadata) -> Answer<(OrderId, Kind)> {
+        let number = metadata.get("order")?.filter(|number| !number.is_empty());
+        let kind = metadata.kind()?.unwrap_or(Kind::Material);
+        match self {
+            Self::Staff => {
+                let number = number.ok_or_else(|| {
+                    let message = format!(
+                        "the file has no order number: send it as \"order\" in Upload-Metadata, for instance {}",
+                        app.settings.orders.number_example
+                    );
+                    Refusal::new(RefusalKind::BadMetadata, message)
+                })?;
+                let number = order_number(app, number)?;
+                Ok((app.vault.order_id(&number).await?, kind))
+            }
+            Self::Link(link) => {
+                let order = app.vault.order(link.order).await?;
+                if let Some(other) = number.filter(|number| *number != order.number.as_str()) {
+                    let message = format!(
+                        "this link is for order {}, not {other}: use the link of that order, or leave the number out",
+                        order.number
+                    );
+                    return Err(Refusal::new(RefusalKind::BadMetadata, message).into());
+                }
+                if kind != Kind::Material {
+                    let message = format!(
+                        "this link takes material, not {kind}: leave \"kind\" out of the upload"
+                    );
+                    return Err(Refusal::new(RefusalKind::BadMetadata, message).into());
+                }
+                Ok((order.id, Kind::Material))
+            }
+        }
+    }
+
+    /// The upload that an address names, with its order. What this door does not open is not
+    /// there.
+    pub(super) async fn upload(&self, app: &App, name: &str) -> Answer<(OrderId, UploadId)> {
+        let missing = || {
+            let message =
+                "there is no such upload here: it was removed or has expired, begin it again";
+            Failure::refused(RefusalKind::NotFound, message)
+        };
+        let id = upload_id(name).ok_or_else(missing)?;
+        match self {
+            Self::Staff => Ok((app.vault.order_of_upload(id).await?, id)),
+            Self::Link(link) => {
+                let upload = app.vault.upload(link.order, id).await?;
+                if upload.kind != Kind::Material {
+                    return Err(missing());
+                }
+                Ok((link.order, id))
+            }
+        }
+    }
+}
+
+/// The upload link that `text` is.
+async fn upload_link(app: &App, text: &str) -> Answer<Link> {
+    let link = app.vault.open_link(&Token::presented(text)).await?;
+    link.filter(|link| link.scope == Scope::Upload)
+        .ok_or_else(links::closed)
+}
+
+/// An order number of the studio's form.
+fn order_number(app: &App, text: &str) -> Result<OrderNumber, Refusal> {
+    let orders = &app.settings.orders;
+    let number = OrderNumber::try_from(text.to_owned())?;
+    if !orders.number_pattern.is_match(number.as_str()) {
+        let message = format!(
+            "{number} is not an order number of this studio: it looks like {}",
+            orders.number_example
+        );
+        return Err(Refusal::new(RefusalKind::BadOrderNumber, message).of_order(&number));
+    }
+    Ok(number)
+}

@@ -1,0 +1,93 @@
+//! HEAD, DELETE and OPTIONS: requests without a body.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use stemvault_storage::ids::{OrderId, UploadId};
+use stemvault_storage::refusal::{Refusal, RefusalKind};
+use tus_protocol::Headers;
+
+use super::answer::{self, Refused, TUS_RESUMABLE, VERSION, stand, wrong_version};
+use super::append::without_metadata;
+use super::metadata::as_sent;
+use super::protocol::{Removing, config, protocol};
+use crate::app::{App, SharedApp};
+
+/// Where an upload stands; whoever writes to it commits and ends first. Not asked of the protocol
+/// core, which would lock and write.
+pub(super) async fn head(
+    app: &App,
+    order: OrderId,
+    id: UploadId,
+    headers: &HeaderMap,
+) -> Result<Response, Refused> {
+    // Tolerated without a version, as by other servers.
+    if headers
+        .get(TUS_RESUMABLE)
+        .is_some_and(|said| said != VERSION)
+    {
+        return Ok(wrong_version());
+    }
+    let upload = app.vault.upload_settled(order, id).await?;
+    if upload.expires_at.is_some_and(|end| end <= app.clock.now()) {
+        let message = format!(
+            "the upload of {:?} has expired: begin it again",
+            upload.path.as_str()
+        );
+        return Err(Refusal::new(RefusalKind::Gone, message).into());
+    }
+    let mut answer = StatusCode::OK.into_response();
+    stand(&mut answer, &upload);
+    let headers = answer.headers_mut();
+    match upload.length {
+        Some(length) => headers.insert(HeaderName::from_static("upload-length"), length.into()),
+        None => headers.insert(
+            HeaderName::from_static("upload-defer-length"),
+            HeaderValue::from_static("1"),
+        ),
+    };
+    if let Some(metadata) = as_sent(&upload).and_then(|sent| HeaderValue::from_str(sent).ok()) {
+        headers.insert(HeaderName::from_static("upload-metadata"), metadata);
+    }
+    Ok(answer)
+}
+
+/// Removes an upload.
+pub(super) async fn delete(
+    app: &App,
+    order: OrderId,
+    id: UploadId,
+    headers: &HeaderMap,
+) -> Result<Response, Refused> {
+    let said = Headers::from_headers(&without_metadata(headers)).map_err(Refused::Protocol)?;
+    let config = config(app);
+    let one = Removing {
+        vault: &app.vault,
+        order,
+        id,
+    };
+    let name = id.to_string().parse().map_err(Refused::Protocol)?;
+    let done = protocol(&config, &one).delete(said, &name).await;
+    done.map_err(Refused::Protocol)?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// What this address can do; asked without a credential, as browsers do.
+pub(super) async fn options(State(app): State<SharedApp>) -> Response {
+    capabilities(&app)
+}
+
+/// What this address can do.
+pub(super) fn capabilities(app: &App) -> Response {
+    let nobody = Removing {
+        vault: &app.vault,
+        order: OrderId([0; 16]),
+        id: UploadId([0; 16]),
+    };
+    let config = config(app);
+    let said = protocol(&config, &nobody).options();
+    let mut answer = StatusCode::NO_CONTENT.into_response();
+    answer.headers_mut().extend(said.headers);
+    answer::uncached(&mut answer);
+    answer
+}

@@ -1,0 +1,137 @@
+//! The upload dialect tus 1.0: core, creation, creation-with-upload, termination, expiration.
+//!
+//! One implementation on two mounts: `/files/`, with an API token and the order in the metadata,
+//! and `/u/{link}`, where the link says both. The protocol's rules are those of the crate
+//! `tus-protocol`; what it cannot do is here: a body that ends early keeps every byte that arrived
+//! ([`receive`]), nothing holds a lock ([`protocol`]), and every refusal is a sentence ([`answer`]).
+//!
+//! A request runs in a task of its own, which outlives a connection that breaks: what arrived is
+//! still written down. Read next: [`append`].
+
+mod answer;
+mod append;
+mod create;
+mod door;
+mod look;
+mod metadata;
+mod protocol;
+mod receive;
+
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{any, post};
+use stemvault_storage::ids::UploadId;
+
+use crate::app::SharedApp;
+use answer::Refused;
+use door::{Door, Mount};
+use receive::SharedBody;
+
+/// Uploads at `/files/` and `/u/{link}`.
+pub fn router() -> Router<SharedApp> {
+    let files = post(files).options(look::options);
+    let link = post(link).options(look::options);
+    Router::new()
+        .route("/files", files.clone())
+        .route("/files/", files)
+        .route("/files/{upload}", any(file))
+        .route("/files/{upload}/", any(file))
+        .route("/u/{link}", link.clone())
+        .route("/u/{link}/", link)
+        .route("/u/{link}/{upload}", any(link_file))
+        .route("/u/{link}/{upload}/", any(link_file))
+}
+
+async fn files(State(app): State<SharedApp>, request: Request) -> Response {
+    run(app, Mount::Files, None, request).await
+}
+
+async fn file(
+    State(app): State<SharedApp>,
+    Path(upload): Path<String>,
+    request: Request,
+) -> Response {
+    run(app, Mount::Files, Some(upload), request).await
+}
+
+async fn link(
+    State(app): State<SharedApp>,
+    Path(link): Path<String>,
+    request: Request,
+) -> Response {
+    run(app, Mount::Link(link), None, request).await
+}
+
+async fn link_file(
+    State(app): State<SharedApp>,
+    Path((link, upload)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    run(app, Mount::Link(link), Some(upload), request).await
+}
+
+/// Runs a request to its end, whether or not anybody waits for the answer.
+async fn run(app: SharedApp, mount: Mount, upload: Option<String>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let task = tokio::spawn(async move {
+        let body = SharedBody::new(body);
+        let method = method(&parts);
+        let answer = match upload {
+            None => create::create(&app, &mount, &parts.headers, &body).await,
+            Some(upload) => item(&app, &mount, &method, &parts.headers, &upload, &body).await,
+        };
+        let answered = answer.unwrap_or_else(|refused| refused.into_response(&method));
+        answer::finished(answered, &parts, &body)
+    });
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "an upload request ended in a panic");
+        let text = "the server cannot do this at the moment: what was acknowledged is safe, try again in a minute";
+        answer::sentence(StatusCode::INTERNAL_SERVER_ERROR, text)
+    })
+}
+
+async fn item(
+    app: &SharedApp,
+    mount: &Mount,
+    method: &Method,
+    headers: &HeaderMap,
+    upload: &str,
+    body: &SharedBody,
+) -> Result<Response, Refused> {
+    if method == Method::OPTIONS {
+        return Ok(look::capabilities(app));
+    }
+    let door = Door::open(app, mount, headers).await?;
+    let (order, id) = door.upload(app, upload).await?;
+    match *method {
+        Method::HEAD => look::head(app, order, id, headers).await,
+        Method::PATCH => append::append(app, order, id, headers, body).await,
+        Method::DELETE => look::delete(app, order, id, headers).await,
+        _ => {
+            let text =
+                "an upload is asked about with HEAD, continued with PATCH and removed with DELETE";
+            let mut answer = answer::sentence(StatusCode::METHOD_NOT_ALLOWED, text);
+            let allow = axum::http::HeaderValue::from_static("HEAD, PATCH, DELETE, OPTIONS, POST");
+            answer.headers_mut().insert(header::ALLOW, allow);
+            Ok(answer)
+        }
+    }
+}
+
+/// The method that is meant: proxies that let only POST through are told the real one in a header.
+fn method(parts: &Parts) -> Method {
+    let meant = parts.headers.get("x-http-method-override");
+    let meant = meant
+        .filter(|_| parts.method == Method::POST)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.trim().to_ascii_uppercase().parse().ok());
+    meant.unwrap_or_else(|| parts.method.clone())
+}
+
+/// The id in the last segment of an upload's address; anything else is no upload.
+fn upload_id(text: &str) -> Option<UploadId> {
+    text.parse().ok()
+}

@@ -1,0 +1,339 @@
+//! tus 1.0 as clients speak it, and what they are told when it is no.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::studio::{OCTETS, Studio, b3};
+
+const TUS: &str = "Tus-Resumable: 1.0.0";
+
+fn metadata(pairs: &[(&str, &str)]) -> String {
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| format!("{name} {}", STANDARD.encode(value)));
+    format!("Upload-Metadata: {}", pairs.collect::<Vec<_>>().join(","))
+}
+
+#[tokio::test]
+async fn a_token_opens_every_order() {
+    let studio = Studio::new().await;
+    let bearer = format!("Authorization: Bearer {}", studio.token);
+    let said = metadata(&[
+        ("kind", "delivery"),
+        ("filename", "mix.wav"),
+        ("order", "2026-0117"),
+    ]);
+    for path in ["/files", "/files/"] {
+        let headers = [TUS, &bearer, &said, "Upload-Length: 3"];
+        let created = studio
+            .ask("POST", path, &headers, Body::empty())
+            .await
+            .expect(201);
+        let at = created.header("location").to_owned();
+        assert!(at.starts_with("/files/"), "{at}");
+        assert_ne!(created.header("upload-expires"), "");
+        // Nobody else sees it, and not even the order's own link.
+        studio
+            .ask("HEAD", &at, &[TUS], Body::empty())
+            .await
+            .expect(401);
+        let id = at.rsplit('/').next().unwrap();
+        studio
+            .head(&format!("/u/{}/{id}", studio.link))
+            .await
+            .expect(404);
+        let put = [TUS, &bearer, OCTETS, "Upload-Offset: 0"];
+        studio
+            .ask("PATCH", &at, &put, Body::from("abc"))
+            .await
+            .expect(204);
+        let there = studio
+            .ask("HEAD", &format!("{at}/"), &[&bearer], Body::empty())
+            .await;
+        let there = there.expect(200);
+        assert_eq!(
+            there.header("upload-metadata"),
+            said.split_once(": ").unwrap().1
+        );
+        assert_eq!(there.header("upload-length"), "3");
+        assert_eq!(there.header("cache-control"), "no-store");
+        assert_eq!(there.header("stemvault-hash"), b3(b"abc"));
+    }
+}
+
+/// Status, metadata, length, and what the answer says.
+type Case = (
+    u16,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+    &'static str,
+);
+
+#[tokio::test]
+async fn what_is_wrong_is_said_before_the_first_byte() {
+    let studio = Studio::with(|settings, limits| {
+        settings.orders.required_metadata = vec!["artist".to_owned()];
+        settings.uploads.max_file = 1000;
+        limits.max_file = 1000;
+    });
+    let studio = studio.await;
+    let bearer = format!("Authorization: Bearer {}", studio.token);
+    let cases: [Case; 8] = [
+        (400, &[("filename", "a.wav")], "10", "2026-0117"),
+        (
+            400,
+            &[("filename", "a.wav"), ("order", "17")],
+            "10",
+            "2026-0117",
+        ),
+        (
+            404,
+            &[("filename", "a.wav"), ("order", "2026-9999")],
+            "10",
+            "no order 2026-9999",
+        ),
+        (400, &[("order", "2026-0117")], "10", "no name"),
+        (
+            400,
+            &[("order", "2026-0117"), ("filename", "../a.wav")],
+            "10",
+            "leads out",
+        ),
+        (
+            400,
+            &[("order", "2026-0117"), ("filename", "a.wav")],
+            "10",
+            "\"artist\"",
+        ),
+        (
+            400,
+            &[("order", "2026-0117"), ("filename", "a"), ("kind", "beer")],
+            "10",
+            "no kind",
+        ),
+        (
+            413,
+            &[("order", "2026-0117"), ("filename", "a"), ("artist", "b")],
+            "1001",
+            "up to 1000",
+        ),
+    ];
+    for (status, pairs, length, says) in cases {
+        let (said, length) = (metadata(pairs), format!("Upload-Length: {length}"));
+        let headers = [TUS, &bearer, &said, &length];
+        let no = studio
+            .ask("POST", "/files/", &headers, Body::empty())
+            .await
+            .expect(status);
+        assert!(no.text().contains(says), "{says}: {}", no.text());
+        assert_eq!(no.header("content-type"), "text/plain; charset=utf-8");
+        assert_eq!(no.header("tus-resumable"), "1.0.0");
+    }
+    assert!(
+        studio
+            .app
+            .vault
+            .uploads(studio.order.id)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_link_is_for_its_order_and_for_material() {
+    let studio = Studio::new().await;
+    let path = format!("/u/{}/", studio.link);
+    let post = async |pairs: &[(&str, &str)]| {
+        let said = metadata(pairs);
+        studio
+            .ask(
+                "POST",
+                &path,
+                &[TUS, &said, "Upload-Length: 3"],
+                Body::empty(),
+            )
+            .await
+    };
+    let name = ("filename", "a.wav");
+    let no = post(&[name, ("order", "2026-0118")]).await.expect(400);
+    assert!(
+        no.text().contains("for order 2026-0117, not 2026-0118"),
+        "{}",
+        no.text()
+    );
+    let no = post(&[name, ("kind", "delivery")]).await.expect(400);
+    assert!(no.text().contains("takes material"), "{}", no.text());
+    post(&[name, ("order", "2026-0117"), ("kind", "material")])
+        .await
+        .expect(201);
+}
+
+#[tokio::test]
+async fn a_closed_order_takes_nothing() {
+    let studio = Studio::new().await;
+    let at = studio.create("a.wav", 3).await;
+    studio
+        .patch(&at, 0, None, Body::from("ab"))
+        .await
+        .expect(204);
+    let vault = &studio.app.vault;
+    let policy = stemvault_storage::order::Policy {
+        working_days: 90,
+        archive_months: 24,
+        time_zone: chrono_tz::UTC,
+    };
+    let now = studio.app.clock.now();
+    let closed = vault
+        .change(studio.order.id, |order| order.complete(now, policy))
+        .await;
+    closed.unwrap();
+    let no = studio
+        .post("b.wav", 3, &[], Body::empty())
+        .await
+        .expect(403);
+    assert!(no.text().contains("completed"), "{}", no.text());
+    let no = studio
+        .patch(&at, 2, None, Body::from("c"))
+        .await
+        .expect(403);
+    assert!(no.text().contains("completed"), "{}", no.text());
+}
+
+#[tokio::test]
+async fn versions_methods_and_capabilities() {
+    let studio = Studio::new().await;
+    let at = studio.create("a.wav", 3).await;
+    for path in ["/files/", "/files", &at, &format!("/u/{}", studio.link)] {
+        let can = studio
+            .ask("OPTIONS", path, &[], Body::empty())
+            .await
+            .expect(204);
+        let extensions = "creation,creation-with-upload,expiration,termination";
+        assert_eq!(can.header("tus-extension"), extensions, "{path}");
+        assert_eq!(can.header("tus-version"), "1.0.0");
+        assert_eq!(can.header("tus-max-size"), "100000000000");
+    }
+    let old = "Tus-Resumable: 0.2.2";
+    for (method, headers) in [
+        ("PATCH", &[][..]),
+        ("DELETE", &[old]),
+        ("HEAD", &[old]),
+        ("POST", &[old]),
+    ] {
+        let path = if method == "POST" {
+            "/u/".to_owned() + &studio.link
+        } else {
+            at.clone()
+        };
+        let no = studio
+            .ask(method, &path, headers, Body::empty())
+            .await
+            .expect(412);
+        assert_eq!(no.header("tus-version"), "1.0.0");
+    }
+    studio
+        .ask("HEAD", &at, &[], Body::empty())
+        .await
+        .expect(200);
+    let no = studio
+        .ask("PUT", &at, &[TUS], Body::empty())
+        .await
+        .expect(405);
+    assert!(no.header("allow").contains("PATCH"));
+
+    let over = |method: &str| format!("X-HTTP-Method-Override: {method}");
+    let headers = [TUS, OCTETS, "Upload-Offset: 0", &over("patch")];
+    studio
+        .ask("POST", &at, &headers, Body::from("ab"))
+        .await
+        .expect(204);
+    let there = studio
+        .ask("POST", &at, &[TUS, &over("HEAD")], Body::empty())
+        .await
+        .expect(200);
+    assert_eq!(there.offset(), 2);
+    studio
+        .ask("POST", &at, &[TUS, &over("DELETE")], Body::empty())
+        .await
+        .expect(204);
+    studio.head(&at).await.expect(404);
+}
+
+#[tokio::test]
+async fn offsets_types_and_lengths_are_checked() {
+    let studio = Studio::new().await;
+    let at = studio.create("a.bin", 3).await;
+    let no = studio
+        .patch(&at, 1, None, Body::from("b"))
+        .await
+        .expect(409);
+    assert_eq!(no.offset(), 0);
+    assert!(no.text().contains("stands at byte 0"), "{}", no.text());
+    let no = studio
+        .ask("PATCH", &at, &[TUS, "Upload-Offset: 0"], Body::from("a"))
+        .await;
+    no.expect(415);
+    let no = studio
+        .ask("PATCH", &at, &[TUS, OCTETS], Body::from("a"))
+        .await;
+    no.expect(400);
+    studio
+        .patch(&at, 0, None, Body::from("abc"))
+        .await
+        .expect(204);
+    // A client that did not hear the answer may ask for nothing more.
+    let done = studio
+        .patch(&at, 3, Some(0), Body::empty())
+        .await
+        .expect(204);
+    assert_eq!(
+        (done.offset(), done.header("stemvault-hash")),
+        (3, b3(b"abc").as_str())
+    );
+    let path = format!("/u/{}", studio.link);
+    let said = metadata(&[("filename", "b.bin")]);
+    let headers = [TUS, &said, "Upload-Defer-Length: 1"];
+    studio
+        .ask("POST", &path, &headers, Body::empty())
+        .await
+        .expect(400);
+    studio
+        .ask("POST", &path, &[TUS, &said], Body::empty())
+        .await
+        .expect(400);
+    let headers = [TUS, &said, "Upload-Length: 3", "Upload-Concat: partial"];
+    studio
+        .ask("POST", &path, &headers, Body::empty())
+        .await
+        .expect(400);
+}
+
+#[tokio::test]
+async fn expiry_slides_and_then_comes() {
+    let studio = Studio::new().await;
+    let at = studio.create("a.bin", 3).await;
+    let day = Duration::from_secs(24 * 3600);
+    studio.hands.advance(13 * day);
+    studio
+        .patch(&at, 0, None, Body::from("a"))
+        .await
+        .expect(204);
+    studio.hands.advance(13 * day);
+    let there = studio.head(&at).await.expect(200);
+    assert!(there.header("upload-expires").ends_with(" GMT"));
+    studio.hands.advance(2 * day);
+    studio.head(&at).await.expect(410);
+    let no = studio
+        .patch(&at, 1, None, Body::from("b"))
+        .await
+        .expect(410);
+    assert!(no.text().contains("begin it again"), "{}", no.text());
+    studio
+        .ask("DELETE", &at, &[TUS], Body::empty())
+        .await
+        .expect(204);
+}

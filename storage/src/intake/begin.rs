@@ -1,0 +1,101 @@
+//! Beginning an append: who may write where, and from which byte.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::running::Running;
+use super::writer::Writer;
+use crate::catalog::Version;
+use crate::catalog::tables::{self, Gate, load};
+use crate::error::{Result, no_such_upload};
+use crate::ids::{OrderId, UploadId};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::store::Lease;
+use crate::upload::{Upload, UploadState};
+use crate::vault::Vault;
+
+impl Vault {
+    /// Begins an append at `offset`, taking over from whoever writes to this upload.
+    ///
+    /// # Errors
+    /// [`RefusalKind::OffsetMismatch`] with the offset where it stands; [`RefusalKind::WrongStage`];
+    /// [`RefusalKind::NotFound`]; [`RefusalKind::Gone`] when it has expired.
+    pub async fn begin_append(
+        self: &Arc<Self>,
+        order: OrderId,
+        id: UploadId,
+        offset: u64,
+    ) -> Result<Writer> {
+        let running = self.intake.begin(id).await;
+        let writer = self.writer(order, id, offset, &running).await;
+        if writer.is_err() {
+            self.intake.end(&running);
+        }
+        writer
+    }
+
+    async fn writer(
+        self: &Arc<Self>,
+        order: OrderId,
+        id: UploadId,
+        offset: u64,
+        running: &Arc<Running>,
+    ) -> Result<Writer> {
+        self.drain(order).await?;
+        let lease = Lease::new(&self.clock, &order);
+        let gate = self.open_gate(order).await?;
+        let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+        let (upload, row) = row.ok_or_else(|| no_such_upload(id))?;
+        if upload.expires_at.is_some_and(|end| end <= self.clock.now()) {
+            let message = format!(
+                "the upload of {:?} has expired: begin it again",
+                upload.path.as_str()
+            );
+            return Err(Refusal::new(RefusalKind::Gone, message)
+                .of_file(upload.path.as_str())
+                .into());
+        }
+        if upload.offset != offset {
+            let at = upload.offset;
+            let message = format!(
+                "the upload of {:?} stands at byte {at}, not {offset}: go on from there",
+                upload.path.as_str()
+            );
+            let kind = RefusalKind::OffsetMismatch { offset: at };
+            return Err(Refusal::new(kind, message)
+                .of_file(upload.path.as_str())
+                .into());
+        }
+        Ok(Writer {
+            keys: self.keys.order(order).await?,
+            vault: Arc::clone(self),
+            running: Arc::clone(running),
+            progress: upload.progress.clone(),
+            received: upload.offset,
+            ended: upload.state != UploadState::Open,
+            upload,
+            row,
+            gate,
+            lease,
+            gathering: None,
+            in_flight: VecDeque::new(),
+            broken: false,
+        })
+    }
+
+    /// The version of the order's gate, if files may come in; waits for a submit that is being
+    /// written down.
+    async fn open_gate(&self, order: OrderId) -> Result<Version> {
+        loop {
+            let row = load::<Gate>(&*self.catalog, &tables::gate(order)).await?;
+            match row {
+                Some((gate, version)) if gate.stage == "open" => return Ok(version),
+                Some((gate, _)) if gate.stage == "sealing" => self.resume_sealing(order).await?,
+                _ => {
+                    let at = self.order(order).await?;
+                    Self::check_takes_files(&at)?;
+                }
+            }
+        }
+    }
+}

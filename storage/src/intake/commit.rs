@@ -1,0 +1,116 @@
+//! The commit of an append: blocks and record in one batch, fenced against whoever takes over.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::writer::{InFlight, Writer};
+use crate::catalog::tables::{self, load, put};
+use crate::catalog::{Batch, CommitError, Expect};
+use crate::error::Result;
+use crate::paths;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::upload::{Fragment, Upload, UploadState};
+
+impl Writer {
+    /// Waits for the oldest block and commits it with all that are ready behind it.
+    pub(super) async fn commit_blocks(&mut self) -> Result<()> {
+        let mut upload = self.upload.clone();
+        let mut batch = Batch::new();
+        let mut failed = None;
+        while let Some(next) = self.in_flight.front_mut() {
+            if upload.blocks > self.upload.blocks && !next.put.is_finished() {
+                break;
+            }
+            let block = (&mut next.put).await.expect("no panic in a put");
+            let InFlight { progress, end, .. } = self.in_flight.pop_front().expect("just seen");
+            let block = match block {
+                Ok(block) => block,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            };
+            batch = put(batch, tables::block(upload.id, upload.blocks), &block);
+            upload.blocks += 1;
+            upload.offset = end;
+            upload.progress = progress;
+        }
+        let fragments = std::mem::take(&mut upload.fragments);
+        if upload.length == Some(upload.offset) {
+            let hash = upload.progress.hash();
+            upload.state = UploadState::Finished {
+                hash,
+                at: self.now(),
+            };
+        }
+        // What came before the block that failed is kept.
+        if upload.blocks > self.upload.blocks {
+            self.commit(upload, batch, fragments).await?;
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Commits the record; `replaced` are the fragments that it names no more.
+    pub(super) async fn commit(
+        &mut self,
+        mut upload: Upload,
+        mut batch: Batch,
+        replaced: Vec<Fragment>,
+    ) -> Result<()> {
+        upload.expires_at = match upload.state {
+            UploadState::Open => Some(self.now() + self.vault.limits.expire_after),
+            _ => None,
+        };
+        let (order, id) = (upload.order, upload.id);
+        let key = tables::upload(order, id);
+        for fragment in replaced.iter().filter(|fragment| fragment.inline) {
+            batch = batch.delete(tables::fragment(id, fragment.number));
+        }
+        batch = put(batch, key.clone(), &upload)
+            .expect(tables::gate(order), Expect::At(self.gate))
+            .expect(key.clone(), Expect::At(self.row))
+            .expect(tables::outbox(order), Expect::Absent);
+        let running = Arc::clone(&self.running);
+        let fenced = running.fenced.lock().await;
+        if *fenced {
+            return Err(self.taken_over().into());
+        }
+        loop {
+            match self.vault.catalog.commit(batch.clone()).await {
+                Ok(()) => break,
+                Err(CommitError::Failed(error)) => return Err(error.into()),
+                // A decision that is not on record yet: help, then try again.
+                Err(CommitError::Conflict(row)) if row == tables::outbox(order) => {
+                    self.vault.drain(order).await?;
+                }
+                Err(CommitError::Conflict(_)) => return Err(self.taken_over().into()),
+            }
+        }
+        let row = load::<Upload>(&*self.vault.catalog, &key).await?;
+        let Some((now, version)) = row.filter(|(now, _)| *now == upload) else {
+            return Err(self.taken_over().into());
+        };
+        drop(fenced);
+        (self.upload, self.row) = (now, version);
+        for fragment in replaced.iter().filter(|fragment| !fragment.inline) {
+            let path = paths::upload(order, id).join(fragment.name());
+            if let Err(error) = self.vault.working.delete(&path).await {
+                tracing::warn!(%error, "fragment left for the sweep");
+            }
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.vault.clock.now()
+    }
+
+    pub(super) fn taken_over(&self) -> Refusal {
+        let file = self.upload.path.as_str();
+        let message = format!(
+            "another request goes on with {file:?}, or its order has changed: ask where the upload stands and go on from there"
+        );
+        Refusal::new(RefusalKind::TakenOver, message).of_file(file)
+    }
+}

@@ -1,0 +1,105 @@
+//! The block in the making, and the memory that it takes from the budget of all appends.
+
+use std::sync::Arc;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::running::Signal;
+use super::writer::Writer;
+use crate::block::{BLOCK_MAX, Sealer};
+use crate::error::Result;
+
+/// The block in the making.
+#[derive(Debug)]
+pub(super) struct Gathering {
+    pub(super) sealer: Sealer,
+    pub(super) memory: OwnedSemaphorePermit,
+    /// How many of its bytes are durable as fragments.
+    pub(super) kept: usize,
+}
+
+impl Gathering {
+    /// Bytes of the block so far.
+    pub(super) fn len(&self) -> usize {
+        self.sealer.plain().len()
+    }
+}
+
+impl Writer {
+    pub(super) async fn gather(&mut self, bytes: &[u8]) -> Result<()> {
+        let memory = self.memory(bytes.len()).await?;
+        if let Some(gathering) = &mut self.gathering {
+            gathering.memory.merge(memory);
+            gathering.sealer.push(bytes);
+        } else {
+            self.vault.intake.note_begun(&self.running);
+            let mut sealer = Sealer::with_capacity(self.block_capacity());
+            sealer.push(bytes);
+            self.gathering = Some(Gathering {
+                sealer,
+                memory,
+                kept: 0,
+            });
+        }
+        Ok(())
+    }
+
+    /// Memory for `bytes` more of the block in the making, whose start is then held as well. All
+    /// of it is asked for at once: appends that hold some while they wait for the rest could wait
+    /// for each other forever. Writes down and lets go of what it holds when others wait longer.
+    async fn memory(&mut self, bytes: usize) -> Result<OwnedSemaphorePermit> {
+        let length = u32::try_from(bytes).expect("at most a block");
+        loop {
+            let kept = self.fragments_to_gather();
+            let mut memory = self.vault.intake.try_memory(length + kept);
+            if memory.is_none() {
+                let (vault, running) = (Arc::clone(&self.vault), Arc::clone(&self.running));
+                let signal = tokio::select! {
+                    granted = vault.intake.memory(length + kept) => {
+                        memory = Some(granted);
+                        None
+                    }
+                    signal = running.signal() => Some(signal),
+                };
+                if let Some(signal) = signal {
+                    self.let_go().await?;
+                    if signal == Signal::Stop {
+                        return Err(self.taken_over().into());
+                    }
+                }
+            }
+            if let Some(mut memory) = memory {
+                if kept > 0 {
+                    let start = memory.split(kept as usize).expect("just granted");
+                    self.gather_fragments(start).await?;
+                }
+                return Ok(memory);
+            }
+        }
+    }
+
+    fn block_capacity(&self) -> usize {
+        let left = self
+            .upload
+            .length
+            .map_or(u64::MAX, |length| length - self.received);
+        usize::try_from(left).unwrap_or(BLOCK_MAX).min(BLOCK_MAX)
+    }
+
+    /// Writes down what this append holds, and lets go of the memory.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub async fn yield_memory(&mut self) -> Result<()> {
+        self.begin_step()?;
+        let yielded = self.let_go().await;
+        self.noted(yielded)
+    }
+
+    async fn let_go(&mut self) -> Result<()> {
+        self.write_down().await?;
+        self.gathering = None;
+        self.vault.intake.note_empty(&self.running);
+        Ok(())
+    }
+}

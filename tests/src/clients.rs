@@ -1,0 +1,115 @@
+//! Upload clients as their makers publish them, run as processes of their own.
+//!
+//! `./tests/run` installs them (npm by lock file, PyPI pinned); a client that is missing is an
+//! error that says so, never a silent skip.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::door::Door;
+
+/// Which client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Client {
+    /// tus-js-client, from npm, in Node.
+    TusJs,
+    /// tuspy, from PyPI.
+    Tuspy,
+}
+
+/// What a client said, line by line.
+#[derive(Debug)]
+pub struct Told {
+    /// One JSON object per line of its output.
+    pub events: Vec<Value>,
+    /// Its exit code; none if it was killed.
+    pub code: Option<i32>,
+    /// What it complained about.
+    pub err: String,
+}
+
+impl Client {
+    /// Runs it: `words` are those of the script, starting with the endpoint.
+    ///
+    /// # Errors
+    /// If it is not installed or says something that is not JSON.
+    pub fn run(self, door: &Door, words: &[&str]) -> Result<Told> {
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let scripts = tests.join("clients");
+        let mut command = match self {
+            Self::TusJs => {
+                let installed = scripts.join("node_modules/tus-js-client");
+                ensure!(
+                    installed.is_dir(),
+                    "tus-js-client is not installed: ./tests/run does it"
+                );
+                let mut node = Command::new("node");
+                node.arg(scripts.join("tus-js.mjs"))
+                    .env("NODE_EXTRA_CA_CERTS", &door.ca);
+                node
+            }
+            Self::Tuspy => {
+                let python = tests.join("../.cache/tuspy/bin/python");
+                ensure!(
+                    python.exists(),
+                    "tuspy is not installed: ./tests/run does it"
+                );
+                let mut python = Command::new(python);
+                python
+                    .arg(scripts.join("tus_py.py"))
+                    .env("REQUESTS_CA_BUNDLE", &door.ca);
+                python
+            }
+        };
+        let output = tokio::task::block_in_place(|| command.args(words).output())?;
+        let out = String::from_utf8_lossy(&output.stdout);
+        let events = out
+            .lines()
+            .map(|line| serde_json::from_str(line).with_context(|| format!("no JSON: {line}")))
+            .collect::<Result<_>>()?;
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ok(Told {
+            events,
+            code: output.status.code(),
+            err,
+        })
+    }
+}
+
+impl Told {
+    /// The last event of that name.
+    ///
+    /// # Errors
+    /// With everything the client said, if there is none.
+    pub fn event(&self, name: &str) -> Result<&Value> {
+        let found = self
+            .events
+            .iter()
+            .rev()
+            .find(|event| event["event"] == name);
+        found.with_context(|| format!("no {name:?} in {self:?}"))
+    }
+
+    /// A number in the last event of that name.
+    ///
+    /// # Errors
+    /// As [`Self::event`].
+    pub fn number(&self, name: &str, key: &str) -> Result<u64> {
+        self.event(name)?[key]
+            .as_u64()
+            .with_context(|| format!("no {key} in {self:?}"))
+    }
+
+    /// A text in the last event of that name.
+    ///
+    /// # Errors
+    /// As [`Self::event`].
+    pub fn text(&self, name: &str, key: &str) -> Result<&str> {
+        self.event(name)?[key]
+            .as_str()
+            .with_context(|| format!("no {key} in {self:?}"))
+    }
+}

@@ -1,0 +1,172 @@
+//! A process of the binary under test: started here, ended here, everything it prints kept.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::{Arc, Condvar, Mutex};
+
+use anyhow::{Context, Result, bail};
+
+use crate::studio::PATIENCE;
+
+/// A running process and what it has printed, on both channels.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    log: Arc<(Mutex<Log>, Condvar)>,
+}
+
+#[derive(Debug, Default)]
+struct Log {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Process {
+    /// Starts `command`; consumed, because it holds the pipe's other end.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub fn start(mut command: Command) -> Result<Self> {
+        let (reader, writer) = std::io::pipe()?;
+        command.stdout(writer.try_clone()?).stderr(writer);
+        let child = command
+            .spawn()
+            .with_context(|| format!("starting {command:?}"))?;
+        drop(command);
+        let log = Arc::new((Mutex::new(Log::default()), Condvar::new()));
+        let shared = log.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(reader).lines().map_while(Result::ok) {
+                shared
+                    .0
+                    .lock()
+                    .expect("nobody panics with the log")
+                    .lines
+                    .push(line);
+                shared.1.notify_all();
+            }
+            shared.0.lock().expect("nobody panics with the log").ended = true;
+            shared.1.notify_all();
+        });
+        Ok(Self { child, log })
+    }
+
+    /// Waits until `find` finds something in what the process prints.
+    ///
+    /// # Errors
+    /// If it ends or stays silent instead.
+    pub fn wait_for<T>(&self, find: impl Fn(&str) -> Option<T>) -> Result<T> {
+        let found = |log: &Log| log.lines.iter().find_map(|line| find(line));
+        let (log, changed) = &*self.log;
+        let log = log.lock().expect("nobody panics with the log");
+        let (log, _) = changed
+            .wait_timeout_while(log, PATIENCE, |log| !log.ended && found(log).is_none())
+            .expect("nobody panics with the log");
+        match found(&log) {
+            Some(found) => Ok(found),
+            None if log.ended => bail!("the server ended at its start"),
+            None => bail!("the server never said where it listens"),
+        }
+    }
+
+    /// Waits for the end; a process that does not end is killed.
+    ///
+    /// # Errors
+    /// If it had to be killed.
+    pub fn wait_for_end(&mut self) -> Result<ExitStatus> {
+        let (log, changed) = &*self.log;
+        let log = log.lock().expect("nobody panics with the log");
+        let (log, waited) = changed
+            .wait_timeout_while(log, PATIENCE, |log| !log.ended)
+            .expect("nobody panics with the log");
+        drop(log);
+        if waited.timed_out() {
+            self.kill()?;
+            bail!("the server did not end");
+        }
+        Ok(self.child.wait()?)
+    }
+
+    /// SIGKILL, and waits.
+    ///
+    /// # Errors
+    /// If it cannot be waited for.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    /// If it cannot be looked at.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it has printed so far.
+    ///
+    /// # Panics
+    /// Never in practice.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.log
+            .0
+            .lock()
+            .expect("nobody panics with the log")
+            .lines
+            .clone()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may be gone already; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary under test: `STEMVAULT_BIN`, or the one in the folder this test was built into.
+///
+/// # Panics
+/// If it is not there or older than its sources: a test of something else would prove nothing.
+#[must_use]
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("STEMVAULT_BIN") {
+        return PathBuf::from(path);
+    }
+    let test = std::env::current_exe().expect("a running test has a path");
+    let folder = test
+        .ancestors()
+        .nth(2)
+        .expect("tests lie in target/<profile>/deps");
+    let binary = folder.join("stemvault");
+    let advice = "cargo build --workspace --all-targets makes it; ./tests/run does both";
+    let built = match binary.metadata().and_then(|data| data.modified()) {
+        Ok(built) => built,
+        Err(error) => panic!("{}: {error}; {advice}", binary.display()),
+    };
+    let sources = std::fs::read_to_string(folder.join("stemvault.d")).unwrap_or_default();
+    for source in sources.split_whitespace().skip(1) {
+        if let Ok(changed) = Path::new(source)
+            .metadata()
+            .and_then(|data| data.modified())
+        {
+            assert!(
+                changed <= built,
+                "{} is older than {source}; {advice}",
+                binary.display()
+            );
+        }
+    }
+    binary
+}
