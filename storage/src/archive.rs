@@ -173,8 +173,8 @@ impl Vault {
         }
     }
 
-    /// Reads an attempt back from the store: every block decoded, every file compared with its
-    /// manifest. Returns the proof of it, or the first thing that is wrong, by name.
+    /// Reads an attempt back from the store: manifests and index opened, every block decoded, every
+    /// file compared with its manifest. Returns the proof of it, or the first thing that is wrong, by name.
     ///
     /// # Errors
     /// [`Error::Damaged`].
@@ -187,7 +187,7 @@ impl Vault {
         let index = Arc::new(self.read_index(order.id, attempt).await?);
         let (mut files, mut bytes, mut sessions) = (0, 0, Vec::new());
         for row in self.sessions(order.id).await? {
-            let manifest = self.manifest(order.id, row.session).await?;
+            let manifest = Arc::new(self.read_manifest(order.id, row.session).await?);
             for (at, entry) in manifest.files.iter().enumerate() {
                 let source = Source::in_attempt(
                     self,

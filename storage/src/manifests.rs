@@ -108,6 +108,16 @@ impl Vault {
         if let Some(known) = self.manifests.manifests.get(&session) {
             return Ok(known);
         }
+        let manifest = self.read_manifest(order, session).await?;
+        Ok(self.manifests.manifests.put(session, manifest))
+    }
+
+    /// A manifest, from the store and not from memory.
+    pub(crate) async fn read_manifest(
+        &self,
+        order: OrderId,
+        session: SessionId,
+    ) -> Result<Manifest> {
         let document = self.manifest_document(order, session);
         let plain = self.read_document(order, &document).await?;
         if blake3::hash(&plain) != *session.as_bytes() {
@@ -115,10 +125,7 @@ impl Vault {
                 .damage(order, "its content has another hash".into())
                 .into());
         }
-        Ok(self
-            .manifests
-            .manifests
-            .put(session, tables::decode(&plain)?))
+        tables::decode(&plain)
     }
 
     /// Stores a manifest under the hash of its bytes.

@@ -58,8 +58,7 @@ impl Vault {
             .iter()
             .filter_map(|name| name.parse::<UploadId>().ok())
         {
-            let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
-            if row.is_none_or(|(upload, _)| matches!(upload.state, UploadState::Sealed { .. })) {
+            if self.is_closed(order, id).await? {
                 closed.push(id);
             }
         }
@@ -68,7 +67,12 @@ impl Vault {
         for id in closed {
             let folder = paths::upload(order, id);
             let Some(named) = named.get(&id) else {
-                swept.add(self.working.empty(&folder).await?);
+                // A new upload has its folder before its row. Objects come after the row: where
+                // there are some and no row is found afterwards, it was removed for good.
+                let any = !self.working.list(&folder).await?.is_empty();
+                if any && self.is_closed(order, id).await? {
+                    swept.add(self.working.empty(&folder).await?);
+                }
                 continue;
             };
             let mut deleted = false;
@@ -84,6 +88,12 @@ impl Vault {
             }
         }
         Ok(())
+    }
+
+    /// Whether nobody writes to this upload any more: it is sealed, or has no row.
+    async fn is_closed(&self, order: OrderId, id: UploadId) -> Result<bool> {
+        let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+        Ok(row.is_none_or(|(upload, _)| matches!(upload.state, UploadState::Sealed { .. })))
     }
 
     /// The object names that manifests name, for each of these uploads that any names.

@@ -8,7 +8,7 @@ use stemvault_storage::catalog::{
     Batch, Catalog, CatalogError, CommitError, Key, KeyRange, MemoryCatalog, Row,
 };
 
-use crate::node::Life;
+use crate::node::{ANY, Life};
 
 #[derive(Debug)]
 pub struct SimCatalog {
@@ -46,7 +46,7 @@ impl SimCatalog {
     }
 
     async fn pause(&self) {
-        if !self.life.pause().await {
+        if !self.life.pause(ANY).await {
             std::future::pending::<()>().await;
         }
     }
@@ -79,7 +79,7 @@ impl Catalog for SimCatalog {
             catalog: self,
             batch: Some(batch),
         };
-        if !self.life.pause().await {
+        if !self.life.pause(ANY).await {
             drop(flight);
             return std::future::pending().await;
         }

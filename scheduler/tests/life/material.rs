@@ -44,7 +44,7 @@ pub fn file(chance: &mut Chance) -> Bytes {
             let length = chance.between(1, 200);
             noise(chance, length)
         }
-        3 | 4 => {
+        3..=6 => {
             let samples = chance.between(9_000, 15_000);
             wav(chance, samples)
         }

@@ -17,6 +17,10 @@ use crate::catalog::SimCatalog;
 use crate::store::SimStore;
 use crate::world::{Tier, World};
 
+/// Milliseconds that a write takes at most, and anything else.
+pub const WRITE: u64 = 50_000;
+pub const ANY: u64 = 1_000_000;
+
 /// What all calls of a node share; when it is dead, none of them ever returns.
 #[derive(Debug)]
 pub struct Life {
@@ -50,14 +54,15 @@ impl Life {
         self.dead.load(Ordering::Relaxed)
     }
 
-    /// Lets others have their turn, and sometimes much time pass. False: the node died meanwhile.
-    pub async fn pause(&self) -> bool {
+    /// Lets others have their turn, and sometimes time pass: a write ends in time, everything else
+    /// may take as long as all the waits together. False: the node died meanwhile.
+    pub async fn pause(&self, longest: u64) -> bool {
         let (turns, slow) = {
             let mut state = self.world.state();
             let weather = state.weather;
             let turns = state.chance.below(weather.turns + 1);
             let slow = state.chance.in_1000(weather.slow);
-            let most = state.chance.pick(&[500, 5_000, 50_000]);
+            let most = state.chance.pick(&[500, 5_000, 50_000, longest]);
             (turns, slow.then(|| state.chance.below(most)))
         };
         for _ in 0..turns {

@@ -19,6 +19,7 @@ impl Deed {
             return;
         };
         let saying = self.saying(About::Review(session.id), true);
+        self.world.state().told.orders[self.order].accepts += 1;
         let links = if session.kind == Kind::Material {
             self.upload_links()
         } else {
@@ -194,13 +195,14 @@ impl Deed {
         let scope = session.map_or(Scope::Upload, |it| Scope::Session { session: it.id });
         // Whoever accepts meanwhile ends the new link as well.
         let accepting = self.reviews_run();
+        let accepts = self.world.state().told.orders[self.order].accepts;
         let answer = self.node.vault.create_link(self.id(), scope, None).await;
         self.answered("link", &answer);
         let Ok((link, token)) = answer else {
             return;
         };
-        let certain = !(is_upload && (accepting || self.reviews_run()));
         let order = &mut self.world.state().told.orders[self.order];
+        let certain = !is_upload || !accepting && order.accepts == accepts;
         order.links.push(LinkTold {
             id: link.id,
             token,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use stemvault_storage::order::{Client, OrderNumber, Stage};
 use tokio::task::JoinHandle;
 
-use crate::audit::audit;
+use crate::audit::{audit, is_gap};
 use crate::chance::Chance;
 use crate::node::Node;
 use crate::rest;
@@ -323,6 +323,12 @@ impl Run {
 
     /// All nodes die, the catalog is lost, and it is rebuilt: again if that dies as well.
     pub async fn lose_catalog(&mut self, chance: &mut Chance) {
+        for _ in 0..chance.below(3) {
+            self.deed(chance);
+        }
+        for _ in 0..chance.spread(6) {
+            tokio::task::yield_now().await;
+        }
         self.world.log("all nodes die, the catalog is lost");
         for number in 0..NODES {
             self.end(number);
@@ -368,31 +374,23 @@ impl Run {
             let ids = state.told.orders.iter().map(|it| it.id);
             ids.map(|id| self.world.order(id)).collect()
         };
-        let mut missing = 0;
-        let mut broken = None;
-        for (told, found) in self.world.state().told.orders.iter_mut().zip(found) {
+        let mut state = self.world.state();
+        let strange = problems.iter().find(|it| !is_gap(&state.told, it));
+        let mut broken = strange.map(|it| format!("I6 rebuild finds {it}"));
+        for (told, found) in state.told.orders.iter_mut().zip(found) {
             for upload in &mut told.uploads {
                 upload.excused = true;
             }
-            let purging = told
-                .last
-                .as_ref()
-                .is_some_and(|(it, _)| it.stage == Stage::Purging);
+            let id = told.id.to_string();
             match found {
                 Some(order) => {
                     told.gone = matches!(order.stage, Stage::Purging | Stage::Purged);
                 }
-                None if told.unreadable || purging => {
-                    told.unreadable = true;
-                    missing += 1;
-                }
+                None if problems.iter().any(|it| it.contains(&id)) => told.unreadable = true,
                 None => broken = Some(format!("I6 order {} is lost", told.number)),
             }
         }
-        let keyless = problems.iter().filter(|it| it.contains("no key")).count();
-        if broken.is_none() && (keyless > missing || keyless < problems.len()) {
-            broken = Some(format!("I6 rebuild finds {problems:?}"));
-        }
+        drop(state);
         if let Some(broken) = broken {
             self.world.broken(broken);
         }

@@ -17,7 +17,7 @@ use object_store::{
 use stemvault_storage::clock::Clock;
 use stemvault_storage::store::PUT_LONGEST;
 
-use crate::node::Life;
+use crate::node::{ANY, Life, WRITE};
 use crate::world::{Late, Tier};
 
 /// One store as one node sees it.
@@ -132,7 +132,7 @@ impl SimStore {
         if fate == Fate::Hangs {
             tokio::time::sleep(PUT_LONGEST * 2).await;
         }
-        if !self.life.pause().await {
+        if !self.life.pause(WRITE).await {
             drop(flight);
             return std::future::pending().await;
         }
@@ -150,7 +150,7 @@ impl SimStore {
             Fate::Late => flight.later(),
             Fate::Failed | Fate::Hangs => flight.open = false,
         }
-        if !self.life.pause().await {
+        if !self.life.pause(WRITE).await {
             return std::future::pending().await;
         }
         match fate {
@@ -162,7 +162,7 @@ impl SimStore {
     async fn ask(&self, verb: &str, path: &Path) -> Result<()> {
         let name = self.life.world.state().names.path(path);
         self.life.call(verb, &name).await;
-        if !self.life.pause().await {
+        if !self.life.pause(ANY).await {
             return std::future::pending().await;
         }
         let mut state = self.life.world.state();

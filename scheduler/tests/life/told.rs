@@ -113,6 +113,8 @@ pub struct OrderTold {
     pub uploads: Vec<UploadTold>,
     pub sessions: Vec<SessionTold>,
     pub links: Vec<LinkTold>,
+    /// How often someone began to accept a session: that ends links.
+    pub accepts: u64,
     pub completions: Vec<Completion>,
     /// Sessions whose working copy is gone.
     pub released: HashSet<SessionId>,
@@ -159,6 +161,7 @@ impl OrderTold {
             uploads: Vec::new(),
             sessions: Vec::new(),
             links: Vec::new(),
+            accepts: 0,
             completions: Vec::new(),
             released: HashSet::new(),
             gone: false,

@@ -1,0 +1,264 @@
+//! Single steps of an order's life that went wrong once, and that a random run (`life/`) meets only
+//! by luck.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use stemvault_config::Settings;
+use stemvault_scheduler::{Jobs, Outcome, Run, RunRequest};
+use stemvault_storage::catalog::{
+    Batch, Catalog, CatalogError, CommitError, Key, KeyRange, MemoryCatalog, Row, tables,
+};
+use stemvault_storage::clock::{MovableClock, SharedClock, StoppedClock};
+use stemvault_storage::error::Error;
+use stemvault_storage::ids::{OrderId, UploadId};
+use stemvault_storage::intake::NewUpload;
+use stemvault_storage::keys::{KeyStore, MasterKey, MasterKeys};
+use stemvault_storage::link::Scope;
+use stemvault_storage::order::{Client, Policy, Stage};
+use stemvault_storage::path::SessionPath;
+use stemvault_storage::paths;
+use stemvault_storage::refusal::RefusalKind;
+use stemvault_storage::session::{Form, Kind, Rules};
+use stemvault_storage::store::Store;
+use stemvault_storage::{Limits, Vault};
+use url::Url;
+
+const AT_ONCE: Policy = Policy {
+    working_days: 0,
+    archive_months: 0,
+    time_zone: chrono_tz::Tz::UTC,
+};
+
+/// A vault and its jobs; `working` is all that differs.
+struct Studio {
+    vault: Arc<Vault>,
+    jobs: Jobs,
+    clock: Arc<MovableClock>,
+    order: OrderId,
+}
+
+impl Studio {
+    async fn over(working: Store, archive: Store, catalog: Arc<dyn Catalog>) -> Self {
+        let start = "2026-01-05T09:00:00Z".parse().unwrap();
+        let clock = Arc::new(MovableClock::new(Arc::new(StoppedClock::new(start))));
+        let keys = Store::of("keys", Arc::new(InMemory::new()));
+        let keys = KeyStore::open(keys, MasterKeys::from(MasterKey::random()))
+            .await
+            .unwrap();
+        let limits = Limits {
+            floor_bytes: 0,
+            floor_percent: 0,
+            ..Limits::default()
+        };
+        let shared = Arc::clone(&clock) as SharedClock;
+        let vault = Arc::new(Vault::new(catalog, working, archive, keys, shared, limits));
+        let settings = Settings::defaults("/nowhere".as_ref()).unwrap();
+        let jobs = Jobs::new(Arc::clone(&vault), &settings).unwrap();
+        let number = "2026-0117".to_owned().try_into().unwrap();
+        let order = vault
+            .create_order(number, Client::default())
+            .await
+            .unwrap()
+            .id;
+        Self {
+            vault,
+            jobs,
+            clock,
+            order,
+        }
+    }
+
+    async fn in_memory() -> (Self, Arc<InMemory>) {
+        let bucket = Arc::new(InMemory::new());
+        let store = |name| Store::of(name, Arc::clone(&bucket) as Arc<dyn ObjectStore>);
+        let catalog = Arc::new(MemoryCatalog::new());
+        (
+            Self::over(store("working"), store("archive"), catalog).await,
+            bucket,
+        )
+    }
+
+    async fn create(&self, length: u64) -> UploadId {
+        let new = NewUpload {
+            id: UploadId::random(),
+            kind: Kind::Material,
+            path: SessionPath::parse("kick.wav").unwrap(),
+            metadata: [].into(),
+            length: Some(length),
+        };
+        self.vault.create_upload(self.order, new).await.unwrap().id
+    }
+
+    async fn upload(&self, content: &[u8]) -> UploadId {
+        let upload = self.create(content.len() as u64).await;
+        let writer = self.vault.begin_append(self.order, upload, 0);
+        let mut writer = Box::pin(writer).await.unwrap();
+        writer.push(content).await.unwrap();
+        writer.flush().await.unwrap();
+        upload
+    }
+
+    async fn submit_and_complete(&self) {
+        let (kind, form, rules) = (Kind::Material, Form::new(), Rules::new());
+        self.vault
+            .submit(self.order, kind, form, rules)
+            .await
+            .unwrap();
+        self.vault.complete(self.order, AT_ONCE).await.unwrap();
+    }
+
+    async fn run(&self) -> Vec<Run> {
+        let request = RunRequest {
+            allow_many: true,
+            ..RunRequest::default()
+        };
+        self.jobs.run(request).await.unwrap()
+    }
+
+    async fn stage(&self) -> Stage {
+        self.vault.order(self.order).await.unwrap().stage
+    }
+}
+
+/// Flips a bit of every object below a folder.
+async fn spoil(bucket: &InMemory, folder: &Path) {
+    let store = Store::of("test", Arc::new(bucket.clone()));
+    for (path, _) in store.list(folder).await.unwrap() {
+        let mut bytes = bucket
+            .get(&path)
+            .await
+            .unwrap()
+            .bytes()
+            .await
+            .unwrap()
+            .to_vec();
+        *bytes.last_mut().unwrap() ^= 1;
+        bucket
+            .put(&path, PutPayload::from_bytes(bytes.into()))
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_without_its_manifest_is_not_proven() {
+    let (studio, bucket) = Studio::in_memory().await;
+    studio.upload(b"boom").await;
+    studio.submit_and_complete().await;
+    // It is remembered in memory, and the store has lost it.
+    spoil(&bucket, &paths::sessions(studio.order)).await;
+    let runs = studio.run().await;
+    assert_eq!(runs[0].outcome, Outcome::Failed);
+    assert!(
+        runs[0].orders[0].detail.contains("the manifest"),
+        "{:?}",
+        runs[0]
+    );
+    assert_eq!(studio.stage().await, Stage::Completed);
+}
+
+#[tokio::test]
+async fn attempts_that_fail_do_not_add_up() {
+    let (studio, bucket) = Studio::in_memory().await;
+    let upload = studio.upload(b"boom").await;
+    studio.submit_and_complete().await;
+    spoil(&bucket, &paths::upload(studio.order, upload)).await;
+    for _ in 0..3 {
+        assert_eq!(studio.run().await[0].outcome, Outcome::Failed);
+    }
+    let attempts = tables::attempts(studio.order);
+    assert_eq!(
+        studio.vault.catalog().scan_prefix(&attempts).await.unwrap(),
+        []
+    );
+    let archive = paths::archive(studio.order);
+    assert_eq!(studio.vault.archive().list(&archive).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_purge_that_is_due_waits_for_the_release_and_for_nothing_else() {
+    let (studio, _) = Studio::in_memory().await;
+    studio.upload(b"boom").await;
+    let (link, _) = studio
+        .vault
+        .create_link(studio.order, Scope::Upload, None)
+        .await
+        .unwrap();
+    studio.submit_and_complete().await;
+    let mut stages = Vec::new();
+    for _ in 0..4 {
+        let runs = studio.run().await;
+        assert!(
+            runs.iter().all(|run| run.outcome != Outcome::Failed),
+            "{runs:?}"
+        );
+        stages.push(studio.stage().await.name());
+        if studio.stage().await == Stage::Purging {
+            // Its record could not be sealed any more: the purge would wait for it for ever.
+            let refused = studio.vault.revoke_link(link.id).await;
+            let Err(Error::Refused(refusal)) = refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!(refusal.kind, RefusalKind::Gone);
+        }
+        studio.clock.advance(Duration::from_secs(121));
+    }
+    assert_eq!(stages, ["releasing", "purging", "purged", "purged"]);
+}
+
+/// A catalog that says once that an upload has no row yet, while it gets one, and its first block.
+#[derive(Debug)]
+struct Meanwhile {
+    inner: MemoryCatalog,
+    working: Store,
+    begins: Mutex<Option<(Key, Path)>>,
+}
+
+#[async_trait]
+impl Catalog for Meanwhile {
+    async fn get(&self, key: &Key) -> Result<Option<Row>, CatalogError> {
+        let begins = self.begins.lock().unwrap().take_if(|(row, _)| row == key);
+        let Some((_, block)) = begins else {
+            return self.inner.get(key).await;
+        };
+        let bytes = Bytes::from_static(b"acknowledged");
+        self.working.put_now(&block, bytes).await.unwrap();
+        Ok(None)
+    }
+
+    async fn scan(&self, range: KeyRange, limit: usize) -> Result<Vec<(Key, Row)>, CatalogError> {
+        self.inner.scan(range, limit).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        self.inner.commit(batch).await
+    }
+}
+
+#[tokio::test]
+async fn a_sweep_leaves_an_upload_that_begins_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = Url::from_directory_path(folder.path()).unwrap();
+    // Only a local folder shows an upload's folder before there is anything in it.
+    let store = |name| Store::open(name, &url, Vec::new()).unwrap();
+    let catalog = Arc::new(Meanwhile {
+        inner: MemoryCatalog::new(),
+        working: store("working"),
+        begins: Mutex::default(),
+    });
+    let shared = Arc::clone(&catalog) as Arc<dyn Catalog>;
+    let studio = Studio::over(store("working"), store("archive"), shared).await;
+    let upload = studio.create(4).await;
+    let block = paths::upload(studio.order, upload).join("block");
+    let row = tables::upload(studio.order, upload);
+    *catalog.begins.lock().unwrap() = Some((row, block.clone()));
+    studio.vault.sweep(studio.order).await.unwrap();
+    assert!(catalog.begins.lock().unwrap().is_none(), "the sweep looked");
+    assert!(catalog.working.get_opt(&block).await.unwrap().is_some());
+}
