@@ -19,7 +19,7 @@ use crate::paths;
 use crate::record::OrderRecord;
 use crate::session::{Manifest, Review, SessionRow};
 use crate::store::QUIET_AFTER;
-use crate::submit::first_review;
+use crate::submit::first_row;
 use crate::upload::{Upload, UploadState};
 use crate::vault::Vault;
 
@@ -123,7 +123,7 @@ impl Vault {
             // Sealed, but the record of it was not stored: it had no receipt, and no review.
             let row = rows
                 .entry(session)
-                .or_insert_with(|| unrecorded(session, &manifest));
+                .or_insert_with(|| first_row(session, &manifest));
             batch = reopened_uploads(batch, row, &manifest);
             rebuilt.files += row.files;
             rebuilt.bytes += row.bytes;
@@ -196,18 +196,6 @@ impl Vault {
             what: "order record",
             detail,
         })
-    }
-}
-
-fn unrecorded(session: SessionId, manifest: &Manifest) -> SessionRow {
-    SessionRow {
-        session,
-        kind: manifest.kind,
-        sealed_at: manifest.sealed_at,
-        files: manifest.files.len() as u64,
-        bytes: manifest.bytes(),
-        review: first_review(manifest),
-        released: false,
     }
 }
 

@@ -247,15 +247,7 @@ impl Vault {
             .iter()
             .map(|file| (file.upload, file.hash))
             .collect();
-        let row = SessionRow {
-            session,
-            kind: manifest.kind,
-            sealed_at: manifest.sealed_at,
-            files: manifest.files.len() as u64,
-            bytes: manifest.bytes(),
-            review: first_review(manifest),
-            released: false,
-        };
+        let row = first_row(session, manifest);
         let mut batch = put(Batch::new(), tables::session(order, session), &row);
         for upload in taken.finished.into_iter().chain(taken.again) {
             for (block, _) in self.catalog.scan_prefix(&tables::blocks(upload.id)).await? {
@@ -326,8 +318,21 @@ impl Taken {
     }
 }
 
+/// What is said of a session before anybody has said anything.
+pub(crate) fn first_row(session: SessionId, manifest: &Manifest) -> SessionRow {
+    SessionRow {
+        session,
+        kind: manifest.kind,
+        sealed_at: manifest.sealed_at,
+        files: manifest.files.len() as u64,
+        bytes: manifest.bytes(),
+        review: first_review(manifest),
+        released: false,
+    }
+}
+
 /// What refuses at once need not wait for the engineer: the client learns it with the receipt.
-pub(crate) fn first_review(manifest: &Manifest) -> Review {
+fn first_review(manifest: &Manifest) -> Review {
     if !manifest.is_refused() {
         return Review::Submitted;
     }
