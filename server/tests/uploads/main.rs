@@ -2,7 +2,9 @@
 
 mod downloads;
 mod interrupted;
+mod line;
 mod links;
 mod protocol;
 mod studio;
+mod take_over;
 mod wire;
