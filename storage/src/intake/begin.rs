@@ -72,6 +72,7 @@ impl Vault {
             running: Arc::clone(running),
             progress: upload.progress.clone(),
             received: upload.offset,
+            longest: self.longest(&upload).await?,
             ended: upload.state != UploadState::Open,
             upload,
             row,

@@ -38,11 +38,7 @@ impl Writer {
         }
         let fragments = std::mem::take(&mut upload.fragments);
         if upload.length == Some(upload.offset) {
-            let hash = upload.progress.hash();
-            upload.state = UploadState::Finished {
-                hash,
-                at: self.now(),
-            };
+            upload.state = self.finished(&upload);
         }
         // What came before the block that failed is kept.
         if upload.blocks > self.upload.blocks {
@@ -92,7 +88,14 @@ impl Writer {
             return Err(self.taken_over().into());
         };
         drop(fenced);
+        if now.length.is_none() {
+            let grown = now.offset - self.upload.offset;
+            if let Some(usage) = self.vault.intake.usage().get_mut(&order) {
+                usage.bytes += grown;
+            }
+        }
         (self.upload, self.row) = (now, version);
+        self.longest = self.vault.longest(&self.upload).await?;
         for fragment in replaced.iter().filter(|fragment| !fragment.inline) {
             let path = paths::upload(order, id).join(fragment.name());
             if let Err(error) = self.vault.working.delete(&path).await {
@@ -100,6 +103,13 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn finished(&self, upload: &Upload) -> UploadState {
+        UploadState::Finished {
+            hash: upload.progress.hash(),
+            at: self.now(),
+        }
     }
 
     fn now(&self) -> DateTime<Utc> {

@@ -141,33 +141,15 @@ impl Vault {
         }
         let length = new.length.unwrap_or(0);
         let limits = &self.limits;
-        if length > limits.max_file {
-            return refuse(
-                RefusalKind::TooLarge,
-                format!(
-                    "{file:?} has {length} bytes, the studio takes files of up to {}: split it, or ask the studio",
-                    limits.max_file
-                ),
-            );
-        }
-        let Usage { files, bytes } = self.usage(order.id).await?;
+        self.check_length(&order.number, order.id, file, 0, length)
+            .await?;
+        let Usage { files, .. } = self.usage(order.id).await?;
         if files >= limits.max_files {
             return refuse(
                 RefusalKind::TooLarge,
                 format!(
                     "order {} has {files} files already, as many as the studio takes: pack small files together, or ask the studio",
                     order.number
-                ),
-            );
-        }
-        if bytes.saturating_add(length) > limits.max_order {
-            return refuse(
-                RefusalKind::TooLarge,
-                format!(
-                    "with {file:?} order {} would have {} bytes, the studio takes up to {}: ask the studio",
-                    order.number,
-                    bytes.saturating_add(length),
-                    limits.max_order
                 ),
             );
         }
@@ -185,7 +167,7 @@ impl Vault {
         Ok(())
     }
 
-    async fn usage(&self, order: OrderId) -> Result<Usage> {
+    pub(super) async fn usage(&self, order: OrderId) -> Result<Usage> {
         let known = self.intake.usage().get(&order).copied();
         if let Some(usage) = known {
             return Ok(usage);

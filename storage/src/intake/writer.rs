@@ -20,7 +20,6 @@ use crate::error::Result;
 use crate::ids::BlockHash;
 use crate::keys::SealingKeys;
 use crate::paths;
-use crate::refusal::{Refusal, RefusalKind};
 use crate::session::BlockRef;
 use crate::store::Lease;
 use crate::upload::Upload;
@@ -44,6 +43,8 @@ pub struct Writer {
     /// The state after every byte received, ahead of the record.
     pub(super) progress: Progress,
     pub(super) received: u64,
+    /// How long the file may become at most.
+    pub(super) longest: u64,
     pub(super) gathering: Option<Gathering>,
     pub(super) in_flight: VecDeque<InFlight>,
     /// Whether the file's last block was handed on.
@@ -85,19 +86,11 @@ impl Writer {
     /// waits while memory is short.
     ///
     /// # Errors
-    /// [`RefusalKind::TooLarge`] beyond the declared length, when nothing was taken; whatever an
-    /// earlier block met, and then this append is over.
+    /// [`TooLarge`](crate::refusal::RefusalKind::TooLarge) beyond the [`room`](Self::room), when
+    /// nothing was taken; whatever an earlier block met, and then this append is over.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        let room = self
-            .upload
-            .length
-            .map_or(u64::MAX, |length| length - self.received);
-        if bytes.len() as u64 > room {
-            let message = format!(
-                "{:?} is longer than it was said to be: begin it again",
-                self.upload.path.as_str()
-            );
-            return Err(Refusal::new(RefusalKind::TooLarge, message).into());
+        if bytes.len() as u64 > self.room() {
+            return Err(self.too_long().into());
         }
         self.begin_step()?;
         let taken = self.take(bytes).await;
@@ -152,6 +145,7 @@ impl Writer {
             self.commit_blocks().await?;
         }
         self.keep_fragment().await?;
+        self.end_at_a_boundary().await?;
         Ok(self.upload.offset)
     }
 
