@@ -1,8 +1,11 @@
 //! Uploads and downloads through the router, with bodies that come in pieces, break and stall.
 
+mod checksums;
+mod deferred;
 mod downloads;
 mod interrupted;
 mod links;
+mod parts;
 mod protocol;
 mod studio;
 mod wire;
