@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
+use super::join::Joins;
 use crate::block::BLOCK_MAX;
 use crate::ids::{OrderId, UploadId};
 
@@ -38,12 +39,17 @@ pub struct Intake {
     /// Files and bytes of orders that upload at the moment: scanning them for every new file of a
     /// thousand would make the last ones slow.
     usage: Mutex<HashMap<OrderId, Usage>>,
+    pub(super) joins: Joins,
+    /// Turns of appends that hold a block until its sum is known: half of the budget at most.
+    pub(super) checked: Arc<Semaphore>,
 }
 
 /// What an order has in uploads of any state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
     pub(super) files: u64,
+    /// Parts of files.
+    pub(super) parts: u64,
     pub(super) bytes: u64,
 }
 
@@ -84,6 +90,8 @@ impl Intake {
             appends: Mutex::default(),
             begun: AtomicU64::new(0),
             usage: Mutex::default(),
+            joins: Joins::default(),
+            checked: Arc::new(Semaphore::new((memory / 2 / BLOCK_MAX).max(1))),
         }
     }
 
