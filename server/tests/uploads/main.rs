@@ -3,6 +3,7 @@
 mod downloads;
 mod interrupted;
 mod links;
+mod page;
 mod protocol;
 mod studio;
 mod wire;

@@ -32,6 +32,12 @@ impl Room {
         )
     }
 
+    /// Without one file of so many bytes, which has its place already.
+    pub fn free(&mut self, bytes: u64) {
+        self.used_bytes = self.used_bytes.saturating_sub(bytes);
+        self.used_files = self.used_files.saturating_sub(1);
+    }
+
     /// Why so many more files do not fit.
     pub(super) fn too_much(&self, files: u64, bytes: u64) -> Vec<Together> {
         let mut said = Vec::new();
