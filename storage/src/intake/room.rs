@@ -75,7 +75,7 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn room(&self, order: OrderId) -> Result<Room> {
-        let Usage { files, bytes } = self.usage(order).await?;
+        let Usage { files, bytes, .. } = self.usage(order).await?;
         Ok(Room {
             max_file: self.limits.max_file,
             max_order: self.limits.max_order,

@@ -81,7 +81,7 @@ pub(in crate::intake) fn agree(path: &str, file: &[u8]) {
 }
 
 /// A chunk that no start of 64 KiB reaches over.
-const LONG: [u8; 100_000] = [7; 100_000];
+static LONG: [u8; 100_000] = [7; 100_000];
 
 #[test]
 fn files_longer_than_their_start_are_judged_by_the_said_length() {
@@ -152,7 +152,7 @@ fn a_session_is_judged_as_a_whole_and_beside_what_is_here() {
     let stays = [
         here("Gtr 1.wav", &odd),
         here("Gtr 2.wav", &odd),
-        here("Bass.wav", &odd),
+        here("Bass.wav", &odd[..9_000]),
     ];
     let said = preflight(&sent, &stays, None, warn);
     assert_eq!(said.session[0].files, ["Snare.wav", "Bass.wav"]);
