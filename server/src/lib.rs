@@ -4,6 +4,7 @@
 //! stands on.
 pub mod api;
 pub mod app;
+pub mod assets;
 mod attachment;
 pub mod cli;
 pub mod client;
@@ -11,16 +12,20 @@ pub mod demo;
 pub mod download;
 pub mod error;
 pub mod first_start;
+pub mod form;
 pub mod house;
 pub mod links;
 pub mod listen;
 pub mod log;
 pub mod page;
+pub mod preflight;
 pub mod ranges;
 pub mod ready;
+pub mod receipt_page;
 pub mod router;
 pub mod serve;
 pub mod shape;
+pub mod state;
 pub mod submit;
 pub mod tls;
 pub mod tus;

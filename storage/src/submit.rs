@@ -29,12 +29,12 @@ const NAMED: usize = 10;
 const REASONS_MAX: usize = 4000;
 
 /// What a submit would take.
-struct Taken {
-    finished: Vec<Upload>,
+pub(crate) struct Taken {
+    pub(crate) finished: Vec<Upload>,
     /// Still in a session that was returned, and not removed since.
-    again: Vec<Upload>,
-    unfinished: Vec<Upload>,
-    latest: Option<SessionRow>,
+    pub(crate) again: Vec<Upload>,
+    pub(crate) unfinished: Vec<Upload>,
+    pub(crate) latest: Option<SessionRow>,
 }
 
 impl Vault {
@@ -136,7 +136,7 @@ impl Vault {
             .await
     }
 
-    async fn taken(&self, order: OrderId, kind: Kind) -> Result<Taken> {
+    pub(crate) async fn taken(&self, order: OrderId, kind: Kind) -> Result<Taken> {
         let sessions = self.sessions(order).await?;
         let latest = sessions.into_iter().rfind(|row| row.kind == kind);
         let returned = latest
@@ -249,6 +249,9 @@ impl Vault {
             .collect();
         let row = first_row(session, manifest);
         let mut batch = put(Batch::new(), tables::session(order, session), &row);
+        if manifest.kind == Kind::Material {
+            batch = batch.delete(tables::draft(order));
+        }
         for upload in taken.finished.into_iter().chain(taken.again) {
             for (block, _) in self.catalog.scan_prefix(&tables::blocks(upload.id)).await? {
                 batch = batch.delete(block);
@@ -276,7 +279,7 @@ impl Vault {
 
 impl Taken {
     /// The session to answer with when nothing is new, or why this cannot be submitted.
-    fn check(&self, order: &Order, kind: Kind) -> Result<Option<SessionId>, Refusal> {
+    pub(crate) fn check(&self, order: &Order, kind: Kind) -> Result<Option<SessionId>, Refusal> {
         let refuse = |message: String| {
             Err(Refusal::new(RefusalKind::BadRequest, message).of_order(&order.number))
         };

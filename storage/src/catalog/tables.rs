@@ -255,6 +255,12 @@ pub fn fragment(upload: UploadId, at: u64) -> Key {
     key(b'f', &[upload.as_bytes(), &at.to_be_bytes()])
 }
 
+/// The draft of an order's form: sealed bytes, no record.
+#[must_use]
+pub fn draft(order: OrderId) -> Key {
+    key(b'd', &[order.as_bytes()])
+}
+
 /// The [`Attempt`]s of an order.
 #[must_use]
 pub fn attempts(order: OrderId) -> Key {

@@ -185,7 +185,7 @@ impl Vault {
         Ok(())
     }
 
-    async fn usage(&self, order: OrderId) -> Result<Usage> {
+    pub(super) async fn usage(&self, order: OrderId) -> Result<Usage> {
         let known = self.intake.usage().get(&order).copied();
         if let Some(usage) = known {
             return Ok(usage);

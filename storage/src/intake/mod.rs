@@ -15,10 +15,13 @@ mod fragments;
 mod gather;
 pub mod hash;
 mod message;
+pub mod preflight;
 pub mod progress;
+mod room;
 mod running;
 mod writer;
 
 pub use create::NewUpload;
+pub use room::Room;
 pub use running::{GRACE, Intake, Signal};
 pub use writer::Writer;
