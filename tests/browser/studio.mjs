@@ -175,6 +175,15 @@ export async function fill(page, form) {
   for (const [name, value] of Object.entries(form)) await page.locator(`#field-${name}`).fill(value);
 }
 
+/** Leaves out everything that would come back. */
+export async function leaveOut(page) {
+  const rows = page.locator(".attention li");
+  for (let left = await rows.count(); left > 0; left -= 1) {
+    await rows.first().getByRole("button", { name: "Leave it out" }).click();
+    await rows.nth(left - 1).waitFor({ state: "detached" });
+  }
+}
+
 /** Presses Submit; the receipt as the page shows it. */
 export async function submit(page) {
   await page.getByRole("button", { name: "Submit to the studio" }).click();

@@ -39,6 +39,7 @@ export interface State {
   stage_open: boolean;
   uploads: Upload[];
   session: Receipt | null;
+  findings?: Finding[];
   form: { fields: Field[] };
   preflight?: { bytes: string };
 }

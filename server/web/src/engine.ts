@@ -8,7 +8,7 @@ import Uppy, { type Meta, type Body } from "@uppy/core";
 import GoldenRetriever from "@uppy/golden-retriever";
 import Tus from "@uppy/tus";
 
-import { keepCap, keptCap } from "./kept";
+import { hasCopies, keepCap, keptCap } from "./kept";
 import type { Picked } from "./pick";
 import { RequestSize } from "./pure/request-size";
 import { judge, retryAfter, type Trouble } from "./pure/trouble";
@@ -36,6 +36,8 @@ const SILENCE = 90_000;
 /** What is kept of small files where the browser has no handles. */
 const KEPT = { maxFileSize: 16 << 20, maxTotalSize: 512 << 20 };
 const KEPT_FOR = 14 * 86_400_000;
+/** How long reading them back may take, in milliseconds. */
+const RESTORING = 30_000;
 
 const TOO_TIGHT =
   "something between this computer and the studio refuses even small uploads: another network may help, or ask the studio";
@@ -94,14 +96,14 @@ export class Engine {
     setInterval(() => this.watch(), 15_000);
   }
 
-  /** Files that a closed browser left here. */
+  /** Files that a closed browser left here. Nothing may be fed before. */
   async restore(): Promise<Picked[]> {
+    const some = await hasCopies(this.uppy.getID());
     const restored = new Promise<void>((resolve) => {
       this.uppy.on("restored", () => resolve());
-      // It says nothing when there is nothing.
-      setTimeout(resolve, 1500);
+      setTimeout(resolve, some ? RESTORING : 0);
     });
-    this.keepFiles(true);
+    this.uppy.use(GoldenRetriever, { expires: KEPT_FOR, indexedDB: KEPT as object });
     await restored;
     const picks: Picked[] = [];
     for (const file of this.uppy.getFiles()) {
@@ -112,14 +114,13 @@ export class Engine {
     return picks;
   }
 
-  /** Whether copies of small files stay in the browser until they have arrived. */
-  keepFiles(keep: boolean): void {
+  /**
+   * No copies of small files from now on. For good: installed once more, it would put back what it
+   * saw last over what is there.
+   */
+  keepNoCopies(): void {
     const plugin = this.uppy.getPlugin("GoldenRetriever");
-    if (keep && !plugin) {
-      this.uppy.use(GoldenRetriever, { expires: KEPT_FOR, indexedDB: KEPT as object });
-    } else if (!keep && plugin) {
-      this.uppy.removePlugin(plugin);
-    }
+    if (plugin) this.uppy.removePlugin(plugin);
   }
 
   /** How many files are in here. */

@@ -80,6 +80,31 @@ export class Memory {
   }
 }
 
+/**
+ * Whether Golden Retriever has something of this name: it says when it has restored, and says
+ * nothing when there is nothing to restore.
+ */
+export async function hasCopies(name: string): Promise<boolean> {
+  try {
+    const known = await indexedDB.databases();
+    if (!known.some((database) => database.name === "uppy-blobs")) return false;
+    const database = await new Promise<IDBDatabase>((resolve, reject) => {
+      const asked = indexedDB.open("uppy-blobs");
+      asked.onsuccess = () => resolve(asked.result);
+      asked.onerror = () => reject(asked.error);
+    });
+    const record = await new Promise<{ expires: number } | undefined>((resolve, reject) => {
+      const asked = database.transaction("metadata").objectStore("metadata").get(name);
+      asked.onsuccess = () => resolve(asked.result as { expires: number } | undefined);
+      asked.onerror = () => reject(asked.error);
+    });
+    database.close();
+    return record !== undefined && record.expires > Date.now();
+  } catch {
+    return false;
+  }
+}
+
 const CAP = "stemvault.request-cap";
 const CAP_DAYS = 7;
 

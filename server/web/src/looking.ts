@@ -72,7 +72,8 @@ export class Looking {
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         const { kind, text, after } = error.trouble;
-        if (kind === "wait") {
+        // A conflict is one with the order, which takes nothing: the uploads will be told.
+        if (kind === "wait" && error.status !== 409) {
           this.heard.trouble(text);
           await pass(backOff(tries, after));
         } else if ((kind === "smaller" || error.status === 413) && read.length > 1) {

@@ -31,15 +31,18 @@ async function begin(main: HTMLElement): Promise<void> {
   const announcer = new Announcer(main);
   const root = document.createElement("div");
   main.prepend(root);
-  let drawn: ReturnType<typeof setTimeout> | undefined;
+  let next: ReturnType<typeof setTimeout> | undefined;
+  let last = 0;
   const draw = () => {
-    drawn = undefined;
+    clearTimeout(next);
+    next = undefined;
+    last = performance.now();
     render(<App page={page} />, root);
     document.title = announcer.title(page);
     announcer.say(page);
   };
   const page: Page = new Page(link, state, memory, () => {
-    drawn ??= setTimeout(draw, REDRAW);
+    next ??= setTimeout(draw, Math.max(0, last + REDRAW - performance.now()));
   });
   // The time left goes on while nothing else happens.
   setInterval(() => {

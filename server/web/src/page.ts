@@ -28,6 +28,8 @@ export class Page {
   /** What the server said against it. */
   refusal: string | undefined;
   submitting = false;
+  /** Fields that the server does not take as they are, by name. */
+  readonly bad = new Set<string>();
   private readonly awake = new Awake();
 
   constructor(
@@ -55,6 +57,12 @@ export class Page {
     return this.session !== null && this.session.review.state !== "returned" && !this.unsubmitted && more === 0;
   }
 
+  enter(name: string, value: string): void {
+    this.bad.delete(name);
+    if (this.bad.size === 0) this.refusal = undefined;
+    this.draft.set(name, value);
+  }
+
   missing(): Missing {
     const { totals, items } = this.sending;
     const fields = this.state.form.fields.filter(
@@ -68,6 +76,7 @@ export class Page {
   async submit(without = false): Promise<void> {
     if (this.submitting) return;
     this.refusal = undefined;
+    this.bad.clear();
     this.submitting = true;
     this.changed();
     try {
@@ -82,8 +91,7 @@ export class Page {
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       this.refusal = sentence(error.trouble.text);
-      const fields = this.state.form.fields.filter((field) => error.missing.includes(field.name));
-      if (fields.length > 0) this.asked = { fields, files: [], nothing: false };
+      for (const name of error.missing) this.bad.add(name);
     } finally {
       this.submitting = false;
       this.touched();

@@ -51,6 +51,7 @@ export class Sending {
   private timer: ReturnType<typeof setTimeout> | undefined;
   private recovering = false;
   private stopped = false;
+  private ready = false;
   private sum: Totals | undefined;
 
   constructor(
@@ -85,16 +86,19 @@ export class Sending {
     const kept = await this.memory.load();
     recall(this.items, kept.items);
     reconcile(this.items, state.uploads, () => false);
+    this.findings = state.findings ?? [];
     this.touch();
     this.roots = kept.items.length > 0 ? kept.roots : [];
-    const back = await this.engine.restore();
-    if (back.length > 0) this.add({ picks: back, roots: [], unread: [] }, true);
     for (const root of this.roots) {
       const allowed = await permission(root, false);
       if (allowed === "granted") this.add(await walk([root]), true);
       else if (allowed === "prompt") this.locked.push(root);
     }
-    this.touch();
+    const back = await this.engine.restore();
+    if (this.roots.length > 0) this.engine.keepNoCopies();
+    this.add({ picks: back, roots: [], unread: [] }, true);
+    this.ready = true;
+    this.pump();
   }
 
   /** Reads what may be read again after a click: call it in one. */
@@ -111,7 +115,7 @@ export class Sending {
   add(brought: Brought, onlyKnown = false): void {
     if (!onlyKnown && brought.picks.length > 0) {
       // Handles open the files again by themselves; without them small files are kept as copies.
-      this.engine.keepFiles(brought.roots.length === 0);
+      if (this.ready && brought.roots.length > 0) this.engine.keepNoCopies();
       this.roots.push(...brought.roots);
     }
     this.unread = brought.unread;
@@ -169,6 +173,7 @@ export class Sending {
   /** Before submitting: the server's list once more, and what was replaced goes. */
   async settle(): Promise<void> {
     const state = await this.link.state();
+    this.findings = state.findings ?? [];
     reconcile(this.items, state.uploads, (key) => this.engine.isGoing(key));
     for (const item of this.items.values()) {
       for (const id of item.replaces.splice(0)) await this.link.remove(id);
@@ -364,7 +369,7 @@ export class Sending {
 
   /** Feeds the engine. */
   private pump(): void {
-    if (this.paused || this.stopped || this.waiting !== undefined || this.closed !== undefined) return;
+    if (!this.ready || this.paused || this.stopped || this.waiting || this.closed !== undefined) return;
     const now = performance.now();
     const ahead = this.roots.length > 0 ? AHEAD : AHEAD_KEPT;
     let room = ahead - this.engine.busy;

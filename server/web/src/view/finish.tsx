@@ -23,7 +23,11 @@ export function Finish({ page }: { page: Page }) {
       </p>
       {asked && (
         <div class="notice bad" ref={box} tabIndex={-1} role="alert">
-          {page.refusal !== undefined && <p>{page.refusal}</p>}
+          {page.refusal !== undefined && (
+            <p>
+              <strong>Not submitted yet.</strong> {page.refusal}
+            </p>
+          )}
           {page.asked && <StillMissing page={page} missing={page.asked} />}
         </div>
       )}

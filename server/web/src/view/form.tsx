@@ -29,7 +29,8 @@ export function FormSection({ page }: { page: Page }) {
 function Input({ field, page }: { field: Field; page: Page }) {
   const { name, label, hint, required, kind } = field;
   const id = `field-${name}`;
-  const missing = page.asked?.fields.includes(field) ?? false;
+  const empty = page.asked?.fields.includes(field) ?? false;
+  const missing = empty || page.bad.has(name);
   const described = [hint ? `${id}-hint` : "", missing ? `${id}-missing` : ""].filter(Boolean).join(" ");
   const common = {
     id,
@@ -39,7 +40,7 @@ function Input({ field, page }: { field: Field; page: Page }) {
     "aria-invalid": missing,
     ...(described ? { "aria-describedby": described } : {}),
     onInput: (event: Event) =>
-      page.draft.set(name, (event.currentTarget as HTMLInputElement | HTMLTextAreaElement).value),
+      page.enter(name, (event.currentTarget as HTMLInputElement | HTMLTextAreaElement).value),
   };
   return (
     <div class={`field ${kind}`}>
@@ -66,7 +67,7 @@ function Input({ field, page }: { field: Field; page: Page }) {
       )}
       {missing && (
         <p class="bad" id={`${id}-missing`}>
-          The studio needs this before you can submit.
+          {empty ? "The studio needs this before you can submit." : "The studio cannot take it like this."}
         </p>
       )}
     </div>

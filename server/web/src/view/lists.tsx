@@ -67,7 +67,7 @@ export function Attention({ page }: { page: Page }) {
         </section>
       )}
       {sending.findings.map((finding) => (
-        <div class="notice" key={finding.rule}>
+        <div class="notice" key={finding.rule + finding.message}>
           <p>
             <strong>{finding.severity === "refuse" ? "The studio would send this back." : "Worth a look."}</strong>{" "}
             {sentence(finding.message)}
@@ -110,7 +110,7 @@ function Findings({ item }: { item: Item }) {
   return (
     <>
       {item.findings.map((finding) => (
-        <p key={finding.rule}>{sentence(finding.message)}</p>
+        <p key={finding.rule + finding.message}>{sentence(finding.message)}</p>
       ))}
     </>
   );
