@@ -12,7 +12,7 @@ import * as ends from "./scenes/ends.mjs";
 import * as interrupted from "./scenes/interrupted.mjs";
 import * as looks from "./scenes/looks.mjs";
 import * as whole from "./scenes/whole.mjs";
-import { seeded, tell } from "./studio.mjs";
+import { lastPictures, seeded, tell } from "./studio.mjs";
 
 const [name, link, folder, data, seed] = process.argv.slice(2);
 const scenes = { ...whole, ...interrupted, ...ends, ...looks };
@@ -24,6 +24,7 @@ try {
   tell("done");
   process.exit(0);
 } catch (error) {
+  await lastPictures(name);
   tell("failed", { message: `${error.stack ?? error}` });
   process.exit(1);
 }

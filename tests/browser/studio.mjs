@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";
 
 /** How long anything may take before a scene gives up; only failures ever wait for it. */
-export const PATIENCE = 90_000;
+export const PATIENCE = Number(process.env.STEMVAULT_PATIENCE ?? 90_000);
 
 const FLAGS = [
   "--no-sandbox",
@@ -111,7 +111,19 @@ export async function open(home, options = {}) {
     ...options,
   });
   context.setDefaultTimeout(PATIENCE);
+  contexts.push(context);
   return context;
+}
+
+const contexts = [];
+
+/** What can be seen where a scene failed, if somebody wants pictures. */
+export async function lastPictures(name) {
+  const folder = process.env.STEMVAULT_PICTURES;
+  if (!folder) return;
+  for (const page of contexts.at(-1)?.pages() ?? []) {
+    await page.screenshot({ path: `${folder}/failed-${name}.png`, fullPage: true }).catch(() => {});
+  }
 }
 
 /** A tab on the upload link, with what went wrong in it. */
@@ -131,12 +143,15 @@ export async function visit(context, link, prepare) {
   return page;
 }
 
-/** Lets so many bytes a second leave the browser, so that there is a middle to interrupt. */
-export async function slow(page, bytes) {
-  const devtools = await page.context().newCDPSession(page);
-  await devtools.send("Network.enable");
-  await devtools.send("Network.emulateNetworkConditions", {
-    offline: false,
+/**
+ * Lets so many bytes a second leave the browser, so that there is a middle to interrupt; -1 for all
+ * that it can. Or none at all.
+ */
+export async function network(page, bytes, offline = false) {
+  page.devtools ??= await page.context().newCDPSession(page);
+  await page.devtools.send("Network.enable");
+  await page.devtools.send("Network.emulateNetworkConditions", {
+    offline,
     latency: 0,
     downloadThroughput: -1,
     uploadThroughput: bytes,
@@ -168,7 +183,7 @@ export async function until(page, least) {
 }
 
 export async function arrived(page) {
-  await page.locator(".progress.done").waitFor();
+  await page.locator(".progress.done", { hasText: "Now submit" }).waitFor();
 }
 
 export async function fill(page, form) {

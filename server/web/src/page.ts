@@ -28,6 +28,8 @@ export class Page {
   /** What the server said against it. */
   refusal: string | undefined;
   submitting = false;
+  /** Submitted since the page was opened. */
+  submitted = false;
   /** Fields that the server does not take as they are, by name. */
   readonly bad = new Set<string>();
   private readonly awake = new Awake();
@@ -86,6 +88,7 @@ export class Page {
       if (this.isMissing()) return;
       const receipt = await this.seal();
       this.session = receipt;
+      this.submitted = true;
       this.draft.over();
       this.sending.sealed();
     } catch (error) {

@@ -38,6 +38,7 @@ test("words", () => {
   expect(count(1, "file")).toBe("1 file");
   expect(count(5000, "file")).toBe("5,000 files");
   expect(sentence("the name is too long: shorten it")).toBe("The name is too long: shorten it.");
+  expect(sentence("kaputt.wav: nothing opens it")).toBe("kaputt.wav: nothing opens it.");
   expect(sentence(" Done! ")).toBe("Done!");
   expect(split("a/b/c.wav")).toEqual({ folder: "a/b/", name: "c.wav" });
   expect(split("c.wav")).toEqual({ folder: "", name: "c.wav" });

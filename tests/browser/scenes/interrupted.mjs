@@ -12,7 +12,7 @@ import {
   lay,
   open,
   percent,
-  slow,
+  network,
   submit,
   tell,
   until,
@@ -21,6 +21,8 @@ import {
   withoutHandles,
 } from "../studio.mjs";
 
+/** Bytes a second. */
+const RATE = 6e6;
 const FORM = { song: "Nachtzug", artist: "Demo-Band" };
 
 /** Some large files and many small ones, 36 MB in all. */
@@ -42,7 +44,7 @@ export async function shaken({ link, home, session, random }) {
   await lay(session, long(random));
   const context = await open(home);
   const page = await visit(context, link, withoutHandles);
-  await slow(page, 6e6);
+  await network(page, RATE);
   await chooseFolder(page, session);
   const shocks = [
     async () => {
@@ -61,9 +63,9 @@ export async function shaken({ link, home, session, random }) {
       await page.getByRole("button", { name: "Go on" }).click();
     },
     async () => {
-      await context.setOffline(true);
+      await network(page, -1, true);
       await page.getByText("This computer is offline.").first().waitFor();
-      await context.setOffline(false);
+      await network(page, RATE);
     },
   ];
   let last = 0;
@@ -81,12 +83,17 @@ export async function shaken({ link, home, session, random }) {
   await context.close();
 }
 
-/** The tab is closed in the middle; the link is opened again and the folder chosen again. */
+/**
+ * The tab is closed in the middle; the link is opened again and the folder chosen again, for files
+ * that are too large for the browser to keep copies of.
+ */
 export async function closed({ link, home, session, random }) {
-  await lay(session, long(random));
+  const files = { "Mitten.txt": Buffer.from("x") };
+  for (const name of ["Spur 1.wav", "Spur 2.wav"]) files[name] = wav(18_000_000, random);
+  await lay(session, files);
   const context = await open(home);
   const page = await visit(context, link, withoutHandles);
-  await slow(page, 6e6);
+  await network(page, 6e6);
   await chooseFolder(page, session);
   await fill(page, { song: FORM.song });
   const [point] = points(random, 1);
@@ -144,7 +151,7 @@ export async function copies({ link, home, session, random }) {
   await lay(session, files);
   const context = await open(home);
   const page = await visit(context, link, withoutHandles);
-  await slow(page, 3e6);
+  await network(page, 3e6);
   await chooseFolder(page, session);
   await until(page, 25);
   // The browser writes what it keeps a moment after it was picked.
@@ -191,7 +198,7 @@ export async function handles({ link, home, random }) {
       await writer.close();
     }
   }, seed);
-  await slow(page, 4e6);
+  await network(page, 4e6);
   await page.getByRole("button", { name: "Choose a folder" }).click();
   await until(page, 20);
   await page.waitForTimeout(1500);

@@ -12,10 +12,10 @@ import {
   clean,
   fill,
   lay,
+  network,
   leaveOut,
   noise,
   open,
-  slow,
   submit,
   until,
   visit,
@@ -64,19 +64,18 @@ export async function looks({ link, home, session, random }) {
   const context = await open(home);
   const page = await visit(context, link, withoutHandles);
   await look(page, "1-empty");
-  await slow(page, 1e6);
+  await network(page, 1e6);
   await chooseFolder(page, session);
   await until(page, 8);
   await look(page, "2-uploading");
   await page.getByRole("button", { name: "Pause" }).click();
   for (const summary of await page.locator("details.card > summary").all()) await summary.click();
   await look(page, "3-paused-all-open");
-  await context.setOffline(true);
+  await network(page, -1, true);
   await page.getByRole("button", { name: "Go on" }).click();
   await page.getByText("This computer is offline.").first().waitFor();
   await look(page, "4-offline");
-  await slow(page, -1);
-  await context.setOffline(false);
+  await network(page, -1);
   await page.getByRole("button", { name: "Submit to the studio" }).click();
   await page.getByText("Not submitted yet.").waitFor();
   await look(page, "5-missing");

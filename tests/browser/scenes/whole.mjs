@@ -121,6 +121,7 @@ export async function refused({ link, home, session, random }) {
   await page.getByRole("button", { name: "Submit to the studio" }).click();
   await page.getByText(/your decision on \d file/).waitFor();
   await attention.getByRole("button", { name: "Send anyway kaputt.wav" }).click();
+  await attention.locator(".file", { hasText: "kaputt.wav" }).waitFor({ state: "detached" });
   await leaveOut(page);
   await arrived(page);
   await page.getByRole("button", { name: "Submit to the studio" }).click();

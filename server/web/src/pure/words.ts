@@ -37,11 +37,12 @@ export function percent(done: number, of: number): number {
   return done >= of ? 100 : Math.min(99, Math.floor((done / of) * 100));
 }
 
-/** A message of the server as a sentence: capital, full stop. */
+/** A message of the server as a sentence: capital (but not of a file's name), full stop. */
 export function sentence(message: string): string {
   const text = message.trim();
   if (text === "") return "";
-  const first = text.charAt(0).toUpperCase() + text.slice(1);
+  const word = text.split(/\s/, 1)[0]!;
+  const first = /^[a-z][a-z'’-]*[,:;]?$/.test(word) ? text.charAt(0).toUpperCase() + text.slice(1) : text;
   return /[.!?]$/.test(first) ? first : `${first}.`;
 }
 

@@ -28,7 +28,7 @@ export function App({ page }: { page: Page }) {
         </p>
       )}
       {page.finished && session && <Done page={page} receipt={session} />}
-      {returned && session && <Returned receipt={session} />}
+      {returned && session && <Returned page={page} receipt={session} />}
       {sending.closed === undefined && !page.finished && (
         <section aria-labelledby="files">
           <h2 id="files">

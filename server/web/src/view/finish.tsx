@@ -48,7 +48,8 @@ function StillMissing({ page, missing }: { page: Page; missing: Missing }) {
   const decide = files.filter((item) => item.stage === "refused" || item.stage === "failed").length;
   const absent = files.filter((item) => item.stage === "absent").length;
   const coming = files.length - decide - absent;
-  const without = files.length > 0 && page.sending.totals.unsealed > 0;
+  // Not while some are on their way: they only need time.
+  const without = files.length > 0 && coming === 0 && page.sending.totals.unsealed > 0;
   return (
     <>
       <p>

@@ -8,7 +8,9 @@ import { count, sentence, size } from "../pure/words";
 
 export function Done({ page, receipt }: { page: Page; receipt: Receipt }) {
   const head = useRef<HTMLHeadingElement>(null);
-  useEffect(() => head.current?.focus(), [receipt.session]);
+  useEffect(() => {
+    if (page.submitted) head.current?.focus();
+  }, [receipt.session]);
   const accepted = receipt.review.state === "accepted";
   const { totals } = page.sending;
   return (
@@ -65,10 +67,15 @@ export function Done({ page, receipt }: { page: Page; receipt: Receipt }) {
   );
 }
 
-export function Returned({ receipt }: { receipt: Receipt }) {
+export function Returned({ page, receipt }: { page: Page; receipt: Receipt }) {
+  const head = useRef<HTMLHeadingElement>(null);
+  // At once after submitting, as the checks answer then; when the page is opened it is read anyway.
+  useEffect(() => {
+    if (page.submitted) head.current?.focus();
+  }, [receipt.session]);
   return (
     <section class="notice bad" aria-labelledby="returned">
-      <h2 id="returned">The studio needs something mended</h2>
+      <h2 id="returned" ref={head} tabIndex={-1}>The studio needs something mended</h2>
       <ul>
         {receipt.review.reasons.map((reason) => (
           <li key={reason}>{sentence(reason)}</li>
