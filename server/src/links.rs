@@ -4,6 +4,7 @@
 //! The page is a shell that a script fills ([`assets`]); without the script it explains
 //! how to upload by other means, and shows the same state.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use axum::Json;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use stemvault_storage::ids::{SessionId, Token};
 use stemvault_storage::link::{Link, Scope};
 use stemvault_storage::order::Order;
+use stemvault_storage::path::SessionPath;
 use stemvault_storage::refusal::RefusalKind;
 use stemvault_storage::session::{Form, Kind, Review, SessionRow};
 use stemvault_storage::upload::{Upload, UploadState};
@@ -30,7 +32,7 @@ use crate::page::{Breakable, Escaped, Needs, Size, failed, page_with, wants};
 use crate::preflight::{self, preflight};
 use crate::receipt_page;
 use crate::shape;
-use crate::state::state;
+use crate::state::{listed, state};
 use crate::submit::{Filled, rules, submit};
 
 /// What `/u/{link}` answers beside uploads.
@@ -71,7 +73,10 @@ async fn look(
         Err(failure) => return failed(failure, &headers),
     };
     if wants(&headers, "application/json") && !wants(&headers, "text/html") {
-        return json(StatusCode::OK, shape::Uploads::new(&order.number, &uploads));
+        return match listed(&app, &order, &uploads).await {
+            Ok(listed) => json(StatusCode::OK, listed),
+            Err(failure) => failed(failure, &headers),
+        };
     }
     let session = match app.vault.sessions(order.id).await {
         Ok(rows) => rows.into_iter().rfind(|row| row.kind == Kind::Material),
@@ -117,9 +122,21 @@ async fn check(State(app): State<SharedApp>, Path(link): Path<String>, request: 
     let candidates = preflight::read(&app, &parts.headers, body).await?;
     let order = app.vault.order(link.order).await?;
     stemvault_storage::Vault::check_takes_files(&order)?;
-    let here = app.vault.standing(&order, Kind::Material).await?.here;
-    let room = app.vault.room(order.id).await?;
-    let said = preflight(&candidates, &here, &room, &rules(&app.settings));
+    let standing = app.vault.standing(&order, Kind::Material).await?;
+    let mut room = app.vault.room(order.id).await?;
+    // What is to go on where it stopped has its place already.
+    let coming: BTreeSet<_> = candidates
+        .iter()
+        .filter_map(|it| SessionPath::parse(&it.path).ok())
+        .map(|path| path.as_str().to_owned())
+        .collect();
+    for upload in &standing.unfinished {
+        if coming.contains(upload.path.as_str()) {
+            room.free(upload.length.unwrap_or(upload.offset));
+        }
+    }
+    let here = &standing.here;
+    let said = preflight(&candidates, here, &room, &rules(&app.settings));
     Ok(json(StatusCode::OK, said))
 }
 
@@ -172,10 +189,7 @@ async fn receipt_of(
 
 async fn list(State(app): State<SharedApp>, Path(link): Path<String>) -> Answer {
     let (order, uploads) = uploads(&app, &link).await?;
-    Ok(json(
-        StatusCode::OK,
-        shape::Uploads::new(&order.number, &uploads),
-    ))
+    Ok(json(StatusCode::OK, listed(&app, &order, &uploads).await?))
 }
 
 /// What a submit brings along.

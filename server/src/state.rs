@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use stemvault_storage::intake::Room;
 use stemvault_storage::intake::checks::{self, Severity};
 use stemvault_storage::intake::preflight::HEAD_MAX;
 use stemvault_storage::names;
@@ -17,7 +16,7 @@ use crate::app::App;
 use crate::error::Answer;
 use crate::form::{FORM_MAX, Field, fields, problem};
 use crate::preflight::{BODY_MAX, FILES_MAX, severity, told};
-use crate::shape::{Finding, Receipt, Upload};
+use crate::shape::{Finding, Limits, Receipt, Upload, Uploads};
 use crate::submit::{known_form, rules};
 
 /// How an order stands before a submit.
@@ -88,25 +87,6 @@ pub struct FieldState {
     pub problem: Option<&'static str>,
 }
 
-/// How much an order may hold, and holds; bytes.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Limits {
-    /// In one file.
-    pub max_file: String,
-    /// In all files.
-    pub max_order: String,
-    /// Files.
-    pub max_files: String,
-    /// Unfinished uploads at once; `null`: as many as files.
-    pub max_open: Option<String>,
-    /// Announced so far.
-    pub used_bytes: String,
-    /// Uploads so far.
-    pub used_files: String,
-    /// In the body of one request; `null`: any number.
-    pub body: Option<String>,
-}
-
 /// How a preflight is asked for.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PreflightState {
@@ -118,18 +98,17 @@ pub struct PreflightState {
     pub max_body: String,
 }
 
-impl From<Room> for Limits {
-    fn from(room: Room) -> Self {
-        Self {
-            max_file: room.max_file.to_string(),
-            max_order: room.max_order.to_string(),
-            max_files: room.max_files.to_string(),
-            max_open: None,
-            used_bytes: room.used_bytes.to_string(),
-            used_files: room.used_files.to_string(),
-            body: None,
-        }
-    }
+/// An order's uploads, with what a program has to know before it sends more.
+///
+/// # Errors
+/// Those of the catalog.
+pub async fn listed(app: &App, order: &Order, uploads: &[upload::Upload]) -> Answer<Uploads> {
+    Ok(Uploads {
+        order: order.number.to_string(),
+        uploads: uploads.iter().map(Upload::from).collect(),
+        rules: told(&rules(&app.settings)),
+        limits: app.vault.room(order.id).await?.into(),
+    })
 }
 
 /// How the order stands, seen from `link`, the path of its upload link.

@@ -16,6 +16,7 @@ use crate::app::{App, SharedApp};
 use crate::download;
 use crate::error::Answer;
 use crate::shape::{Receipt, Uploads};
+use crate::state::listed;
 use crate::submit::{Filled, known_form, submit as seal};
 
 /// The fewest digits that name a session.
@@ -63,7 +64,7 @@ pub(super) async fn uploads(
 ) -> Answer<Json<Uploads>> {
     let order = app.vault.order(id_of(&app, &number).await?).await?;
     let uploads = app.vault.uploads(order.id).await?;
-    Ok(Json(Uploads::new(&order.number, &uploads)))
+    Ok(Json(listed(&app, &order, &uploads).await?))
 }
 
 /// Removes an upload: an engineer tidies up what a client left.

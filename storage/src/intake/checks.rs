@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::{FileFacts, Known};
 use super::family::{Family, is_audio};
+pub use super::message::about;
 use super::message::{self, Depth, Wanted};
 use crate::audio::{Coding, Container, Format, SampleFormat};
 use crate::names::is_junk;
@@ -144,7 +145,7 @@ impl Trouble {
         Finding {
             rule: self.rule,
             severity: self.severity,
-            message: message::about(&paths, &self.text),
+            message: about(&paths, &self.text),
             files: paths.into_iter().map(str::to_owned).collect(),
         }
     }

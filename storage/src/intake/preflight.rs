@@ -323,4 +323,4 @@ fn clashes(coming: &[(usize, SessionPath, &Candidate)], staying: &[(usize, &Here
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

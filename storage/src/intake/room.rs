@@ -32,6 +32,12 @@ impl Room {
         )
     }
 
+    /// Without one file of so many bytes, which has its place already.
+    pub fn free(&mut self, bytes: u64) {
+        self.used_bytes = self.used_bytes.saturating_sub(bytes);
+        self.used_files = self.used_files.saturating_sub(1);
+    }
+
     /// Why so many more files do not fit.
     pub(super) fn too_much(&self, files: u64, bytes: u64) -> Vec<Together> {
         let mut said = Vec::new();
@@ -69,7 +75,7 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn room(&self, order: OrderId) -> Result<Room> {
-        let Usage { files, bytes } = self.usage(order).await?;
+        let Usage { files, bytes, .. } = self.usage(order).await?;
         Ok(Room {
             max_file: self.limits.max_file,
             max_order: self.limits.max_order,
