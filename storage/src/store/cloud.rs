@@ -24,7 +24,7 @@ const CONNECT_LONGEST: Duration = Duration::from_secs(5);
 /// No request is tried again later than this after it was first made.
 const AGAIN_WITHIN: Duration = Duration::from_secs(30);
 
-/// The first pause before a further try; the later ones are drawn between it and twice the last.
+/// The first pause before a further try; the later ones are drawn between it and three times the last.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// The longest pause.
@@ -42,7 +42,7 @@ fn retries() -> RetryConfig {
         backoff: BackoffConfig {
             init_backoff: hurried(PAUSE),
             max_backoff: hurried(PAUSE_LONGEST),
-            base: 2.,
+            base: 3.,
         },
         max_retries: TRIES,
         retry_timeout: hurried(AGAIN_WITHIN),
