@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::gather::Gathering;
+use super::held::Held;
 use super::progress::Progress;
 use super::running::{Running, Signal};
 use crate::block::{Codec, Logical, aside};
@@ -20,7 +21,6 @@ use crate::error::Result;
 use crate::ids::BlockHash;
 use crate::keys::SealingKeys;
 use crate::paths;
-use crate::refusal::{Refusal, RefusalKind};
 use crate::session::BlockRef;
 use crate::store::Lease;
 use crate::upload::Upload;
@@ -36,7 +36,7 @@ pub struct Writer {
     pub(super) vault: Arc<Vault>,
     pub(super) keys: Arc<SealingKeys>,
     pub(super) running: Arc<Running>,
-    /// The record as it was last committed.
+    /// The record as it was last committed, or would be if nothing were held back.
     pub(super) upload: Upload,
     pub(super) row: Version,
     pub(super) gate: Version,
@@ -44,8 +44,14 @@ pub struct Writer {
     /// The state after every byte received, ahead of the record.
     pub(super) progress: Progress,
     pub(super) received: u64,
+    /// How long the file may become at most.
+    pub(super) longest: u64,
     pub(super) gathering: Option<Gathering>,
+    /// What is committed only once its sum was compared.
+    pub(super) held: Option<Box<Held>>,
     pub(super) in_flight: VecDeque<InFlight>,
+    /// Of a file made of parts: how many of their blocks were joined.
+    pub(super) joined: u64,
     /// Whether the file's last block was handed on.
     pub(super) ended: bool,
     /// True while bytes are on their way through here, and for good once that failed or was cut
@@ -73,7 +79,9 @@ impl Writer {
     /// The upload as it was last committed.
     #[must_use]
     pub fn upload(&self) -> &Upload {
-        &self.upload
+        self.held
+            .as_ref()
+            .map_or(&self.upload, |held| &held.durable)
     }
 
     /// Waits until there is a reason to look up from the body. Cancel-safe.
@@ -85,19 +93,11 @@ impl Writer {
     /// waits while memory is short.
     ///
     /// # Errors
-    /// [`RefusalKind::TooLarge`] beyond the declared length, when nothing was taken; whatever an
-    /// earlier block met, and then this append is over.
+    /// [`TooLarge`](crate::refusal::RefusalKind::TooLarge) beyond the [`room`](Self::room), when
+    /// nothing was taken; whatever an earlier block met, and then this append is over.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        let room = self
-            .upload
-            .length
-            .map_or(u64::MAX, |length| length - self.received);
-        if bytes.len() as u64 > room {
-            let message = format!(
-                "{:?} is longer than it was said to be: begin it again",
-                self.upload.path.as_str()
-            );
-            return Err(Refusal::new(RefusalKind::TooLarge, message).into());
+        if bytes.len() as u64 > self.room() {
+            return Err(self.too_long().into());
         }
         self.begin_step()?;
         let taken = self.take(bytes).await;
@@ -152,6 +152,7 @@ impl Writer {
             self.commit_blocks().await?;
         }
         self.keep_fragment().await?;
+        self.end_at_a_boundary().await?;
         Ok(self.upload.offset)
     }
 
