@@ -18,7 +18,6 @@ use tower::Service;
 use url::Url;
 
 /// The same routes, with and without the path of `public_url`.
-#[must_use]
 pub fn with(public_url: &Url, routes: Router) -> Router {
     let prefix = public_url.path().trim_end_matches('/');
     if prefix.is_empty() {

@@ -24,14 +24,15 @@ const HSTS: &str = "max-age=63072000";
 
 /// The server's routes over its shared state.
 pub fn router(app: SharedApp) -> Router {
+    let public_url = app.public_url.clone();
     let routes = routes()
         .fallback(nothing_here)
         .layer(from_fn_with_state(app.clone(), unless_ending))
         .layer(from_fn_with_state(app.clone(), cors::layer))
         .layer(from_fn_with_state(app.clone(), headers))
         .layer(from_fn_with_state(app.clone(), log::request))
-        .with_state(app.clone());
-    prefix::with(&app.public_url, routes)
+        .with_state(app);
+    prefix::with(&public_url, routes)
 }
 
 /// The routes alone.

@@ -121,11 +121,11 @@ impl Kind {
         let sample = std::fs::read_to_string(&sample)?;
         let (chain, key) = (data.join("tls/cert.pem"), data.join("tls/key.pem"));
         let config = match self {
-            Self::Nginx => nginx(sample, home, [&chain, &key], port, under)?,
-            Self::Caddy => caddy(sample, [&chain, &key], port, under)?,
-            Self::Haproxy => haproxy(sample, home, [&chain, &key], port, under)?,
+            Self::Nginx => nginx(&sample, home, [&chain, &key], port, under)?,
+            Self::Caddy => caddy(&sample, [&chain, &key], port, under)?,
+            Self::Haproxy => haproxy(&sample, home, [&chain, &key], port, under)?,
         };
-        let config = replaced(config, "127.0.0.1:8080", &format!("127.0.0.1:{plain}"))?;
+        let config = replaced(&config, "127.0.0.1:8080", &format!("127.0.0.1:{plain}"))?;
         let file = home.join("proxy.conf");
         std::fs::write(&file, config)?;
         let mut command = Command::new(program);
@@ -144,13 +144,13 @@ impl Kind {
 }
 
 /// A sample is tested as it stands: what is to be put in its place must be there.
-fn replaced(text: String, old: &str, new: &str) -> Result<String> {
+fn replaced(text: &str, old: &str, new: &str) -> Result<String> {
     ensure!(text.contains(old), "the sample has no {old:?}:\n{text}");
     Ok(text.replace(old, new))
 }
 
 fn nginx(
-    sample: String,
+    sample: &str,
     home: &Path,
     [chain, key]: [&PathBuf; 2],
     port: u16,
@@ -163,21 +163,25 @@ fn nginx(
     )?;
     let place = |path: &Path| path.display().to_string();
     let text = replaced(
-        text,
+        &text,
         "/etc/ssl/upload.example.com/fullchain.pem",
         &place(chain),
     )?;
-    let text = replaced(text, "/etc/ssl/upload.example.com/privkey.pem", &place(key))?;
+    let text = replaced(
+        &text,
+        "/etc/ssl/upload.example.com/privkey.pem",
+        &place(key),
+    )?;
     let text = match under {
         Under::Nothing => text,
-        Under::Kept => replaced(text, "location / {", "location /vault/ {")?,
+        Under::Kept => replaced(&text, "location / {", "location /vault/ {")?,
         Under::Stripped => {
-            let text = replaced(text, "location / {", "location /vault/ {")?;
+            let text = replaced(&text, "location / {", "location /vault/ {")?;
             let (old, new) = (
                 "proxy_pass http://stemvault;",
                 "proxy_pass http://stemvault/;",
             );
-            replaced(text, old, new)?
+            replaced(&text, old, new)?
         }
     };
     let home = place(home);
@@ -191,7 +195,7 @@ fn nginx(
     ))
 }
 
-fn caddy(sample: String, [chain, key]: [&PathBuf; 2], port: u16, under: Under) -> Result<String> {
+fn caddy(sample: &str, [chain, key]: [&PathBuf; 2], port: u16, under: Under) -> Result<String> {
     let site = format!(
         "https://127.0.0.1:{port} {{\n\ttls {} {}",
         chain.display(),
@@ -207,7 +211,7 @@ fn caddy(sample: String, [chain, key]: [&PathBuf; 2], port: u16, under: Under) -
         None => text,
         Some(word) => {
             let opened = format!("{word} /vault/* {{\n\treverse_proxy 127.0.0.1:8080 {{");
-            let text = replaced(text, "reverse_proxy 127.0.0.1:8080 {", &opened)?;
+            let text = replaced(&text, "reverse_proxy 127.0.0.1:8080 {", &opened)?;
             text + "}\n"
         }
     };
@@ -215,7 +219,7 @@ fn caddy(sample: String, [chain, key]: [&PathBuf; 2], port: u16, under: Under) -
 }
 
 fn haproxy(
-    sample: String,
+    sample: &str,
     home: &Path,
     [chain, key]: [&PathBuf; 2],
     port: u16,
@@ -226,19 +230,19 @@ fn haproxy(
     std::fs::write(&both, pem)?;
     let text = replaced(sample, "bind :443 ", &format!("bind 127.0.0.1:{port} "))?;
     let text = replaced(
-        text,
+        &text,
         "/etc/haproxy/upload.example.com.pem",
         &both.display().to_string(),
     )?;
     match under {
         Under::Nothing => Ok(text),
         Under::Kept => replaced(
-            text,
+            &text,
             "default_backend stemvault",
             "use_backend stemvault if { path_beg /vault/ }",
         ),
         Under::Stripped => replaced(
-            text,
+            &text,
             "# http-request replace-path",
             "http-request replace-path",
         ),

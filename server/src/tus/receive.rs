@@ -187,7 +187,7 @@ pub(super) async fn receive(
                 Ok(end)
             }
             (End::Body, Some(checksum)) => {
-                if !checksum.is_right() {
+                if !checksum.came_right() {
                     return Ok(End::WrongSum);
                 }
                 writer.keep().await?;

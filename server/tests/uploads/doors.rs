@@ -119,7 +119,7 @@ async fn other_origins_get_no_word_and_no_cors_is_the_default() {
     let studio = with_friend().await;
     let at = studio.create("a.bin", 3).await;
     let silent = |told: &crate::studio::Answer| {
-        let names = told.headers.keys().map(|name| name.as_str());
+        let names = told.headers.keys().map(axum::http::HeaderName::as_str);
         !names
             .into_iter()
             .any(|name| name.starts_with("access-control"))

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use chrono::Utc;
 use h2::client::{ResponseFuture, SendRequest};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -42,7 +41,8 @@ pub struct Line {
 impl Line {
     pub async fn open(studio: &Studio) -> Self {
         let names = ["localhost".to_owned()];
-        let certificate = tls::certificate(&studio.app.settings, &names, Utc::now()).unwrap();
+        let certificate =
+            tls::certificate(&studio.app.settings, &names, studio.app.clock.now()).unwrap();
         let config = tls::server_config(&certificate).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         let root = CertificateDer::from_pem_file(&certificate.chain).unwrap();
