@@ -11,6 +11,7 @@ pub mod fixtures;
 pub mod mount;
 pub mod order;
 pub mod process;
+pub mod proxy;
 pub mod recordings;
 pub mod scenes;
 pub mod studio;

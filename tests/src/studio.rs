@@ -381,9 +381,9 @@ impl Drop for Studio {
     }
 }
 
-/// The port in `https://127.0.0.1:PORT`.
+/// The port in `listening on https://127.0.0.1:PORT`.
 fn address(line: &str) -> Option<u16> {
-    let (_, rest) = line.split_once("https://127.0.0.1:")?;
+    let (_, rest) = line.split_once("listening on https://127.0.0.1:")?;
     let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok().filter(|port| *port != 0)
 }
