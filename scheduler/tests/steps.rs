@@ -214,6 +214,41 @@ async fn a_purge_that_is_due_waits_for_the_release_and_for_nothing_else() {
     assert_eq!(stages, ["releasing", "purging", "purged", "purged"]);
 }
 
+#[tokio::test]
+async fn a_draft_of_the_form_is_no_plain_text_and_goes_with_the_order() {
+    let (studio, _) = Studio::in_memory().await;
+    let (vault, order) = (&studio.vault, studio.order);
+    let form = |word: &str| Form::from([("notes".to_owned(), word.to_owned())]);
+    studio.upload(b"boom").await;
+    vault
+        .keep_draft(order, &form("for the session"))
+        .await
+        .unwrap();
+    vault
+        .submit(order, Kind::Material, form("submitted"), Rules::new())
+        .await
+        .unwrap();
+    // The submit took it along; what is written afterwards is another one.
+    assert_eq!(vault.draft(order).await.unwrap(), None);
+    assert_eq!(vault.known_form(order).await.unwrap(), form("submitted"));
+    vault.keep_draft(order, &form("personal")).await.unwrap();
+    assert_eq!(vault.known_form(order).await.unwrap(), form("personal"));
+    let row = vault.catalog().get(&tables::draft(order)).await.unwrap();
+    let row = row.unwrap().value;
+    assert!(!row.windows(8).any(|it| it == b"personal"));
+    vault.complete(order, AT_ONCE).await.unwrap();
+    let refused = vault.keep_draft(order, &form("late")).await;
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    while studio.stage().await != Stage::Purged {
+        let runs = studio.run().await;
+        let failed = runs.iter().any(|run| run.outcome == Outcome::Failed);
+        assert!(!failed, "{runs:?}");
+        studio.clock.advance(Duration::from_secs(121));
+    }
+    let row = vault.catalog().get(&tables::draft(order)).await.unwrap();
+    assert_eq!(row, None);
+}
+
 /// A catalog that says once that an upload has no row yet, while it gets one, and its first block.
 #[derive(Debug)]
 struct Meanwhile {

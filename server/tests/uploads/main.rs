@@ -4,6 +4,7 @@ mod checksums;
 mod deferred;
 mod doors;
 mod downloads;
+mod form;
 mod interrupted;
 mod line;
 mod links;
