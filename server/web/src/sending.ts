@@ -16,9 +16,9 @@ import { keyOf } from "./pure/match";
 import { backOff, type Trouble } from "./pure/trouble";
 import { sentence } from "./pure/words";
 
-/** Files in the engine at a time; more where it also keeps copies for a closed browser. */
-const AHEAD = 64;
-const AHEAD_KEPT = 1000;
+/** Files in the engine at most; more where it also keeps copies for a closed browser. */
+const AHEAD = 48;
+const AHEAD_KEPT = 200;
 const OFFLINE = "this computer is offline";
 
 /** Why nothing is sent at the moment, though something should be. */
@@ -372,6 +372,8 @@ export class Sending {
     if (!this.ready || this.paused || this.stopped || this.waiting || this.closed !== undefined) return;
     const now = performance.now();
     const ahead = this.roots.length > 0 ? AHEAD : AHEAD_KEPT;
+    // Many at once: each time costs a look at everything that is in there.
+    if (this.engine.busy > ahead / 2) return;
     let room = ahead - this.engine.busy;
     const ready: Item[] = [];
     let later = Infinity;
