@@ -9,6 +9,9 @@ use serde::Serialize;
 use stemvault_storage::Error;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 
+/// When whoever met a store or a catalog that is out of order may ask again.
+const AGAIN_IN_SECONDS: HeaderValue = HeaderValue::from_static("10");
+
 /// A failed request. `text` makes the answer a plain sentence, as upload clients show it.
 #[derive(Debug)]
 pub struct Failure {
@@ -153,6 +156,11 @@ impl IntoResponse for Failure {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, AGAIN_IN_SECONDS);
+        }
         if self.stranger {
             response
                 .headers_mut()

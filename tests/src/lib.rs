@@ -7,12 +7,17 @@
 pub mod browser;
 pub mod bucket;
 pub mod clients;
+pub mod cloud;
 pub mod door;
+pub mod faulty;
 pub mod fixtures;
 pub mod mount;
 pub mod order;
+pub mod patience;
 pub mod process;
+pub mod proxy;
 pub mod recordings;
+pub mod s3;
 pub mod scenes;
 pub mod studio;
 pub mod tus;
