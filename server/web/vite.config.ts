@@ -11,6 +11,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: false,
     cssCodeSplit: false,
+    // The licences of what is built in travel with it.
+    license: { fileName: "licences.md" },
     rolldownOptions: {
       input: "src/main.tsx",
       output: {

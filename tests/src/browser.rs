@@ -58,7 +58,11 @@ impl Script {
     }
 
     fn answer(&mut self, answer: &Value) -> Result<()> {
-        let stdin = self.child.stdin.as_mut().context("a script without input")?;
+        let stdin = self
+            .child
+            .stdin
+            .as_mut()
+            .context("a script without input")?;
         writeln!(stdin, "{answer}")?;
         Ok(stdin.flush()?)
     }
@@ -171,7 +175,8 @@ async fn obey(studio: &mut Studio, wanted: &str, said: &Value) -> Result<Value> 
             let session = last.and_then(|it| it["session"].as_str());
             let session = session.context("nothing was submitted")?;
             let path = format!("orders/{NUMBER}/sessions/{session}/return");
-            door.post(&path, json!({"reasons": said["reasons"]})).await?;
+            door.post(&path, json!({"reasons": said["reasons"]}))
+                .await?;
         }
         other => bail!("nobody knows how to {other}"),
     }

@@ -135,20 +135,24 @@ export class Engine {
   feed(loads: Load[]): void {
     if (loads.length === 0) return;
     this.tus.setOptions({ chunkSize: this.size.bytes });
-    for (const load of loads) {
+    const urls = new Map<string, string | undefined>();
+    const files = loads.map(({ key, path, file, modified, url }) => {
       // Uppy would take names that differ in their case only for one.
       const name = `${this.run}-${this.fed++}`;
-      const filename = load.path.slice(load.path.lastIndexOf("/") + 1);
-      const { key, path, modified, url } = load;
-      const id = this.uppy.addFile({
-        name,
-        type: "application/octet-stream",
-        data: load.file,
-        meta: { key, filename, relativePath: path, modified },
-      });
+      urls.set(key, url);
+      const filename = path.slice(path.lastIndexOf("/") + 1);
+      const meta = { key, filename, relativePath: path, modified };
+      return { name, type: "application/octet-stream", data: file, meta };
+    });
+    // All at once: each change of Uppy's state looks at every file in it.
+    this.uppy.addFiles(files);
+    for (const file of this.uppy.getFiles()) {
+      const { key } = file.meta;
+      if (!urls.has(key)) continue;
+      this.ids.set(key, file.id);
+      const uploadUrl = urls.get(key);
       // Without an endpoint: an answer other than yes must not begin the file anew by itself.
-      if (url !== undefined) this.uppy.setFileState(id, { tus: { endpoint: "", uploadUrl: url } });
-      this.ids.set(key, id);
+      if (uploadUrl !== undefined) this.uppy.setFileState(file.id, { tus: { endpoint: "", uploadUrl } });
     }
     // What becomes of each file is heard by events.
     this.uppy.upload().catch(() => {});

@@ -16,9 +16,9 @@ import { keyOf } from "./pure/match";
 import { backOff, type Trouble } from "./pure/trouble";
 import { sentence } from "./pure/words";
 
-/** Files in the engine at a time; more where it also keeps copies for a closed browser. */
-const AHEAD = 64;
-const AHEAD_KEPT = 1000;
+/** Files in the engine at most; more where it also keeps copies for a closed browser. */
+const AHEAD = 48;
+const AHEAD_KEPT = 200;
 const OFFLINE = "this computer is offline";
 
 /** Why nothing is sent at the moment, though something should be. */
@@ -206,11 +206,8 @@ export class Sending {
       this.pace.stop();
       return {};
     }
-    const { bytes, acknowledged, of } = this.totals;
-    let rest = bytes - acknowledged;
-    if (of.absent > 0) {
-      for (const item of this.items.values()) if (item.stage === "absent") rest -= item.size - item.acknowledged;
-    }
+    let rest = this.totals.bytes - this.totals.acknowledged;
+    for (const item of this.items.values()) if (item.stage === "absent") rest -= item.size - item.acknowledged;
     return { rate: this.pace.rate(now), left: this.steady.show(this.pace.left(rest, now), now) };
   }
 
@@ -318,6 +315,9 @@ export class Sending {
   private offline(): void {
     this.waiting = { text: OFFLINE, tries: this.waiting?.tries ?? 0 };
     this.halt();
+    // Not every browser says when it is over.
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => void this.recover(), 30_000);
   }
 
   /** Something is wrong on the way: asks the server again after so many seconds. */
@@ -332,7 +332,7 @@ export class Sending {
 
   /** Asks where everything stands and goes on; if nobody answers, later again. */
   private async recover(): Promise<void> {
-    if (this.recovering || this.closed !== undefined) return;
+    if (this.recovering || this.paused || this.closed !== undefined) return;
     this.recovering = true;
     try {
       const state = await this.link.state();
@@ -355,9 +355,8 @@ export class Sending {
         this.close(text);
       } else {
         const tries = (this.waiting?.tries ?? 0) + 1;
-        const offline = !navigator.onLine;
         this.waiting = undefined;
-        if (offline) this.offline();
+        if (!navigator.onLine) this.offline();
         else this.outage(text, backOff(tries, after));
         if (this.waiting !== undefined) (this.waiting as Waiting).tries = tries;
       }
@@ -372,6 +371,8 @@ export class Sending {
     if (!this.ready || this.paused || this.stopped || this.waiting || this.closed !== undefined) return;
     const now = performance.now();
     const ahead = this.roots.length > 0 ? AHEAD : AHEAD_KEPT;
+    // Many at once: each time costs a look at everything that is in there.
+    if (this.engine.busy > ahead / 2) return;
     let room = ahead - this.engine.busy;
     const ready: Item[] = [];
     let later = Infinity;

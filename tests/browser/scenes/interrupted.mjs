@@ -43,7 +43,14 @@ function points(random, count) {
 export async function shaken({ link, home, session, random }) {
   await lay(session, long(random));
   const context = await open(home);
-  const page = await visit(context, link, withoutHandles);
+  const page = await visit(context, link, async (page) => {
+    await withoutHandles(page);
+    await page.addInitScript(() => {
+      globalThis.awake = [];
+      const release = async () => awake.push("let go");
+      navigator.wakeLock.request = async (what) => (awake.push(what), { release });
+    });
+  });
   await network(page, RATE);
   await chooseFolder(page, session);
   const shocks = [
@@ -56,6 +63,8 @@ export async function shaken({ link, home, session, random }) {
     async () => {
       await page.getByRole("button", { name: "Pause" }).click();
       await page.getByText("Paused.").first().waitFor();
+      const awake = await page.evaluate(() => globalThis.awake);
+      check(awake[0] === "screen" && awake.at(-1) === "let go", `kept awake: ${awake}`);
       const before = await percent(page);
       // Nothing moves in as long as it would have taken to move visibly.
       await page.waitForTimeout(1500);

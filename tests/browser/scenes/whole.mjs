@@ -56,6 +56,12 @@ export async function folder({ link, home, session, random }) {
   await fill(page, form);
   await page.getByText("Saved.").waitFor();
   await box.waitFor({ state: "detached" });
+  // Whoever leaves without submitting is asked.
+  const asked = page.waitForEvent("dialog");
+  void page.close({ runBeforeUnload: true });
+  const dialog = await asked;
+  check(dialog.type() === "beforeunload", "it can be left without a question");
+  await dialog.dismiss();
   const hashes = await submit(page);
   check(await page.title().then((title) => title.startsWith("Submitted")), "the title does not say so");
   tell("receipt", { hashes, first: true });

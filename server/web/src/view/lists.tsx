@@ -72,7 +72,7 @@ export function Attention({ page }: { page: Page }) {
             <strong>{finding.severity === "refuse" ? "The studio would send this back." : "Worth a look."}</strong>{" "}
             {sentence(finding.message)}
           </p>
-          {finding.files && finding.files.length > 0 && (
+          {finding.files && finding.files.length > 1 && (
             <details>
               <summary>{count(finding.files.length, "file")}</summary>
               <ul class="plain">

@@ -32,8 +32,8 @@ export function Progress({ page }: { page: Page }) {
       <UnderWay sending={sending} />
       {!done && (
         <p class="hint">
-          You may close this page or your laptop whenever you like: what has arrived stays, and the same link goes on
-          from there.
+          If you close this page or your laptop, nothing is lost: what has arrived stays, and the same link goes on from
+          there.
         </p>
       )}
       {sending.lookingTrouble && <p class="hint">{sentence(sending.lookingTrouble)} Trying again by itself.</p>}
