@@ -19,6 +19,7 @@ pub mod page;
 pub mod ranges;
 pub mod ready;
 pub mod router;
+pub mod rufh;
 pub mod serve;
 pub mod shape;
 pub mod submit;

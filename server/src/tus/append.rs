@@ -111,36 +111,15 @@ pub(super) fn without_metadata(headers: &HeaderMap) -> HeaderMap {
 /// What a PATCH is told.
 fn answer(end: End, upload: &Upload) -> Response {
     let (path, kept) = (upload.path.as_str(), upload.offset);
-    let mut answer = match end {
-        End::Failed(error) => return failed(error, upload),
-        End::TooLong => {
+    let early = end.too_early(upload);
+    let mut answer = match (end, early) {
+        (End::Failed(error), _) => return failed(error, upload),
+        (End::TooLong, _) => {
             let refusal = too_long(path, upload.length.unwrap_or(kept));
             Failure::from(refusal).as_text().into_response()
         }
-        _ if upload.state != UploadState::Open => StatusCode::NO_CONTENT.into_response(),
-        End::Body => StatusCode::NO_CONTENT.into_response(),
-        End::Broken => sentence(
-            StatusCode::BAD_REQUEST,
-            &format!("the connection broke: {kept} bytes of {path:?} are safe, go on from there"),
-        ),
-        End::Idle => sentence(
-            StatusCode::REQUEST_TIMEOUT,
-            &format!(
-                "nothing arrived for too long: {kept} bytes of {path:?} are safe, go on from there"
-            ),
-        ),
-        End::TakenOver => sentence(
-            StatusCode::CONFLICT,
-            &format!(
-                "another request goes on with {path:?}: {kept} bytes are safe, ask where it stands and go on from there"
-            ),
-        ),
-        End::Stopping => sentence(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &format!(
-                "the server is being restarted: {kept} bytes of {path:?} are safe, go on from there in a moment"
-            ),
-        ),
+        (_, Some((status, text))) if upload.state == UploadState::Open => sentence(status, &text),
+        _ => StatusCode::NO_CONTENT.into_response(),
     };
     if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
         let soon = HeaderValue::from_static("1");

@@ -5,5 +5,7 @@ mod downloads;
 mod interrupted;
 mod links;
 mod protocol;
+mod rufh;
+mod rufh_rules;
 mod studio;
 mod wire;
