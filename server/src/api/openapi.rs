@@ -95,21 +95,21 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     get "/api/v1/tokens" Token N => 200 J("Tokens"); "All API tokens";
     post "/api/v1/tokens" Token J("NewToken") => 201 J("MadeToken"); "Make an API token; it is shown this once";
     delete "/api/v1/tokens/{token}" Token N => 204 N; "Take an API token back";
-    post "/files" Token TUS => 201 N; "tus 1.0: create an upload; Upload-Metadata names order and filename";
-    options "/files" Open N => 204 N; "tus 1.0: what the server can do";
-    head "/files/{upload}" Token N => 200 N; "tus 1.0: how many bytes are safe";
-    patch "/files/{upload}" Token TUS => 204 N; "tus 1.0: append from the offset on";
-    delete "/files/{upload}" Token N => 204 N; "tus 1.0: remove an upload";
-    options "/files/{upload}" Open N => 204 N; "tus 1.0: what the server can do";
+    post "/files" Token TUS => 201 N; "tus 1.0 or the IETF draft: create an upload; Upload-Metadata or the query names order and filename";
+    options "/files" Open N => 204 N; "tus 1.0 or the IETF draft: what the server can do";
+    head "/files/{upload}" Token N => 200 N; "tus 1.0 or the IETF draft: how many bytes are safe";
+    patch "/files/{upload}" Token TUS => 204 N; "tus 1.0 or the IETF draft: append from the offset on";
+    delete "/files/{upload}" Token N => 204 N; "tus 1.0 or the IETF draft: remove an upload";
+    options "/files/{upload}" Open N => 204 N; "tus 1.0 or the IETF draft: what the server can do";
     get "/u/{link}" Link N => 200 J("Uploads"); "The page of an upload link; with Accept: application/json its uploads";
-    post "/u/{link}" Link TUS => 201 N; "tus 1.0: create an upload; the link says which order";
-    options "/u/{link}" Link N => 204 N; "tus 1.0: what the server can do";
+    post "/u/{link}" Link TUS => 201 N; "tus 1.0 or the IETF draft: create an upload; the link says which order";
+    options "/u/{link}" Link N => 204 N; "tus 1.0 or the IETF draft: what the server can do";
     get "/u/{link}/uploads" Link N => 200 J("Uploads"); "The uploads of a link's order";
     post "/u/{link}/submit" Link J("NewSession") => 201 J("Receipt"); "Seal what was uploaded; only the field form";
-    head "/u/{link}/{upload}" Link N => 200 N; "tus 1.0: how many bytes are safe";
-    patch "/u/{link}/{upload}" Link TUS => 204 N; "tus 1.0: append from the offset on";
-    delete "/u/{link}/{upload}" Link N => 204 N; "tus 1.0: remove an upload";
-    options "/u/{link}/{upload}" Link N => 204 N; "tus 1.0: what the server can do";
+    head "/u/{link}/{upload}" Link N => 200 N; "tus 1.0 or the IETF draft: how many bytes are safe";
+    patch "/u/{link}/{upload}" Link TUS => 204 N; "tus 1.0 or the IETF draft: append from the offset on";
+    delete "/u/{link}/{upload}" Link N => 204 N; "tus 1.0 or the IETF draft: remove an upload";
+    options "/u/{link}/{upload}" Link N => 204 N; "tus 1.0 or the IETF draft: what the server can do";
     get "/d/{link}" Link N => 200 BYTES; "A file link: the file. A session link: its page; with Accept: application/json the receipt";
     get "/d/{link}/{*path}" Link N => 200 BYTES; "A file of a session link; ranges, ETag, If-Range";
     post "/api/v1/clock" Token J("Move") => 200 J("Now"); "Move the demo clock";
@@ -240,11 +240,29 @@ impl Operation {
         described
     }
 
-    fn query(&self) -> Option<Value> {
-        (self.path == "/api/v1/retention/plan").then(|| {
-            json!({"name": "at", "in": "query", "required": false, "schema": {"type": "string"},
-                "description": "A moment (RFC 3339), a day of the studio (2026-11-23, to its end) or a span from now (31 days); now if absent"})
-        })
+    fn query(&self) -> Vec<Value> {
+        let queries: &[(&str, &str)] = match (self.method, self.path) {
+            ("get", "/api/v1/retention/plan") => &[(
+                "at",
+                "A moment (RFC 3339), a day of the studio (2026-11-23, to its end) or a span from now (31 days); now if absent",
+            )],
+            // Upload-Metadata of tus, for clients of the draft, which has nothing like it.
+            ("post", "/files" | "/u/{link}") => &[
+                (
+                    "filename",
+                    "IETF draft: the file's name, if Content-Disposition has none",
+                ),
+                ("relativePath", "IETF draft: the name with its folders"),
+                ("order", "IETF draft: the order's number; a link knows it"),
+                (
+                    "kind",
+                    "IETF draft: material (if absent), delivery or stems",
+                ),
+            ],
+            _ => &[],
+        };
+        let query = |(name, description): &(&str, &str)| json!({"name": name, "in": "query", "required": false, "schema": {"type": "string"}, "description": description});
+        queries.iter().map(query).collect()
     }
 }
 

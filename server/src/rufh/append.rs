@@ -36,10 +36,10 @@ pub(super) async fn append(
     let begun = app.vault.begin_append(order, id, offset).await;
     let mut writer = begun.map_err(|error| moved(error, offset))?;
     let upload = writer.upload().clone();
-    let length = said.length(offset, upload.length)?;
     if upload.state != UploadState::Open {
         return again(app, said, ends, &upload, body).await;
     }
+    let length = said.length(offset, upload.length)?;
     if let (None, Some(length)) = (upload.length, length) {
         writer.declare_length(length).await?;
     }

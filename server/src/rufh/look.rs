@@ -1,6 +1,6 @@
 //! HEAD and DELETE: requests without content.
 
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::upload::UploadState;
@@ -19,13 +19,15 @@ pub(super) async fn head(
 ) -> Result<Response, Refused> {
     said.asks_only()?;
     let upload = settled(app, order, id).await?;
-    let mut answer = StatusCode::NO_CONTENT.into_response();
+    let mut answer = StatusCode::OK.into_response();
     let whole = upload.state != UploadState::Open;
     stand(&mut answer, app, said.version, &upload, whole);
-    if let Some(length) = upload.length {
-        let name = HeaderName::from_static("upload-length");
-        answer.headers_mut().insert(name, length.into());
-    }
+    let (name, value) = match upload.length {
+        Some(length) => ("upload-length", length.into()),
+        // tus's word for it, which tus-js-client waits for in every dialect.
+        None => ("upload-defer-length", HeaderValue::from_static("1")),
+    };
+    answer.headers_mut().insert(name, value);
     Ok(answer)
 }
 
