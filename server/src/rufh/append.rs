@@ -6,13 +6,14 @@ use futures::{StreamExt, future};
 use stemvault_storage::Error;
 use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::intake::Writer;
-use stemvault_storage::refusal::{Refusal, RefusalKind};
-use stemvault_storage::upload::{Upload, UploadState};
+use stemvault_storage::refusal::RefusalKind;
+use stemvault_storage::upload::{Role, Upload, UploadState};
 use tus_protocol::BodyFrame;
 
 use super::answer::{Problem, Refused, stand, whole};
 use super::said::{DRAFT_03, DRAFT_05, Said, bad, is_partial_upload};
 use crate::app::App;
+use crate::tus::answer::too_much;
 use crate::tus::receive::{End, Ending, Noted, Patience, SharedBody, frames, receive};
 
 /// Answers a PATCH. Everything is checked before the first byte of the content is asked for.
@@ -33,6 +34,14 @@ pub(super) async fn append(
     let offset = said.offset.ok_or_else(|| {
         bad("the request has no Upload-Offset header: ask with HEAD where the upload stands, and send that")
     })?;
+    let upload = app.vault.upload(order, id).await?;
+    if upload.role == Role::Final {
+        let text = format!(
+            "{:?} is made of parts and takes no bytes of its own: send them to its parts",
+            upload.path.as_str()
+        );
+        return Err(Problem::plain(StatusCode::FORBIDDEN, text).into());
+    }
     let begun = app.vault.begin_append(order, id, offset).await;
     let mut writer = begun.map_err(|error| moved(error, offset))?;
     let upload = writer.upload().clone();
@@ -43,10 +52,12 @@ pub(super) async fn append(
     if let (None, Some(length)) = (upload.length, length) {
         writer.declare_length(length).await?;
     }
-    let (mut answer, upload, complete) = match take(app, writer, ends, body).await {
+    let (mut answer, upload, complete) = match take(app, writer, said, ends, body).await {
         Took::All(upload) => (whole(&upload), upload, true),
         Took::Part(upload) => (appended(said).into_response(), upload, false),
-        Took::Stopped(upload, refused) => (refused.into_response(), upload, false),
+        Took::Stopped(upload, refused) | Took::Full(upload, refused) => {
+            (refused.into_response(), upload, false)
+        }
         Took::Gone(refused) => return Err(refused),
     };
     stand(&mut answer, app, said.version, &upload, complete);
@@ -100,15 +111,28 @@ pub(super) enum Took {
     All(Upload),
     /// All of it was taken, and the request did not say that the file ends.
     Part(Upload),
-    /// It ended early, or did not fit what was said of the file.
+    /// It ended early, or too early for what was said of the file.
     Stopped(Upload, Refused),
+    /// The studio takes no more of it.
+    Full(Upload, Refused),
     /// The file turned out to be longer than it was said to be: as the draft wants it, the upload
     /// is no more.
     Gone(Refused),
 }
 
 /// Takes a request's content.
-pub(super) async fn take(app: &App, mut writer: Writer, ends: bool, body: &SharedBody) -> Took {
+pub(super) async fn take(
+    app: &App,
+    mut writer: Writer,
+    said: &Said,
+    ends: bool,
+    body: &SharedBody,
+) -> Took {
+    if said.content.is_some_and(|content| content > writer.room()) {
+        let upload = writer.upload().clone();
+        let refusal = too_much(upload.path.as_str(), upload.offset);
+        return Took::Full(upload, refusal.into());
+    }
     let noted = Noted::default();
     let frames = frames(body.clone(), writer.room(), noted.clone());
     let mut bytes = frames
@@ -120,7 +144,7 @@ pub(super) async fn take(app: &App, mut writer: Writer, ends: bool, body: &Share
             })
         })
         .boxed();
-    let end = receive(&mut writer, &mut bytes, &noted, Patience::of(app)).await;
+    let end = receive(&mut writer, &mut bytes, &noted, Patience::of(app), None).await;
     let upload = writer.upload().clone();
     match end {
         End::Body if ends => close(writer).await,
@@ -156,12 +180,7 @@ async fn close(mut writer: Writer) -> Took {
 async fn overrun(app: &App, upload: Upload) -> Took {
     let path = upload.path.as_str();
     let Some(length) = upload.length else {
-        let kept = upload.offset;
-        let message = format!(
-            "the studio takes {kept} bytes of {path:?} and it is longer: split it, or ask the studio"
-        );
-        let refusal = Refusal::new(RefusalKind::TooLarge, message).of_file(path);
-        return Took::Stopped(upload.clone(), refusal.into());
+        return Took::Full(upload.clone(), too_much(path, upload.offset).into());
     };
     let detail = format!(
         "{path:?} was said to have {length} bytes and more were sent: if it has grown meanwhile, begin it again"

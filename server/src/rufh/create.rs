@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use stemvault_storage::ids::UploadId;
 use stemvault_storage::intake::NewUpload;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
-use stemvault_storage::upload::UploadState;
+use stemvault_storage::upload::{Role, UploadState};
 
 use super::answer::{Problem, Refused, stand, whole};
 use super::append::{Took, take};
@@ -44,6 +44,7 @@ pub(super) async fn create(
         path: metadata.path()?,
         metadata: metadata.to_record(),
         length: said.length(0, None)?,
+        role: Role::File,
     };
     metadata.check_required(&app.settings.orders.required_metadata)?;
     let upload = app.vault.create_upload(order, new).await?;
@@ -53,7 +54,7 @@ pub(super) async fn create(
         Took::Part(upload.clone())
     } else {
         match app.vault.begin_append(order, upload.id, 0).await {
-            Ok(writer) => take(app, writer, ends, body).await,
+            Ok(writer) => take(app, writer, said, ends, body).await,
             Err(error) => Took::Stopped(upload.clone(), error.into()),
         }
     };
@@ -62,7 +63,9 @@ pub(super) async fn create(
         Took::Part(upload) => (StatusCode::CREATED.into_response(), upload, false),
         // Who did not mean to send all of it learns from the offset what was taken, and goes on.
         Took::Stopped(upload, _) if !ends => (StatusCode::CREATED.into_response(), upload, false),
-        Took::Stopped(upload, refused) => (refused.into_response(), upload, false),
+        Took::Stopped(upload, refused) | Took::Full(upload, refused) => {
+            (refused.into_response(), upload, false)
+        }
         Took::Gone(refused) => return Err(refused),
     };
     stand(&mut answer, app, said.version, &upload, complete);

@@ -20,6 +20,7 @@ use stemvault_storage::upload::Upload;
 use tokio::sync::{Mutex, watch};
 use tus_protocol::{BodyFrame, BodyStream, ByteStream};
 
+use super::checksum::Checksum;
 use crate::app::App;
 
 /// A body that stays ours while the protocol core reads it, because what is left of it afterwards
@@ -129,13 +130,18 @@ pub(crate) fn frames(body: SharedBody, room: u64, noted: Noted) -> BodyStream {
     Box::pin(frames)
 }
 
-/// Why no more bytes are taken. Except after [`Failed`](Self::Failed), all that arrived is durable.
+/// Why no more bytes are taken. Except after [`Failed`](Self::Failed), all that arrived is durable;
+/// of a body with a checksum all or nothing.
 #[derive(Debug)]
 pub(crate) enum End {
     /// The body is over.
     Body,
     /// The body goes on after the end of the file.
     TooLong,
+    /// The body goes on and is too long to be checked.
+    TooMuch,
+    /// The body does not have the sum that it was said to have.
+    WrongSum,
     /// The connection broke.
     Broken,
     /// Nothing came for too long.
@@ -153,7 +159,9 @@ impl End {
     pub(crate) fn too_early(&self, upload: &Upload) -> Option<(StatusCode, String)> {
         let (path, kept) = (upload.path.as_str(), upload.offset);
         Some(match self {
-            Self::Body | Self::TooLong | Self::Failed(_) => return None,
+            Self::Body | Self::TooLong | Self::TooMuch | Self::WrongSum | Self::Failed(_) => {
+                return None;
+            }
             Self::Broken => (
                 StatusCode::BAD_REQUEST,
                 format!(
@@ -204,15 +212,29 @@ pub(crate) async fn receive(
     bytes: &mut ByteStream,
     noted: &Noted,
     mut patience: Patience,
+    mut checksum: Option<Checksum>,
 ) -> End {
-    let end = match take(writer, bytes, noted, &mut patience).await {
-        Ok(end) => end,
-        Err(error) => return End::Failed(error),
+    let received = async {
+        if checksum.is_some() {
+            writer.hold_back().await?;
+        }
+        let end = take(writer, bytes, noted, &mut patience, &mut checksum).await?;
+        match (end, checksum) {
+            (end, None) => {
+                writer.flush().await?;
+                Ok(end)
+            }
+            (End::Body, Some(checksum)) => {
+                if !checksum.is_right() {
+                    return Ok(End::WrongSum);
+                }
+                writer.keep().await?;
+                Ok(End::Body)
+            }
+            (end, Some(_)) => Ok(end),
+        }
     };
-    match writer.flush().await {
-        Ok(_) => end,
-        Err(error) => End::Failed(error),
-    }
+    received.await.unwrap_or_else(End::Failed)
 }
 
 async fn take(
@@ -220,6 +242,7 @@ async fn take(
     bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
     noted: &Noted,
     patience: &mut Patience,
+    checksum: &mut Option<Checksum>,
 ) -> Result<End, Error> {
     loop {
         let idle = tokio::time::sleep(patience.idle);
@@ -238,7 +261,12 @@ async fn take(
             }
         };
         match (frame, noted.get()) {
-            (Some(Ok(data)), _) => writer.push(&data).await?,
+            (Some(Ok(data)), _) => {
+                if let Some(checksum) = checksum {
+                    checksum.update(&data);
+                }
+                writer.push(&data).await?;
+            }
             // The protocol core calls a body of another length than it was told an error; what
             // counts is how the body itself ended.
             (_, Some(Ending::Whole)) | (None, None) => return Ok(End::Body),

@@ -1,11 +1,16 @@
 //! Uploads and downloads through the router, with bodies that come in pieces, break and stall.
 
+mod checksums;
 mod deferred;
+mod doors;
 mod downloads;
 mod interrupted;
+mod line;
 mod links;
+mod parts;
 mod protocol;
 mod rufh;
 mod rufh_rules;
 mod studio;
+mod take_over;
 mod wire;

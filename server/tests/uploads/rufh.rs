@@ -323,3 +323,25 @@ async fn lifetimes_are_true() {
     let gone = gone.expect(410).json();
     assert!(gone["detail"].as_str().unwrap().contains("begin it again"));
 }
+
+#[tokio::test]
+async fn a_file_made_of_parts_takes_no_bytes() {
+    let studio = Studio::new().await;
+    let link = format!("/u/{}", studio.link);
+    let headers = [TUS, "Upload-Length: 3", "Upload-Concat: partial"];
+    let part = studio.ask("POST", &link, &headers, Body::empty()).await;
+    let part = part.expect(201).header("location").to_owned();
+    let concat = format!("Upload-Concat: final;{part}");
+    // a.wav
+    let name = "Upload-Metadata: filename YS53YXY=";
+    let made = studio
+        .ask("POST", &link, &[TUS, &concat, name], Body::empty())
+        .await;
+    let at = made.expect(201).header("location").to_owned();
+    let no = patch(&studio, &at, 0, &[ALL], Body::from("abc")).await;
+    let said = no.expect(403).json();
+    assert!(said["detail"].as_str().unwrap().contains("made of parts"));
+    // Its part is continued like any other upload.
+    let done = patch(&studio, &part, 0, &[ALL], Body::from("abc")).await;
+    assert_eq!(done.expect(200).offset(), 3);
+}

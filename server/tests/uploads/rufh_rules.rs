@@ -300,6 +300,9 @@ async fn what_is_said_of_a_file_is_checked_before_its_first_byte() {
     let no = no.expect(413);
     problem(&no, "");
     assert_eq!(no.offset(), 1000);
+    let unread = [&*bearer, MORE, "Content-Length: 1001"];
+    let no = say(&studio, 8, ("POST", path), &unread, whole(&[7; 1001])).await;
+    assert_eq!(no.expect(413).offset(), 0);
     // No token, an unknown one: not a word about what else is wrong.
     let no = say(
         &studio,

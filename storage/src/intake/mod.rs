@@ -15,11 +15,15 @@ mod family;
 mod fragments;
 mod gather;
 pub mod hash;
+mod held;
+mod join;
 mod message;
+mod parts;
 pub mod progress;
 mod running;
 mod writer;
 
 pub use create::NewUpload;
+pub use parts::NamedPart;
 pub use running::{GRACE, Intake, Signal};
 pub use writer::Writer;
