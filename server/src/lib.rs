@@ -25,6 +25,7 @@ pub mod ranges;
 pub mod ready;
 pub mod receipt_page;
 pub mod router;
+pub mod rufh;
 pub mod serve;
 pub mod shape;
 pub mod state;

@@ -297,7 +297,7 @@ fn describe(
         "<h2>How to upload</h2>\n\
          <p>With the program <code>stemvault</code>, which goes on where it stopped:</p>\n\
          <p><code>stemvault push FOLDER --to {address} --submit</code></p>\n\
-         <p>Or with any program that speaks tus 1.0: give it the address of this page as its endpoint.</p>\n\
+         <p>Or with any program that speaks tus 1.0, or the IETF&#39;s draft of resumable uploads: give it the address of this page as its endpoint.</p>\n\
          <p>Whoever knows the address can upload here: pass it on with care.</p>\n"
     ));
     html

@@ -16,8 +16,34 @@ use crate::door::Door;
 pub enum Client {
     /// tus-js-client, from npm, in Node.
     TusJs,
+    /// Its next major version, which speaks more than tus.
+    TusJs5(Protocol),
     /// tuspy, from PyPI.
     Tuspy,
+}
+
+/// What tus-js-client 5 speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// tus 1.0.
+    Tus,
+    /// Interop version 5 of the IETF draft.
+    Draft03,
+    /// Interop version 6.
+    Draft05,
+}
+
+impl Protocol {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Tus, Self::Draft03, Self::Draft05];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Tus => "tus-v1",
+            Self::Draft03 => "ietf-draft-03",
+            Self::Draft05 => "ietf-draft-05",
+        }
+    }
 }
 
 /// What a client said, line by line.
@@ -40,14 +66,21 @@ impl Client {
         let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
         let scripts = tests.join("clients");
         let mut command = match self {
-            Self::TusJs => {
-                let installed = scripts.join("node_modules/tus-js-client");
+            Self::TusJs | Self::TusJs5(_) => {
+                let (name, more) = match self {
+                    Self::TusJs5(protocol) => (
+                        "tus-js-client-5",
+                        vec!["--client", "5", "--protocol", protocol.name()],
+                    ),
+                    _ => ("tus-js-client", Vec::new()),
+                };
                 ensure!(
-                    installed.is_dir(),
-                    "tus-js-client is not installed: ./tests/run does it"
+                    scripts.join("node_modules").join(name).is_dir(),
+                    "{name} is not installed: ./tests/run does it"
                 );
                 let mut node = Command::new("node");
                 node.arg(scripts.join("tus-js.mjs"))
+                    .args(more)
                     .env("NODE_EXTRA_CA_CERTS", &door.ca);
                 node
             }

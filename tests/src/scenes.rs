@@ -171,7 +171,7 @@ impl Scene {
     pub async fn stopped(self, client: Client) -> Result<()> {
         let mut seeded = StdRng::seed_from_u64(118);
         let (word, chunk) = match client {
-            Client::TusJs => ("--abort-at", "1000000000"),
+            Client::TusJs | Client::TusJs5(_) => ("--abort-at", "1000000000"),
             Client::Tuspy => ("--stop-at", "1500000"),
         };
         for _ in 0..3 {
@@ -179,6 +179,33 @@ impl Scene {
             let told = self.run(client, &["--chunk", chunk, word, &at.to_string()])?;
             self.check_done(&told)?;
             ensure!(told.number("resumed", "offset")? <= at, "{told:?}");
+        }
+        self.studio.done().await
+    }
+
+    /// What tus-js-client can do besides: the first bytes with the creation, a stream of unknown
+    /// length, POST instead of PATCH; each whole, and stopped at a seeded byte and resumed.
+    ///
+    /// # Errors
+    /// If the server ends up with anything but the file.
+    pub async fn ways(self, client: Client) -> Result<()> {
+        let mut seeded = StdRng::seed_from_u64(119);
+        let piece = 3_000_001;
+        let pieces = ["--chunk", "3000001"];
+        for way in ["--during-creation", "--deferred", "--override"] {
+            let told = self.run(client, &[&pieces[..], &[way]].concat())?;
+            self.check_done(&told)
+                .with_context(|| format!("{client:?} {way}"))?;
+            let at = seeded.random_range(1..piece).to_string();
+            let words = [&pieces[..], &[way, "--abort-at", &at]].concat();
+            let told = self.run(client, &words)?;
+            self.check_done(&told)
+                .with_context(|| format!("{client:?} {way}, stopped at {at}"))?;
+            let before = if way == "--during-creation" { piece } else { 0 };
+            ensure!(
+                told.number("resumed", "offset")? <= before + at.parse::<u64>()?,
+                "{told:?}"
+            );
         }
         self.studio.done().await
     }

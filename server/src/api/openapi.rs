@@ -95,15 +95,15 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     get "/api/v1/tokens" Token N => 200 J("Tokens"); "All API tokens";
     post "/api/v1/tokens" Token J("NewToken") => 201 J("MadeToken"); "Make an API token; it is shown this once";
     delete "/api/v1/tokens/{token}" Token N => 204 N; "Take an API token back";
-    post "/files" Token TUS => 201 N; "tus 1.0: create an upload; Upload-Metadata names order and filename";
-    options "/files" Open N => 204 N; "tus 1.0: what the server can do";
-    head "/files/{upload}" Token N => 200 N; "tus 1.0: how many bytes are safe";
-    patch "/files/{upload}" Token TUS => 204 N; "tus 1.0: append from the offset on";
-    delete "/files/{upload}" Token N => 204 N; "tus 1.0: remove an upload";
-    options "/files/{upload}" Open N => 204 N; "tus 1.0: what the server can do";
+    post "/files" Token TUS => 201 N; "tus 1.0 or the IETF draft: create an upload; Upload-Metadata or the query names order and filename";
+    options "/files" Open N => 204 N; "tus 1.0 or the IETF draft: what the server can do";
+    head "/files/{upload}" Token N => 200 N; "tus 1.0 or the IETF draft: how many bytes are safe";
+    patch "/files/{upload}" Token TUS => 204 N; "tus 1.0 or the IETF draft: append from the offset on";
+    delete "/files/{upload}" Token N => 204 N; "tus 1.0 or the IETF draft: remove an upload";
+    options "/files/{upload}" Open N => 204 N; "tus 1.0 or the IETF draft: what the server can do";
     get "/u/{link}" Link N => 200 J("Uploads"); "The page of an upload link; with Accept: application/json its uploads";
-    post "/u/{link}" Link TUS => 201 N; "tus 1.0: create an upload; the link says which order";
-    options "/u/{link}" Link N => 204 N; "tus 1.0: what the server can do";
+    post "/u/{link}" Link TUS => 201 N; "tus 1.0 or the IETF draft: create an upload; the link says which order";
+    options "/u/{link}" Link N => 204 N; "tus 1.0 or the IETF draft: what the server can do";
     get "/u/{link}/uploads" Link N => 200 J("Uploads"); "The uploads of a link's order";
     get "/u/{link}/state" Link N => 200 J("State"); "How the order stands: uploads, form, limits, and what is missing before a submit";
     post "/u/{link}/preflight" Link M("application/vnd.stemvault.preflight") => 200 J("Preflight"); "What submit would say of files, by their first 64 KiB. The body is a row of files, each: length of a JSON object (4 bytes, big-endian), {path, length}, length of the head (4 bytes), the head; at most 256 files and 20 MiB";
@@ -111,10 +111,10 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     post "/u/{link}/submit" Link J("Submitted") => 201 J("Receipt"); "Seal what was uploaded; a refusal for the form names its fields in missing";
     get "/u/{link}/receipts/{session}" Link N => 200 M("text/html"); "The receipt of a session, to be printed";
     get "/assets/{*name}" Open N => 200 BYTES; "Scripts and styles of pages";
-    head "/u/{link}/{upload}" Link N => 200 N; "tus 1.0: how many bytes are safe";
-    patch "/u/{link}/{upload}" Link TUS => 204 N; "tus 1.0: append from the offset on";
-    delete "/u/{link}/{upload}" Link N => 204 N; "tus 1.0: remove an upload";
-    options "/u/{link}/{upload}" Link N => 204 N; "tus 1.0: what the server can do";
+    head "/u/{link}/{upload}" Link N => 200 N; "tus 1.0 or the IETF draft: how many bytes are safe";
+    patch "/u/{link}/{upload}" Link TUS => 204 N; "tus 1.0 or the IETF draft: append from the offset on";
+    delete "/u/{link}/{upload}" Link N => 204 N; "tus 1.0 or the IETF draft: remove an upload";
+    options "/u/{link}/{upload}" Link N => 204 N; "tus 1.0 or the IETF draft: what the server can do";
     get "/d/{link}" Link N => 200 BYTES; "A file link: the file. A session link: its page; with Accept: application/json the receipt";
     get "/d/{link}/{*path}" Link N => 200 BYTES; "A file of a session link; ranges, ETag, If-Range";
     post "/api/v1/clock" Token J("Move") => 200 J("Now"); "Move the demo clock";
@@ -263,11 +263,29 @@ impl Operation {
         described
     }
 
-    fn query(&self) -> Option<Value> {
-        (self.path == "/api/v1/retention/plan").then(|| {
-            json!({"name": "at", "in": "query", "required": false, "schema": {"type": "string"},
-                "description": "A moment (RFC 3339), a day of the studio (2026-11-23, to its end) or a span from now (31 days); now if absent"})
-        })
+    fn query(&self) -> Vec<Value> {
+        let queries: &[(&str, &str)] = match (self.method, self.path) {
+            ("get", "/api/v1/retention/plan") => &[(
+                "at",
+                "A moment (RFC 3339), a day of the studio (2026-11-23, to its end) or a span from now (31 days); now if absent",
+            )],
+            // Upload-Metadata of tus, for clients of the draft, which has nothing like it.
+            ("post", "/files" | "/u/{link}") => &[
+                (
+                    "filename",
+                    "IETF draft: the file's name, if Content-Disposition has none",
+                ),
+                ("relativePath", "IETF draft: the name with its folders"),
+                ("order", "IETF draft: the order's number; a link knows it"),
+                (
+                    "kind",
+                    "IETF draft: material (if absent), delivery or stems",
+                ),
+            ],
+            _ => &[],
+        };
+        let query = |(name, description): &(&str, &str)| json!({"name": name, "in": "query", "required": false, "schema": {"type": "string"}, "description": description});
+        queries.iter().map(query).collect()
     }
 }
 

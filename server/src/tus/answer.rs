@@ -21,7 +21,7 @@ pub(super) const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resuma
 const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
-const HASH: HeaderName = HeaderName::from_static("stemvault-hash");
+pub(crate) const HASH: HeaderName = HeaderName::from_static("stemvault-hash");
 
 /// How much of a body that was refused is read, and for how long its connection stays, so that
 /// its sender comes to read why.
@@ -127,7 +127,7 @@ pub(super) fn sentence(status: StatusCode, text: &str) -> Response {
 }
 
 /// The refusal of a body that goes on after the end of its file.
-pub(super) fn too_long(path: &str, length: u64) -> Refusal {
+pub(crate) fn too_long(path: &str, length: u64) -> Refusal {
     let message = format!(
         "{path:?} was said to have {length} bytes and more were sent: if it has grown meanwhile, begin it again"
     );
@@ -135,7 +135,7 @@ pub(super) fn too_long(path: &str, length: u64) -> Refusal {
 }
 
 /// The refusal of a body that goes on after what the studio takes of a file without a length.
-pub(super) fn too_much(path: &str, offset: u64) -> Refusal {
+pub(crate) fn too_much(path: &str, offset: u64) -> Refusal {
     let message = format!(
         "{path:?} stands at byte {offset}, and the studio takes no more of it: split the file, or ask the studio"
     );
@@ -167,7 +167,6 @@ pub(super) fn http_date(at: DateTime<Utc>) -> HeaderValue {
 /// answer: an unread body closes the connection, and what was in flight would take the answer
 /// with it.
 pub(super) fn finished(mut response: Response, parts: &Parts, body: &SharedBody) -> Response {
-    uncached(&mut response);
     let headers = response.headers_mut();
     let nosniff = HeaderValue::from_static("nosniff");
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);

@@ -153,45 +153,24 @@ fn answer(end: End, upload: &Upload, checked: bool) -> Response {
     } else {
         ""
     };
-    let mut answer = match end {
-        End::Failed(error) => return failed(error, upload),
-        End::TooLong => {
+    let early = end.too_early(upload);
+    let mut answer = match (end, early) {
+        (End::Failed(error), _) => return failed(error, upload),
+        (End::TooLong, _) => {
             let refusal = match upload.length {
                 Some(length) => too_long(path, length),
                 None => too_much(path, kept),
             };
             Failure::from(refusal).as_text().into_response()
         }
-        End::TooMuch => Failure::from(checksum::too_much())
+        (End::TooMuch, _) => Failure::from(checksum::too_much())
             .as_text()
             .into_response(),
-        End::WrongSum => wrong_sum(upload),
-        _ if upload.state != UploadState::Open => StatusCode::NO_CONTENT.into_response(),
-        End::Body => StatusCode::NO_CONTENT.into_response(),
-        End::Broken => sentence(
-            StatusCode::BAD_REQUEST,
-            &format!(
-                "the connection broke: {kept} bytes of {path:?} are safe, go on from there{nothing}"
-            ),
-        ),
-        End::Idle => sentence(
-            StatusCode::REQUEST_TIMEOUT,
-            &format!(
-                "nothing arrived for too long: {kept} bytes of {path:?} are safe, go on from there{nothing}"
-            ),
-        ),
-        End::TakenOver => sentence(
-            StatusCode::CONFLICT,
-            &format!(
-                "another request goes on with {path:?}: {kept} bytes are safe, ask where it stands and go on from there{nothing}"
-            ),
-        ),
-        End::Stopping => sentence(
-            StatusCode::SERVICE_UNAVAILABLE,
-            &format!(
-                "the server is being restarted: {kept} bytes of {path:?} are safe, go on from there in a moment{nothing}"
-            ),
-        ),
+        (End::WrongSum, _) => wrong_sum(upload),
+        (_, Some((status, text))) if upload.state == UploadState::Open => {
+            sentence(status, &format!("{text}{nothing}"))
+        }
+        _ => StatusCode::NO_CONTENT.into_response(),
     };
     if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
         let soon = HeaderValue::from_static("1");

@@ -22,7 +22,7 @@ pub(super) const CHECKED_MAX: u64 = 64 << 20;
 
 /// What a client says of its body.
 #[derive(Debug)]
-pub(super) struct Checksum {
+pub(crate) struct Checksum {
     pub(super) sum: Sum,
     said: Vec<u8>,
 }

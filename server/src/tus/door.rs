@@ -16,7 +16,7 @@ use crate::links;
 
 /// Under which address a request came.
 #[derive(Debug)]
-pub(super) enum Mount {
+pub(crate) enum Mount {
     /// `/files/`.
     Files,
     /// `/u/{link}`.
@@ -25,7 +25,7 @@ pub(super) enum Mount {
 
 impl Mount {
     /// The address of an upload, without the host: right behind any proxy that keeps paths.
-    pub(super) fn location(&self, app: &App, upload: UploadId) -> String {
+    pub(crate) fn location(&self, app: &App, upload: UploadId) -> String {
         let before = app.public_url.path().trim_end_matches('/');
         match self {
             Self::Files => format!("{before}/files/{upload}"),
@@ -36,7 +36,7 @@ impl Mount {
 
 /// What the credential of a request opens.
 #[derive(Debug)]
-pub(super) enum Door {
+pub(crate) enum Door {
     /// Every order.
     Staff,
     /// Material of one order.
@@ -45,7 +45,7 @@ pub(super) enum Door {
 
 impl Door {
     /// Checks the credential.
-    pub(super) async fn open(app: &App, mount: &Mount, headers: &HeaderMap) -> Answer<Self> {
+    pub(crate) async fn open(app: &App, mount: &Mount, headers: &HeaderMap) -> Answer<Self> {
         match mount {
             Mount::Files => {
                 Staff::of(app, headers).await?;
@@ -56,14 +56,15 @@ impl Door {
     }
 
     /// The order and kind of a new file.
-    pub(super) async fn order(&self, app: &App, metadata: &Metadata) -> Answer<(OrderId, Kind)> {
+    pub(crate) async fn order(&self, app: &App, metadata: &Metadata) -> Answer<(OrderId, Kind)> {
         let number = metadata.get("order")?.filter(|number| !number.is_empty());
         let kind = metadata.kind()?.unwrap_or(Kind::Material);
         match self {
             Self::Staff => {
                 let number = number.ok_or_else(|| {
                     let message = format!(
-                        "the file has no order number: send it as \"order\" in Upload-Metadata, for instance {}",
+                        "the file has no order number: send it as \"order\" in {}, for instance {}",
+                        metadata.place(),
                         app.settings.orders.number_example
                     );
                     Refusal::new(RefusalKind::BadMetadata, message)
@@ -93,7 +94,7 @@ impl Door {
 
     /// The upload that an address names, with its order. What this door does not open is not
     /// there.
-    pub(super) async fn upload(&self, app: &App, name: &str) -> Answer<(OrderId, UploadId)> {
+    pub(crate) async fn upload(&self, app: &App, name: &str) -> Answer<(OrderId, UploadId)> {
         let missing = || {
             let message =
                 "there is no such upload here: it was removed or has expired, begin it again";

@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
-use stemvault_storage::upload::{Role, UploadState};
+use stemvault_storage::upload::{Role, Upload, UploadState};
 use tus_protocol::Headers;
 
 use super::answer::{self, Refused, TUS_RESUMABLE, VERSION, stand, wrong_version};
@@ -15,6 +15,8 @@ use super::concat;
 use super::metadata::as_sent;
 use super::protocol::{Removing, config, protocol};
 use crate::app::{App, SharedApp};
+use crate::error::Answer;
+use crate::rufh;
 
 /// Where an upload stands; whoever writes to it commits and ends first. Not asked of the protocol
 /// core, which would lock and write.
@@ -31,18 +33,7 @@ pub(super) async fn head(
     {
         return Ok(wrong_version());
     }
-    let upload = app.vault.upload_settled(order, id).await?;
-    if app.vault.is_expired(&upload).await? {
-        let message = format!(
-            "the upload of {:?} has expired: begin it again",
-            upload.path.as_str()
-        );
-        return Err(Refusal::new(RefusalKind::Gone, message).into());
-    }
-    if upload.role == Role::Final && upload.state == UploadState::Open {
-        // If nobody does so at this moment.
-        drop(app.vault.begin_join(order, id));
-    }
+    let upload = settled(app, order, id).await?;
     let mut answer = StatusCode::OK.into_response();
     stand(&mut answer, &upload);
     let headers = answer.headers_mut();
@@ -62,6 +53,23 @@ pub(super) async fn head(
         headers.insert(HeaderName::from_static("upload-metadata"), metadata);
     }
     Ok(answer)
+}
+
+/// An upload as it stands, after whoever writes to it has ended; one that has expired is gone.
+pub(crate) async fn settled(app: &App, order: OrderId, id: UploadId) -> Answer<Upload> {
+    let upload = app.vault.upload_settled(order, id).await?;
+    if app.vault.is_expired(&upload).await? {
+        let message = format!(
+            "the upload of {:?} has expired: begin it again",
+            upload.path.as_str()
+        );
+        return Err(Refusal::new(RefusalKind::Gone, message).into());
+    }
+    if upload.role == Role::Final && upload.state == UploadState::Open {
+        // If nobody does so at this moment.
+        drop(app.vault.begin_join(order, id));
+    }
+    Ok(upload)
 }
 
 /// Removes an upload.
@@ -114,5 +122,6 @@ pub(super) fn capabilities(app: &App) -> Response {
         HeaderValue::from_static(ALGORITHMS),
     );
     answer::uncached(&mut answer);
+    rufh::offer(&mut answer, app);
     answer
 }

@@ -28,7 +28,9 @@ pub(super) const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// The header, taken apart.
 #[derive(Debug)]
-pub(super) struct Metadata {
+pub(crate) struct Metadata {
+    /// Where a client is told to put what is missing.
+    place: &'static str,
     header: String,
     /// In the order sent; `None` if the value is not base64 of UTF-8.
     pairs: Vec<(String, Option<String>)>,
@@ -39,7 +41,7 @@ impl Metadata {
     ///
     /// # Errors
     /// When it is not plain text.
-    pub(super) fn parse(headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub(crate) fn parse(headers: &HeaderMap) -> Result<Self, Refusal> {
         let mut lines = Vec::new();
         for line in headers.get_all("upload-metadata") {
             lines.push(line.to_str().map_err(|_| {
@@ -55,14 +57,36 @@ impl Metadata {
             (name.to_owned(), value)
         });
         let pairs = pairs.collect();
-        Ok(Self { header, pairs })
+        Ok(Self {
+            place: "Upload-Metadata",
+            header,
+            pairs,
+        })
+    }
+
+    /// The same for clients that say it elsewhere.
+    pub(crate) fn said_in(self, place: &'static str) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Where a client is told to put what is missing.
+    pub(crate) fn place(&self) -> &'static str {
+        self.place
+    }
+
+    /// Adds what was said elsewhere, as if it had been in the header.
+    pub(crate) fn add(&mut self, name: &str, value: &str) {
+        let comma = if self.header.is_empty() { "" } else { "," };
+        let encoded = LENIENT.encode(value);
+        self.header.push_str(&format!("{comma}{name} {encoded}"));
+        self.pairs.push((name.to_owned(), Some(value.to_owned())));
     }
 
     /// A value that we need. Sent twice, it must be the same.
     ///
     /// # Errors
     /// When it cannot be read, or two differ.
-    pub(super) fn get(&self, name: &str) -> Result<Option<&str>, Refusal> {
+    pub(crate) fn get(&self, name: &str) -> Result<Option<&str>, Refusal> {
         let mut found = None;
         for (_, value) in self.pairs.iter().filter(|(known, _)| known == name) {
             let Some(value) = value else {
@@ -72,7 +96,8 @@ impl Metadata {
             };
             if found.is_some_and(|found| found != value.as_str()) {
                 return Err(bad(&format!(
-                    "Upload-Metadata has two different values of {name:?}: send one"
+                    "there are two different values of {name:?} in {}: send one",
+                    self.place
                 )));
             }
             found = Some(value.as_str());
@@ -84,14 +109,17 @@ impl Metadata {
     ///
     /// # Errors
     /// [`RefusalKind::BadMetadata`] without a name, [`RefusalKind::BadPath`].
-    pub(super) fn path(&self) -> Result<SessionPath, Refusal> {
+    pub(crate) fn path(&self) -> Result<SessionPath, Refusal> {
         // Browsers' libraries send "null" for a file that was not in a folder.
         let folder = self.get("relativePath")?;
         let folder = folder.filter(|path| !path.is_empty() && *path != "null");
         let path = match folder {
             Some(path) => path,
             None => self.get("filename")?.ok_or_else(|| {
-                bad("the file has no name: send it as \"filename\" in Upload-Metadata")
+                bad(&format!(
+                    "the file has no name: send it as \"filename\" in {}",
+                    self.place
+                ))
             })?,
         };
         SessionPath::parse(path)
@@ -113,7 +141,7 @@ impl Metadata {
     ///
     /// # Errors
     /// When there is no such kind.
-    pub(super) fn kind(&self) -> Result<Option<Kind>, Refusal> {
+    pub(crate) fn kind(&self) -> Result<Option<Kind>, Refusal> {
         let kind = self.get("kind")?.filter(|kind| !kind.is_empty());
         kind.map(str::parse)
             .transpose()
@@ -124,7 +152,7 @@ impl Metadata {
     ///
     /// # Errors
     /// Names all that are missing.
-    pub(super) fn check_required(&self, required: &[String]) -> Result<(), Refusal> {
+    pub(crate) fn check_required(&self, required: &[String]) -> Result<(), Refusal> {
         let mut missing = Vec::new();
         for name in required {
             if self.get(name)?.is_none_or(|value| value.trim().is_empty()) {
@@ -141,7 +169,7 @@ impl Metadata {
     }
 
     /// What the upload's record keeps.
-    pub(super) fn to_record(&self) -> BTreeMap<String, String> {
+    pub(crate) fn to_record(&self) -> BTreeMap<String, String> {
         let modified = self.get(MODIFIED).ok().flatten();
         let modified = modified.map(|at| (MODIFIED.to_owned(), at.to_owned()));
         let header = Some((AS_SENT.to_owned(), self.header.clone()));

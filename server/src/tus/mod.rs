@@ -9,16 +9,16 @@
 //! A request runs in a task of its own, which outlives a connection that breaks: what arrived is
 //! still written down. Read next: [`append`].
 
-mod answer;
+pub(crate) mod answer;
 mod append;
 mod checksum;
 mod concat;
 mod create;
-mod door;
-mod look;
-mod metadata;
+pub(crate) mod door;
+pub(crate) mod look;
+pub(crate) mod metadata;
 mod protocol;
-mod receive;
+pub(crate) mod receive;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -29,6 +29,7 @@ use axum::routing::{any, post};
 use stemvault_storage::ids::UploadId;
 
 use crate::app::SharedApp;
+use crate::rufh;
 use answer::Refused;
 use door::{Door, Mount};
 use receive::SharedBody;
@@ -82,11 +83,17 @@ async fn run(app: SharedApp, mount: Mount, upload: Option<String>, request: Requ
     let task = tokio::spawn(async move {
         let body = SharedBody::new(body);
         let method = method(&parts);
+        if method != Method::OPTIONS && rufh::is_meant(&parts.headers) {
+            let upload = upload.as_deref();
+            let answered = rufh::answer(&app, &mount, upload, &method, &parts, &body).await;
+            return answer::finished(answered, &parts, &body);
+        }
         let answer = match upload {
             None => create::create(&app, &mount, &parts.headers, &body).await,
             Some(upload) => item(&app, &mount, &method, &parts.headers, &upload, &body).await,
         };
-        let answered = answer.unwrap_or_else(|refused| refused.into_response(&method));
+        let mut answered = answer.unwrap_or_else(|refused| refused.into_response(&method));
+        answer::uncached(&mut answered);
         answer::finished(answered, &parts, &body)
     });
     task.await.unwrap_or_else(|error| {

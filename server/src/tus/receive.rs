@@ -11,10 +11,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::StatusCode;
 use futures::{Stream, StreamExt, stream};
 use http_body_util::BodyExt;
 use stemvault_storage::Error;
 use stemvault_storage::intake::{Signal, Writer};
+use stemvault_storage::upload::Upload;
 use tokio::sync::{Mutex, watch};
 use tus_protocol::{BodyFrame, BodyStream, ByteStream};
 
@@ -24,7 +26,7 @@ use crate::app::App;
 /// A body that stays ours while the protocol core reads it, because what is left of it afterwards
 /// decides how to answer.
 #[derive(Clone, Debug)]
-pub(super) struct SharedBody(Arc<Shared>);
+pub(crate) struct SharedBody(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -36,7 +38,7 @@ struct Shared {
 }
 
 impl SharedBody {
-    pub(super) fn new(body: Body) -> Self {
+    pub(crate) fn new(body: Body) -> Self {
         let ended = body.is_end_stream();
         Self(Arc::new(Shared {
             body: Mutex::new(body),
@@ -46,17 +48,17 @@ impl SharedBody {
     }
 
     /// Whether anything of it was asked for.
-    pub(super) fn was_read(&self) -> bool {
+    pub(crate) fn was_read(&self) -> bool {
         self.0.read.load(Ordering::Relaxed)
     }
 
     /// Whether its sender may still be sending.
-    pub(super) fn is_unread(&self) -> bool {
+    pub(crate) fn is_unread(&self) -> bool {
         !self.0.ended.load(Ordering::Relaxed)
     }
 
     /// The body itself.
-    pub(super) async fn lock(&self) -> impl DerefMut<Target = Body> + '_ {
+    pub(crate) async fn lock(&self) -> impl DerefMut<Target = Body> + '_ {
         self.0.body.lock().await
     }
 
@@ -86,7 +88,7 @@ impl SharedBody {
 
 /// How a body came to its end, seen before the protocol core judges it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// Its sender ended it.
     Whole,
     /// The connection broke.
@@ -96,10 +98,10 @@ pub(super) enum Ending {
 }
 
 /// Where the [`Ending`] is noted.
-pub(super) type Noted = Arc<OnceLock<Ending>>;
+pub(crate) type Noted = Arc<OnceLock<Ending>>;
 
 /// The body as the protocol core takes it, cut off after `room` bytes.
-pub(super) fn frames(body: SharedBody, room: u64, noted: Noted) -> BodyStream {
+pub(crate) fn frames(body: SharedBody, room: u64, noted: Noted) -> BodyStream {
     let frames = stream::unfold((body, room, noted), |(body, mut room, noted)| async move {
         let frame = match body.next().await {
             None => {
@@ -131,7 +133,7 @@ pub(super) fn frames(body: SharedBody, room: u64, noted: Noted) -> BodyStream {
 /// Why no more bytes are taken. Except after [`Failed`](Self::Failed), all that arrived is durable;
 /// of a body with a checksum all or nothing.
 #[derive(Debug)]
-pub(super) enum End {
+pub(crate) enum End {
     /// The body is over.
     Body,
     /// The body goes on after the end of the file.
@@ -152,15 +154,51 @@ pub(super) enum End {
     Failed(Error),
 }
 
+impl End {
+    /// What its sender is told if the body ended too early, and where the upload stands.
+    pub(crate) fn too_early(&self, upload: &Upload) -> Option<(StatusCode, String)> {
+        let (path, kept) = (upload.path.as_str(), upload.offset);
+        Some(match self {
+            Self::Body | Self::TooLong | Self::TooMuch | Self::WrongSum | Self::Failed(_) => {
+                return None;
+            }
+            Self::Broken => (
+                StatusCode::BAD_REQUEST,
+                format!(
+                    "the connection broke: {kept} bytes of {path:?} are safe, go on from there"
+                ),
+            ),
+            Self::Idle => (
+                StatusCode::REQUEST_TIMEOUT,
+                format!(
+                    "nothing arrived for too long: {kept} bytes of {path:?} are safe, go on from there"
+                ),
+            ),
+            Self::TakenOver => (
+                StatusCode::CONFLICT,
+                format!(
+                    "another request goes on with {path:?}: {kept} bytes are safe, ask where it stands and go on from there"
+                ),
+            ),
+            Self::Stopping => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "the server is being restarted: {kept} bytes of {path:?} are safe, go on from there in a moment"
+                ),
+            ),
+        })
+    }
+}
+
 /// What makes us stop waiting for bytes.
 #[derive(Clone, Debug)]
-pub(super) struct Patience {
+pub(crate) struct Patience {
     idle: Duration,
     ending: watch::Receiver<bool>,
 }
 
 impl Patience {
-    pub(super) fn of(app: &App) -> Self {
+    pub(crate) fn of(app: &App) -> Self {
         Self {
             idle: app.settings.server.idle_timeout,
             ending: app.ending.clone(),
@@ -169,7 +207,7 @@ impl Patience {
 }
 
 /// Takes all bytes that come and makes them durable.
-pub(super) async fn receive(
+pub(crate) async fn receive(
     writer: &mut Writer,
     bytes: &mut ByteStream,
     noted: &Noted,

@@ -11,6 +11,8 @@ mod links;
 mod page;
 mod parts;
 mod protocol;
+mod rufh;
+mod rufh_rules;
 mod studio;
 mod take_over;
 mod wire;
