@@ -155,7 +155,7 @@ impl Vault {
         if file.role != Role::Final || file.state != UploadState::Open {
             return Ok(());
         }
-        let mut writer = self.begin_append(order, id, file.offset).await?;
+        let mut writer = self.begin_writing(order, id, file.offset).await?;
         let mut end = 0;
         for of in self.parts_of(id).await? {
             let part = load::<Upload>(&*self.catalog, &tables::upload(order, of.part)).await?;
