@@ -2,10 +2,13 @@
 
 mod checksums;
 mod deferred;
+mod doors;
 mod downloads;
 mod interrupted;
+mod line;
 mod links;
 mod parts;
 mod protocol;
 mod studio;
+mod take_over;
 mod wire;
