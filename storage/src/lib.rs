@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod clock;
 pub mod decimal;
 pub mod deletion;
+mod entry;
 pub mod error;
 pub mod ids;
 pub mod intake;

@@ -1,20 +1,24 @@
 // Uploads one file with tus-js-client as npm has it, and says in JSON lines what happened.
 //
-//   node tus-js.mjs ENDPOINT FILE PATH [--chunk N] [--abort-at N] [--die-at N] [--url URL] [--terminate]
+//   node tus-js.mjs ENDPOINT FILE PATH [--mode M] [--chunk N] [--abort-at N] [--die-at N] [--url URL]
+//                   [--terminate]
 //
+// --mode is one of the client's own ways to send a file: parallel (four parts side by side), deferred
+// (the length comes last), creation (bytes with the POST), override (POST instead of PATCH).
 // ENDPOINT is an order's upload link, nothing else is known. --abort-at stops once exactly N bytes
 // of a request's body are with the operating system, and resumes in the same process; --die-at ends
 // the process (SIGKILL) there; --url resumes what another process began; --terminate deletes the
 // upload at the end. Trust comes from NODE_EXTRA_CA_CERTS.
 
 import { createReadStream, statSync } from "node:fs";
-import { Transform } from "node:stream";
+import { PassThrough, Readable, Transform } from "node:stream";
 import { parseArgs } from "node:util";
 import { DefaultHttpStack, Upload } from "tus-js-client";
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
   options: {
+    mode: { type: "string", default: "plain" },
     chunk: { type: "string" },
     "abort-at": { type: "string" },
     "die-at": { type: "string" },
@@ -26,6 +30,13 @@ const [endpoint, file, path] = positionals;
 const size = statSync(file).size;
 
 const say = (event, fields = {}) => process.stdout.write(JSON.stringify({ event, ...fields }) + "\n");
+const modes = {
+  plain: { uploadSize: size },
+  parallel: { parallelUploads: 4 },
+  deferred: { uploadLengthDeferred: true },
+  creation: { uploadSize: size, uploadDataDuringCreation: true },
+  override: { uploadSize: size, overridePatchMethod: true },
+};
 const bytes = (name) => (options[name] === undefined ? undefined : Number(options[name]));
 
 /** Lets `limit` bytes through and nothing after them. */
@@ -60,10 +71,10 @@ class HaltingStack extends DefaultHttpStack {
     const request = super.createRequest(method, url);
     const send = request.send.bind(request);
     request.send = (body) => {
-      if (method !== "PATCH" || !body?.pipe) return send(body);
+      if (this.limit === undefined || !body) return send(body);
       const halt = new Halt(this.limit, () => this.whenSent(request, halt));
-      halt.size = body.size;
-      body.pipe(halt);
+      halt.size = body.pipe ? body.size : body.length;
+      (body.pipe ? body : Readable.from([body])).pipe(halt);
       return send(halt);
     };
     return request;
@@ -71,7 +82,7 @@ class HaltingStack extends DefaultHttpStack {
 
   whenSent(request, halt) {
     const socket = request.getUnderlyingObject().socket;
-    if (halt.readableLength === 0 && socket?.writableLength === 0) this.halted();
+    if (halt.readableLength === 0 && socket?.writableLength === 0) this.halted(request);
     else setTimeout(() => this.whenSent(request, halt), 5);
   }
 }
@@ -81,17 +92,23 @@ function run(settings, limit, atLimit) {
   return new Promise((resolve, reject) => {
     let stopped = false;
     let hash;
-    const halted = () => {
+    const halted = (request) => {
+      if (stopped) return;
       stopped = true;
-      atLimit(upload, resolve, reject);
+      const closed = new Promise((done) => request.getUnderlyingObject().once("close", done));
+      atLimit(upload, resolve, reject, closed);
     };
-    const upload = new Upload(createReadStream(file), {
+    const stack = new HaltingStack(limit, halted);
+    // Of a file with a name the client would know the length.
+    const deferred = options.mode === "deferred";
+    const source = deferred ? createReadStream(file).pipe(new PassThrough()) : createReadStream(file);
+    const upload = new Upload(source, {
       endpoint,
-      uploadSize: size,
+      ...modes[options.mode],
       chunkSize: bytes("chunk") ?? Infinity,
       retryDelays: null,
       metadata: { filename: path.split("/").at(-1), relativePath: path, filetype: "audio/wav" },
-      httpStack: limit === undefined ? new DefaultHttpStack({}) : new HaltingStack(limit, halted),
+      httpStack: stack,
       ...settings,
       onUploadUrlAvailable: () => say("url", { url: upload.url }),
       onAfterResponse: (request, response) => {
@@ -99,9 +116,14 @@ function run(settings, limit, atLimit) {
         if (request.getMethod() === "HEAD") say("resumed", { offset: Number(offset) });
         hash = response.getHeader("Stemvault-Hash") ?? hash;
       },
-      onError: (error) => (stopped ? undefined : reject(error)),
+      onError: (error) => (stopped && !upload.goesOn ? undefined : reject(error)),
       onSuccess: () => resolve({ aborted: false, url: upload.url, hash }),
     });
+    upload.goOn = () => {
+      stack.limit = undefined;
+      upload.goesOn = true;
+      upload.start();
+    };
     upload.start();
   });
 }
@@ -112,17 +134,28 @@ try {
   let end = await run(
     options.url ? { uploadUrl: options.url } : {},
     dieAt ?? abortAt,
-    (upload, resolve, reject) => {
+    (upload, resolve, reject, closed) => {
       if (dieAt !== undefined) {
         say("dies", { sent: dieAt, url: upload.url });
         process.kill(process.pid, "SIGKILL");
+      }
+      if (options.mode === "parallel" || options.mode === "deferred") {
+        // Only the upload itself knows the parts that it has begun, and what it has read of a stream.
+        const aborted = upload.abort().then(() => closed);
+        aborted.then(() => {
+          say("aborted", { sent: abortAt });
+          // After the request that was aborted has reported that.
+          setImmediate(upload.goOn);
+        }, reject);
+        return;
       }
       upload.abort().then(() => resolve({ aborted: true, url: upload.url }), reject);
     },
   );
   if (end.aborted) {
     say("aborted", { sent: abortAt, url: end.url });
-    end = await run({ uploadUrl: end.url });
+    // A creation that was not answered has left no address: it is begun again.
+    end = await run(end.url ? { uploadUrl: end.url } : {});
   }
   say("done", { url: end.url, hash: end.hash });
   if (options.terminate) {

@@ -16,7 +16,9 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
         }
         for upload in pass.vault.all_uploads(order.id).await? {
             let unfinished = upload.state == UploadState::Open || upload.role == Role::Part;
-            if !unfinished || !pass.vault.is_expired(&upload).await? {
+            // What flows slides, if only once it is written down.
+            let flows = pass.vault.intake().is_running(upload.id);
+            if !unfinished || flows || !pass.vault.is_expired(&upload).await? {
                 continue;
             }
             let file = upload.path.as_str();

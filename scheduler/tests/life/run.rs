@@ -237,7 +237,6 @@ impl Run {
                 "recall",
                 "reopen",
                 "reopen",
-                "reopen",
                 "hold",
                 "end recall",
             ],

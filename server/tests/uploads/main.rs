@@ -8,6 +8,7 @@ mod interrupted;
 mod line;
 mod links;
 mod parts;
+mod pinned;
 mod protocol;
 mod studio;
 mod take_over;
