@@ -91,7 +91,7 @@ impl Checksum {
     }
 
     /// Whether the body has the sum that was said.
-    pub(super) fn is_right(self) -> bool {
+    pub(super) fn matches(self) -> bool {
         let sum = match self.sum {
             Sum::Sha(sum) => sum.finish().as_ref().to_vec(),
             Sum::Md5(sum) => sum.finalize().to_vec(),
@@ -159,7 +159,7 @@ mod tests {
                 for piece in bytes {
                     sum.update(piece);
                 }
-                sum.is_right()
+                sum.matches()
             };
             assert!(right(&[b"hello", b" ", b"world"]), "{header}");
             assert!(!right(&[b"hello", b"world"]), "{header}");

@@ -187,7 +187,7 @@ pub(super) async fn receive(
                 Ok(end)
             }
             (End::Body, Some(checksum)) => {
-                if !checksum.is_right() {
+                if !checksum.matches() {
                     return Ok(End::WrongSum);
                 }
                 writer.keep().await?;
@@ -218,6 +218,8 @@ async fn take(
                 () = &mut idle => return Ok(End::Idle),
             };
             match signal {
+                // On the way down every append is asked to stop.
+                Signal::Stop if *patience.ending.borrow() => return Ok(End::Stopping),
                 Signal::Stop => return Ok(End::TakenOver),
                 Signal::Pressure => writer.yield_memory().await?,
             }

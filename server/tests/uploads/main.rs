@@ -7,6 +7,7 @@ mod downloads;
 mod interrupted;
 mod line;
 mod links;
+mod page;
 mod parts;
 mod pinned;
 mod protocol;
