@@ -11,6 +11,7 @@ pub mod clock;
 pub mod decimal;
 pub mod deletion;
 pub mod draft;
+mod entry;
 pub mod error;
 pub mod ids;
 pub mod intake;

@@ -43,7 +43,13 @@ pub(super) async fn create(
     if let Some(Concat::Final(parts)) = &concat {
         if said.upload_length.is_some() || said.upload_defer_length || with_upload {
             let message = "a file made of parts has their bytes and their length: send neither Upload-Length nor a body with \"Upload-Concat: final\"";
-            return Err(Refusal::new(RefusalKind::BadRequest, message).into());
+            let kind = if with_upload {
+                // As for bytes that come later.
+                RefusalKind::WrongStage
+            } else {
+                RefusalKind::BadRequest
+            };
+            return Err(Refusal::new(kind, message).into());
         }
         let upload = join(app, mount, &door, headers, parts).await?;
         let created = StatusCode::CREATED.into_response();

@@ -10,6 +10,7 @@ mod line;
 mod links;
 mod page;
 mod parts;
+mod pinned;
 mod protocol;
 mod rufh;
 mod rufh_rules;

@@ -174,7 +174,7 @@ impl Vault {
     }
 
     /// Whether an upload's time is over. A finished file's never is; nor is that of a part while a
-    /// file is made of it, nor that of a file while parts of it are on their way.
+    /// file is made of it, nor that of a file whose parts are whole, or on their way.
     ///
     /// # Errors
     /// Those of the catalog.
@@ -188,17 +188,17 @@ impl Vault {
             Role::File => Ok(true),
             Role::Part | Role::RemovedPart => Ok(self.uses(upload.id).await?.0.finals.is_empty()),
             Role::Final => {
+                let mut missing = false;
                 for of in self.parts_of(upload.id).await? {
                     let key = tables::upload(upload.order, of.part);
                     let part = load::<Upload>(&*self.catalog, &key).await?;
-                    let alive = part.is_some_and(|(part, _)| {
-                        part.role == Role::Part && part.state == UploadState::Open && !over(&part)
-                    });
-                    if alive {
+                    let part = part.map(|(part, _)| part);
+                    if part.as_ref().is_some_and(|part| !over(part)) {
                         return Ok(false);
                     }
+                    missing |= part.is_none_or(|part| part.state == UploadState::Open);
                 }
-                Ok(true)
+                Ok(missing)
             }
         }
     }

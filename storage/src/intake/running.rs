@@ -114,6 +114,12 @@ impl Intake {
         self.appends().len()
     }
 
+    /// Whether an append to this upload runs.
+    #[must_use]
+    pub fn is_running(&self, upload: UploadId) -> bool {
+        self.appends().contains_key(&upload)
+    }
+
     /// Asks every append to commit what it holds and end, as on shutdown.
     pub fn stop_all(&self) {
         for running in self.appends().values() {
