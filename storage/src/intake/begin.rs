@@ -72,6 +72,7 @@ impl Vault {
             running: Arc::clone(running),
             progress: upload.progress.clone(),
             received: upload.offset,
+            granted: upload.offset,
             ended: upload.state != UploadState::Open,
             upload,
             row,

@@ -79,7 +79,11 @@ impl Writer {
         loop {
             match self.vault.catalog.commit(batch.clone()).await {
                 Ok(()) => break,
-                Err(CommitError::Failed(error)) => return Err(error.into()),
+                Err(CommitError::Failed(error)) => {
+                    // Perhaps it did happen.
+                    self.vault.intake.forget_usage(order);
+                    return Err(error.into());
+                }
                 // A decision that is not on record yet: help, then try again.
                 Err(CommitError::Conflict(row)) if row == tables::outbox(order) => {
                     self.vault.drain(order).await?;
@@ -91,6 +95,7 @@ impl Writer {
         let Some((now, version)) = row.filter(|(now, _)| *now == upload) else {
             return Err(self.taken_over().into());
         };
+        self.vault.intake.ledger().commit(&now, self.granted);
         drop(fenced);
         (self.upload, self.row) = (now, version);
         for fragment in replaced.iter().filter(|fragment| !fragment.inline) {

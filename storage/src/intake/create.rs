@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use crate::catalog::tables::{self, OrderOf, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result, no_such_upload};
-use crate::ids::{OrderId, UploadId};
+use crate::ids::{LinkId, OrderId, UploadId};
 use crate::intake::progress::Progress;
-use crate::intake::running::Usage;
+use crate::link::{Link, LinkMost};
 use crate::order::{Order, Stage};
 use crate::path::SessionPath;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review};
-use crate::upload::{METADATA_MAX, Upload, UploadState};
+use crate::upload::{Upload, UploadState};
 use crate::vault::Vault;
 
 const TRIES: usize = 64;
@@ -23,6 +23,8 @@ const TRIES: usize = 64;
 pub struct NewUpload {
     /// The id to give it.
     pub id: UploadId,
+    /// The link that it comes by; none if staff uploads it.
+    pub link: Option<ByLink>,
     /// What the file is part of.
     pub kind: Kind,
     /// Where it stands in the session.
@@ -31,6 +33,22 @@ pub struct NewUpload {
     pub metadata: BTreeMap<String, String>,
     /// How long it is, if that is known.
     pub length: Option<u64>,
+}
+
+/// The link that a file comes by, with its own limits.
+#[derive(Clone, Copy, Debug)]
+pub struct ByLink {
+    pub(super) id: LinkId,
+    pub(super) most: LinkMost,
+}
+
+impl From<&Link> for ByLink {
+    fn from(link: &Link) -> Self {
+        Self {
+            id: link.id,
+            most: link.most,
+        }
+    }
 }
 
 impl Vault {
@@ -56,9 +74,10 @@ impl Vault {
     /// Creates an upload; every limit is checked before the first byte.
     ///
     /// # Errors
-    /// [`RefusalKind::WrongStage`], [`RefusalKind::TooLarge`], [`RefusalKind::NoSpace`],
-    /// [`RefusalKind::BadMetadata`].
+    /// [`RefusalKind::WrongStage`], [`RefusalKind::TooLarge`], [`RefusalKind::TooMany`],
+    /// [`RefusalKind::Crowded`], [`RefusalKind::NoSpace`], [`RefusalKind::BadMetadata`].
     pub async fn create_upload(&self, order: OrderId, new: NewUpload) -> Result<Upload> {
+        let mut paced = false;
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             Self::check_takes_files(&at.order)?;
@@ -66,7 +85,10 @@ impl Vault {
                 self.resume_sealing(order).await?;
                 continue;
             }
-            self.check_limits(&at.order, &new).await?;
+            if !std::mem::replace(&mut paced, true) {
+                self.check_pace(&at.order, &new)?;
+            }
+            let reserved = self.reserve(&at.order, &new).await?;
             self.working.prepare(&paths::upload(order, new.id)).await?;
             let upload = self.new_upload(&at.order, &new);
             let key = tables::upload(order, new.id);
@@ -78,14 +100,14 @@ impl Vault {
             batch = put(batch, tables::order_of_upload(new.id), &OrderOf { order });
             match self.catalog.commit(batch).await {
                 Ok(()) => {
-                    if let Some(usage) = self.intake.usage().get_mut(&order) {
-                        usage.files += 1;
-                        usage.bytes += new.length.unwrap_or(0);
-                    }
+                    reserved.keep();
                     return Ok(upload);
                 }
                 Err(CommitError::Conflict(_)) => {}
-                Err(CommitError::Failed(error)) => return Err(error.into()),
+                Err(CommitError::Failed(error)) => {
+                    reserved.unknown();
+                    return Err(error.into());
+                }
             }
         }
         Err(Error::Busy { order })
@@ -99,6 +121,7 @@ impl Vault {
         Upload {
             id: new.id,
             order: order.id,
+            link: new.link.map(|link| link.id),
             kind: new.kind,
             path: new.path.clone(),
             metadata: new.metadata.clone(),
@@ -116,91 +139,6 @@ impl Vault {
                 UploadState::Open
             },
         }
-    }
-
-    async fn check_limits(&self, order: &Order, new: &NewUpload) -> Result<()> {
-        let file = new.path.as_str();
-        let refuse = |kind, message: String| {
-            Err(Refusal::new(kind, message)
-                .of_order(&order.number)
-                .of_file(file)
-                .into())
-        };
-        let said: usize = new
-            .metadata
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
-        if said > METADATA_MAX {
-            return refuse(
-                RefusalKind::BadMetadata,
-                format!(
-                    "the metadata of {file:?} has {said} bytes, at most {METADATA_MAX} fit: shorten it"
-                ),
-            );
-        }
-        let length = new.length.unwrap_or(0);
-        let limits = &self.limits;
-        if length > limits.max_file {
-            return refuse(
-                RefusalKind::TooLarge,
-                format!(
-                    "{file:?} has {length} bytes, the studio takes files of up to {}: split it, or ask the studio",
-                    limits.max_file
-                ),
-            );
-        }
-        let Usage { files, bytes } = self.usage(order.id).await?;
-        if files >= limits.max_files {
-            return refuse(
-                RefusalKind::TooLarge,
-                format!(
-                    "order {} has {files} files already, as many as the studio takes: pack small files together, or ask the studio",
-                    order.number
-                ),
-            );
-        }
-        if bytes.saturating_add(length) > limits.max_order {
-            return refuse(
-                RefusalKind::TooLarge,
-                format!(
-                    "with {file:?} order {} would have {} bytes, the studio takes up to {}: ask the studio",
-                    order.number,
-                    bytes.saturating_add(length),
-                    limits.max_order
-                ),
-            );
-        }
-        if let Some((free, total)) = self.working.space().await? {
-            let floor = limits.floor_bytes.max(total / 100 * limits.floor_percent);
-            if free < floor.saturating_add(length) {
-                return refuse(
-                    RefusalKind::NoSpace,
-                    format!(
-                        "the studio's disk has no room for {file:?} ({length} bytes) at this moment: nothing is lost, tell the studio and try again later"
-                    ),
-                );
-            }
-        }
-        Ok(())
-    }
-
-    async fn usage(&self, order: OrderId) -> Result<Usage> {
-        let known = self.intake.usage().get(&order).copied();
-        if let Some(usage) = known {
-            return Ok(usage);
-        }
-        let uploads = self.uploads(order).await?;
-        let bytes = uploads
-            .iter()
-            .map(|upload| upload.length.unwrap_or(upload.offset))
-            .sum();
-        let usage = Usage {
-            files: uploads.len() as u64,
-            bytes,
-        };
-        self.intake.usage().insert(order, usage);
-        Ok(usage)
     }
 
     /// All uploads of an order, oldest first.
@@ -268,7 +206,7 @@ impl Vault {
             }
             match self.catalog.commit(batch).await {
                 Ok(()) => {
-                    self.intake.forget_usage(order);
+                    self.intake.ledger().set(order, id, None);
                     // A returned session may still name its blocks: then the sweep decides.
                     if !matches!(upload.state, UploadState::Sealed { .. }) {
                         self.working.empty(&paths::upload(order, id)).await?;
@@ -276,7 +214,10 @@ impl Vault {
                     return Ok(());
                 }
                 Err(CommitError::Conflict(_)) => {}
-                Err(CommitError::Failed(error)) => return Err(error.into()),
+                Err(CommitError::Failed(error)) => {
+                    self.intake.forget_usage(order);
+                    return Err(error.into());
+                }
             }
         }
         Err(Error::Busy { order })

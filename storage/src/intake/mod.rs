@@ -5,6 +5,7 @@
 //! them: creating uploads, the running append, its fragments, and the memory that all appends
 //! share.
 mod begin;
+mod bounds;
 pub mod checks;
 mod commit;
 mod create;
@@ -14,11 +15,16 @@ mod family;
 mod fragments;
 mod gather;
 pub mod hash;
+mod ledger;
+mod limits;
 mod message;
+mod no;
 pub mod progress;
 mod running;
 mod writer;
 
-pub use create::NewUpload;
+pub use create::{ByLink, NewUpload};
+pub use ledger::{Total, Use};
+pub use limits::Room;
 pub use running::{GRACE, Intake, Signal};
 pub use writer::Writer;

@@ -44,6 +44,8 @@ pub struct Writer {
     /// The state after every byte received, ahead of the record.
     pub(super) progress: Progress,
     pub(super) received: u64,
+    /// Up to where a file of unknown length may go without asking again.
+    pub(super) granted: u64,
     pub(super) gathering: Option<Gathering>,
     pub(super) in_flight: VecDeque<InFlight>,
     /// Whether the file's last block was handed on.
@@ -85,8 +87,10 @@ impl Writer {
     /// waits while memory is short.
     ///
     /// # Errors
-    /// [`RefusalKind::TooLarge`] beyond the declared length, when nothing was taken; whatever an
-    /// earlier block met, and then this append is over.
+    /// [`RefusalKind::TooLarge`] beyond the declared length, when nothing was taken;
+    /// [`RefusalKind::TooLarge`], [`RefusalKind::Crowded`] or [`RefusalKind::NoSpace`] where a file
+    /// of unknown length meets a limit, when everything up to there was taken: flush it. Whatever
+    /// an earlier block met, and then this append is over.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<()> {
         let room = self
             .upload
@@ -99,9 +103,11 @@ impl Writer {
             );
             return Err(Refusal::new(RefusalKind::TooLarge, message).into());
         }
+        let (fits, refused) = self.admit(bytes.len()).await?;
         self.begin_step()?;
-        let taken = self.take(bytes).await;
-        self.noted(taken)
+        let taken = self.take(&bytes[..fits]).await;
+        self.noted(taken)?;
+        refused.map_or(Ok(()), |refused| Err(refused.into()))
     }
 
     async fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
@@ -226,7 +232,11 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.vault.intake.note_empty(&self.running);
-        self.vault.intake.end(&self.running);
+        let intake = &self.vault.intake;
+        intake.note_empty(&self.running);
+        if self.upload.length.is_none() && intake.is_current(&self.running) {
+            intake.ledger().release(&self.upload);
+        }
+        intake.end(&self.running);
     }
 }

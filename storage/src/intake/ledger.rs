@@ -1,0 +1,292 @@
+//! The ledger: what every upload counts for, in memory, so that a limit costs the same for the
+//! first file of an order as for the last.
+//!
+//! Pure. An upload has one entry, and whoever changes its row changes the entry; doing it twice is
+//! once, so the sums are those of the rows whatever the order of events. A new upload enters
+//! *before* its row is committed: of many that begin at once exactly as many get in as there is
+//! room for. Orders are read from the catalog one by one, while others go on ([`Ledger::begin`]).
+
+use std::collections::{HashMap, HashSet};
+
+use super::bounds::{Bounds, Over};
+use crate::ids::{LinkId, OrderId, UploadId};
+use crate::upload::{Upload, UploadState};
+
+/// What uploads take of a limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Use {
+    /// Files, in any state.
+    pub files: u64,
+    /// Their bytes: the length of those that said it, what is there of the others.
+    pub bytes: u64,
+    /// Uploads that are not finished.
+    pub open: u64,
+}
+
+/// What all unfinished uploads of all orders take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    /// How many there are.
+    pub open: u64,
+    /// Their bytes, as in [`Use::bytes`].
+    pub bytes: u64,
+    /// Of these, the bytes that are still to come.
+    pub promised: u64,
+}
+
+/// What one upload counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) link: Option<LinkId>,
+    pub(super) open: bool,
+    pub(super) bytes: u64,
+    pub(super) promised: u64,
+    /// Whether its row is still to be committed.
+    pending: bool,
+}
+
+impl Entry {
+    /// A file of this length that is to be created.
+    pub(super) fn new(link: Option<LinkId>, length: Option<u64>) -> Self {
+        let bytes = length.unwrap_or(0);
+        Self {
+            link,
+            open: length != Some(0),
+            bytes,
+            promised: bytes,
+            pending: true,
+        }
+    }
+
+    /// What a committed row counts for.
+    pub(super) fn of(upload: &Upload) -> Self {
+        let open = upload.state == UploadState::Open;
+        let bytes = upload.length.unwrap_or(upload.offset);
+        Self {
+            link: upload.link,
+            open,
+            bytes,
+            promised: if open { bytes - upload.offset } else { 0 },
+            pending: false,
+        }
+    }
+}
+
+/// All entries and their sums.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    books: HashMap<OrderId, Book>,
+    total: Total,
+}
+
+/// The entries of an order.
+#[derive(Debug, Default)]
+struct Book {
+    entries: HashMap<UploadId, Entry>,
+    order: Use,
+    links: HashMap<LinkId, Use>,
+    /// Whether finished files are in it too; those that are not finished always are.
+    whole: bool,
+    /// What changed since reading began; `None` while nobody reads.
+    changed: Option<HashSet<UploadId>>,
+}
+
+impl Ledger {
+    /// What all unfinished uploads take.
+    pub(super) fn total(&self) -> Total {
+        self.total
+    }
+
+    /// Whether all of an order was read.
+    pub(super) fn is_whole(&self, order: OrderId) -> bool {
+        self.books.get(&order).is_some_and(|book| book.whole)
+    }
+
+    /// What an order takes, and what of it came by a link. Only of an order that was read.
+    pub(super) fn of(&self, order: OrderId, link: Option<LinkId>) -> (Use, Use) {
+        let Some(book) = self.books.get(&order) else {
+            return Default::default();
+        };
+        let by_link = link.and_then(|link| book.links.get(&link));
+        (book.order, by_link.copied().unwrap_or_default())
+    }
+
+    /// Lets a new upload in, if every bound has room for it.
+    pub(super) fn enter(
+        &mut self,
+        order: OrderId,
+        id: UploadId,
+        entry: Entry,
+        bounds: &Bounds,
+    ) -> Result<(), Over> {
+        let (of_order, of_link) = self.of(order, entry.link);
+        bounds.admit(&entry, of_order, of_link, self.total)?;
+        self.set(order, id, Some(entry));
+        Ok(())
+    }
+
+    /// The row of an upload that was let in is committed.
+    pub(super) fn confirm(&mut self, order: OrderId, id: UploadId) {
+        self.change(order, id, |entry| Entry {
+            pending: false,
+            ..entry
+        });
+    }
+
+    /// An upload counts for this from now on; or for nothing: it is gone.
+    pub(super) fn set(&mut self, order: OrderId, id: UploadId, entry: Option<Entry>) {
+        let book = self.books.entry(order).or_default();
+        if let Some(changed) = &mut book.changed {
+            changed.insert(id);
+        }
+        let all = book.whole || book.changed.is_some();
+        let wanted = entry.filter(|entry| all || entry.open || entry.pending);
+        let before = match wanted {
+            Some(entry) => book.entries.insert(id, entry),
+            None => book.entries.remove(&id),
+        };
+        for (entry, sign) in [(before, Sign::Minus), (wanted, Sign::Plus)] {
+            let Some(entry) = entry else { continue };
+            let link = entry.link.map(|link| book.links.entry(link).or_default());
+            for sum in [Some(&mut book.order), link].into_iter().flatten() {
+                sign.apply(&mut sum.files, 1);
+                sign.apply(&mut sum.bytes, entry.bytes);
+                sign.apply(&mut sum.open, u64::from(entry.open));
+            }
+            if entry.open {
+                sign.apply(&mut self.total.open, 1);
+                sign.apply(&mut self.total.bytes, entry.bytes);
+                sign.apply(&mut self.total.promised, entry.promised);
+            }
+        }
+        book.links.retain(|_, sum| sum.files > 0);
+    }
+
+    /// Changes an entry that is there; one that is gone stays gone.
+    fn change(&mut self, order: OrderId, id: UploadId, make: impl FnOnce(Entry) -> Entry) {
+        let entry = self
+            .books
+            .get(&order)
+            .and_then(|book| book.entries.get(&id));
+        if let Some(&entry) = entry {
+            self.set(order, id, Some(make(entry)));
+        }
+    }
+
+    /// Lets an upload whose length nobody knows grow behind `end`: by `most` bytes, or as many as
+    /// there is room for. Returns up to where it may go, and the bound that it meets there.
+    pub(super) fn grow(
+        &mut self,
+        order: OrderId,
+        id: UploadId,
+        end: u64,
+        most: u64,
+        bounds: &Bounds,
+    ) -> (u64, Option<Over>) {
+        let book = self.books.get(&order);
+        let entry = book.and_then(|book| book.entries.get(&id));
+        let Some(&entry) = entry else {
+            // It is gone, and its next commit will say so.
+            return (end.saturating_add(most), None);
+        };
+        let held = entry.bytes.saturating_sub(end);
+        let (of_order, of_link) = self.of(order, entry.link);
+        let (room, met) = bounds.room(end, held, most, (of_order, of_link, self.total));
+        self.change(order, id, |entry| {
+            let bytes = entry.bytes.max(end + room);
+            let promised = entry.promised + (bytes - entry.bytes);
+            Entry {
+                bytes,
+                promised,
+                ..entry
+            }
+        });
+        (end + room, met)
+    }
+
+    /// An upload has committed; `granted` is up to where one of unknown length may go.
+    pub(super) fn commit(&mut self, upload: &Upload, granted: u64) {
+        let mut now = Entry::of(upload);
+        if upload.length.is_none() && now.open {
+            now.bytes = now.bytes.max(granted);
+            now.promised = now.bytes - upload.offset;
+        }
+        self.set(upload.order, upload.id, Some(now));
+    }
+
+    /// An append has ended: what it was granted and has not used is free again.
+    pub(super) fn release(&mut self, upload: &Upload) {
+        self.change(upload.order, upload.id, |_| Entry::of(upload));
+    }
+
+    /// Begins to read an order; until [`end`](Self::end) every change is noted.
+    pub(super) fn begin(&mut self, order: OrderId) {
+        self.books.entry(order).or_default().changed = Some(HashSet::new());
+    }
+
+    /// Takes over all rows of an order. What changed since [`begin`](Self::begin) is known better
+    /// here; if too much did, they are to be read again (`false`).
+    pub(super) fn end(&mut self, order: OrderId, uploads: &[Upload]) -> bool {
+        let book = self.books.entry(order).or_default();
+        let Some(changed) = book.changed.take() else {
+            return false;
+        };
+        book.whole = true;
+        let read: HashSet<_> = uploads.iter().map(|upload| upload.id).collect();
+        let known = |id: &UploadId| read.contains(id) || changed.contains(id);
+        let entries = book.entries.iter();
+        let lost = entries.filter(|(id, entry)| !entry.pending && !known(id));
+        let lost: Vec<_> = lost.map(|(id, _)| *id).collect();
+        for id in lost {
+            self.set(order, id, None);
+        }
+        let unchanged = uploads
+            .iter()
+            .filter(|upload| !changed.contains(&upload.id));
+        for upload in unchanged {
+            self.set(order, upload.id, Some(Entry::of(upload)));
+        }
+        true
+    }
+
+    /// Forgets the finished files of an order: it is read again when the next one is created.
+    pub(super) fn forget(&mut self, order: OrderId) {
+        let Some(book) = self.books.get_mut(&order) else {
+            return;
+        };
+        book.whole = false;
+        // Whoever reads it has to begin again.
+        book.changed = None;
+        let finished: Vec<_> = book
+            .entries
+            .iter()
+            .filter(|(_, entry)| !entry.open && !entry.pending)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in finished {
+            self.set(order, id, None);
+        }
+        if self
+            .books
+            .get(&order)
+            .is_some_and(|book| book.entries.is_empty())
+        {
+            self.books.remove(&order);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Sign {
+    Plus,
+    Minus,
+}
+
+impl Sign {
+    fn apply(self, sum: &mut u64, by: u64) {
+        *sum = match self {
+            Self::Plus => sum.saturating_add(by),
+            Self::Minus => sum.saturating_sub(by),
+        };
+    }
+}
