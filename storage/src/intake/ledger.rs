@@ -290,3 +290,6 @@ impl Sign {
         };
     }
 }
+
+#[cfg(test)]
+mod tests;

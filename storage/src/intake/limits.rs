@@ -83,7 +83,8 @@ impl Vault {
         self.intake.note_new(id, now).map_err(|retry| {
             let (file, most) = (new.path.as_str(), self.limits.max_new_per_minute);
             let message = format!(
-                "more than {most} files were begun by this upload link within a minute: begin {file:?} in {} s",
+                "more than {most} files of order {} were begun by this upload link within a minute: begin {file:?} in {} s",
+                order.number,
                 seconds(retry)
             );
             Refusal::new(RefusalKind::TooMany { retry }, message)
@@ -96,10 +97,16 @@ impl Vault {
     /// Checks every limit and takes the place.
     pub(super) async fn reserve(&self, order: &Order, new: &NewUpload) -> Result<Reserved<'_>> {
         check_metadata(order, new)?;
-        self.counted(order.id).await?;
         let bounds = self.bounds(new.link, self.disk().await?);
         let entry = Entry::new(new.link.map(|link| link.id), new.length);
-        let entered = self.intake.ledger().enter(order.id, new.id, entry, &bounds);
+        let entered = loop {
+            self.counted(order.id).await?;
+            let mut ledger = self.intake.ledger();
+            // A submit may have come between.
+            if ledger.is_whole(order.id) {
+                break ledger.enter(order.id, new.id, entry, &bounds);
+            }
+        };
         entered.map_err(|over| {
             let no = No {
                 over,
@@ -249,16 +256,18 @@ impl Writer {
             return Ok((wanted, None));
         }
         let (order, id) = (self.upload.order, self.upload.id);
-        self.vault.counted(order).await?;
         let link = match self.upload.link {
             Some(link) => Some(self.vault.by_link(order, link).await?),
             None => None,
         };
         let bounds = self.vault.bounds(link, self.vault.disk().await?);
         let most = STEP.max(wanted as u64);
-        let (granted, met) = {
+        let (granted, met) = loop {
+            self.vault.counted(order).await?;
             let mut ledger = self.vault.intake.ledger();
-            ledger.grow(order, id, self.received, most, &bounds)
+            if ledger.is_whole(order) {
+                break ledger.grow(order, id, self.received, most, &bounds);
+            }
         };
         self.granted = granted;
         let room = granted - self.received;
@@ -296,3 +305,6 @@ fn check_metadata(order: &Order, new: &NewUpload) -> Result<(), Refusal> {
 fn seconds(span: Duration) -> u64 {
     span.as_secs() + u64::from(span.subsec_nanos() > 0 || span.is_zero())
 }
+
+#[cfg(test)]
+mod tests;
