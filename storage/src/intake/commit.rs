@@ -38,11 +38,7 @@ impl Writer {
         }
         let fragments = std::mem::take(&mut upload.fragments);
         if upload.length == Some(upload.offset) {
-            let hash = upload.progress.hash();
-            upload.state = UploadState::Finished {
-                hash,
-                at: self.now(),
-            };
+            upload.state = self.finished(&upload);
         }
         // What came before the block that failed is kept.
         if upload.blocks > self.upload.blocks {
@@ -91,11 +87,11 @@ impl Writer {
                 Err(CommitError::Conflict(_)) => return Err(self.taken_over().into()),
             }
         }
+        self.vault.intake.ledger().commit(&upload, self.granted);
         let row = load::<Upload>(&*self.vault.catalog, &key).await?;
         let Some((now, version)) = row.filter(|(now, _)| *now == upload) else {
             return Err(self.taken_over().into());
         };
-        self.vault.intake.ledger().commit(&now, self.granted);
         drop(fenced);
         (self.upload, self.row) = (now, version);
         for fragment in replaced.iter().filter(|fragment| !fragment.inline) {
@@ -105,6 +101,13 @@ impl Writer {
             }
         }
         Ok(())
+    }
+
+    pub(super) fn finished(&self, upload: &Upload) -> UploadState {
+        UploadState::Finished {
+            hash: upload.progress.hash(),
+            at: self.now(),
+        }
     }
 
     fn now(&self) -> DateTime<Utc> {

@@ -204,6 +204,32 @@ impl Ledger {
         (end + room, met)
     }
 
+    /// Lets an upload have the length that is now known, if there is room for it.
+    pub(super) fn declare(
+        &mut self,
+        order: OrderId,
+        id: UploadId,
+        length: u64,
+        bounds: &Bounds,
+    ) -> Result<(), Over> {
+        let book = self.books.get(&order);
+        let Some(&entry) = book.and_then(|book| book.entries.get(&id)) else {
+            return Ok(());
+        };
+        let (of_order, of_link) = self.of(order, entry.link);
+        let sums = (of_order, of_link, self.total);
+        if let (_, Some(met)) = bounds.room(0, entry.bytes, length, sums) {
+            let taken = met.taken.saturating_sub(entry.bytes);
+            return Err(Over { taken, ..met });
+        }
+        self.change(order, id, |entry| Entry {
+            bytes: length,
+            promised: (length + entry.promised).saturating_sub(entry.bytes),
+            ..entry
+        });
+        Ok(())
+    }
+
     /// An upload has committed; `granted` is up to where one of unknown length may go.
     pub(super) fn commit(&mut self, upload: &Upload, granted: u64) {
         let mut now = Entry::of(upload);

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::bounds::{self, Bounds, Disk, Most};
+use super::bounds::{self, Bounds, Disk, Most, Over};
 use super::create::{ByLink, NewUpload};
 use super::ledger::{Entry, Total, Use};
 use super::no::{Asked, No};
@@ -256,11 +256,7 @@ impl Writer {
             return Ok((wanted, None));
         }
         let (order, id) = (self.upload.order, self.upload.id);
-        let link = match self.upload.link {
-            Some(link) => Some(self.vault.by_link(order, link).await?),
-            None => None,
-        };
-        let bounds = self.vault.bounds(link, self.vault.disk().await?);
+        let bounds = self.bounds().await?;
         let most = STEP.max(wanted as u64);
         let (granted, met) = loop {
             self.vault.counted(order).await?;
@@ -274,15 +270,47 @@ impl Writer {
         let Some(over) = met.filter(|_| room < wanted as u64) else {
             return Ok((wanted, None));
         };
-        let at = self.vault.order(order).await?;
+        let room = usize::try_from(room).expect("less than wanted");
+        let asked = Asked::More { safe: granted };
+        Ok((room, Some(self.refusal(over, asked).await?)))
+    }
+
+    /// Takes the place for a length that is now known.
+    pub(super) async fn reserve_length(&self, length: u64) -> Result<()> {
+        let (order, id) = (self.upload.order, self.upload.id);
+        let bounds = self.bounds().await?;
+        let declared = loop {
+            self.vault.counted(order).await?;
+            let mut ledger = self.vault.intake.ledger();
+            if ledger.is_whole(order) {
+                break ledger.declare(order, id, length, &bounds);
+            }
+        };
+        match declared {
+            Ok(()) => Ok(()),
+            Err(over) => {
+                let length = Some(length);
+                Err(self.refusal(over, Asked::New { length }).await?.into())
+            }
+        }
+    }
+
+    async fn bounds(&self) -> Result<Bounds> {
+        let link = match self.upload.link {
+            Some(link) => Some(self.vault.by_link(self.upload.order, link).await?),
+            None => None,
+        };
+        Ok(self.vault.bounds(link, self.vault.disk().await?))
+    }
+
+    async fn refusal(&self, over: Over, asked: Asked) -> Result<Refusal> {
         let no = No {
             over,
-            number: &at.number,
+            number: &self.vault.order(self.upload.order).await?.number,
             file: self.upload.path.as_str(),
-            asked: Asked::More { safe: granted },
+            asked,
         };
-        let room = usize::try_from(room).expect("less than wanted");
-        Ok((room, Some(no.refusal())))
+        Ok(no.refusal())
     }
 }
 

@@ -10,6 +10,7 @@ pub mod checks;
 mod commit;
 mod create;
 pub mod cut;
+mod declare;
 pub mod facts;
 mod family;
 mod fragments;

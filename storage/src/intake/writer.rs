@@ -20,7 +20,6 @@ use crate::error::Result;
 use crate::ids::BlockHash;
 use crate::keys::SealingKeys;
 use crate::paths;
-use crate::refusal::{Refusal, RefusalKind};
 use crate::session::BlockRef;
 use crate::store::Lease;
 use crate::upload::Upload;
@@ -92,16 +91,8 @@ impl Writer {
     /// of unknown length meets a limit, when everything up to there was taken: flush it. Whatever
     /// an earlier block met, and then this append is over.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        let room = self
-            .upload
-            .length
-            .map_or(u64::MAX, |length| length - self.received);
-        if bytes.len() as u64 > room {
-            let message = format!(
-                "{:?} is longer than it was said to be: begin it again",
-                self.upload.path.as_str()
-            );
-            return Err(Refusal::new(RefusalKind::TooLarge, message).into());
+        if bytes.len() as u64 > self.room() {
+            return Err(self.too_long().into());
         }
         let (fits, refused) = self.admit(bytes.len()).await?;
         self.begin_step()?;
@@ -158,6 +149,7 @@ impl Writer {
             self.commit_blocks().await?;
         }
         self.keep_fragment().await?;
+        self.end_at_a_boundary().await?;
         Ok(self.upload.offset)
     }
 

@@ -1,0 +1,130 @@
+//! A file of which nobody knows at first how long it is.
+
+use stemvault_storage::Error;
+use stemvault_storage::ids::UploadId;
+use stemvault_storage::intake::NewUpload;
+use stemvault_storage::path::SessionPath;
+use stemvault_storage::refusal::RefusalKind;
+use stemvault_storage::session::Kind;
+use stemvault_storage::upload::UploadState;
+
+use crate::studio::{Studio, b3, noise};
+
+async fn begun(studio: &Studio, name: &str) -> UploadId {
+    let new = NewUpload {
+        id: UploadId::random(),
+        link: None,
+        kind: Kind::Material,
+        path: SessionPath::parse(name).unwrap(),
+        metadata: std::collections::BTreeMap::new(),
+        length: None,
+    };
+    let vault = &studio.app.vault;
+    let created = vault.create_upload(studio.order.id, new).await;
+    created.unwrap().id
+}
+
+fn kind(refused: Result<impl std::fmt::Debug, Error>) -> RefusalKind {
+    match refused.unwrap_err() {
+        Error::Refused(refusal) => refusal.kind,
+        other => panic!("{other}"),
+    }
+}
+
+/// Nothing, a piece of a block, exactly a block, and more.
+const LENGTHS: [usize; 5] = [0, 9, 100_000, 4 << 20, (4 << 20) + 17];
+
+#[tokio::test]
+async fn a_file_is_finished_when_its_end_is_declared() {
+    let studio = Studio::new().await;
+    let (vault, order) = (&studio.app.vault, studio.order.id);
+    for length in LENGTHS {
+        let bytes = noise(50, length);
+        for (at, again) in [(0, false), (1, true), (2, false)] {
+            let id = begun(&studio, &format!("{length}-{at}.bin")).await;
+            let mut writer = vault.begin_append(order, id, 0).await.unwrap();
+            writer.push(&bytes).await.unwrap();
+            if again {
+                writer.flush().await.unwrap();
+                drop(writer);
+                vault
+                    .declare_length(order, id, length as u64)
+                    .await
+                    .unwrap();
+            } else {
+                writer.declare_length(length as u64).await.unwrap();
+                assert_eq!(writer.flush().await.unwrap(), length as u64);
+            }
+            let upload = vault.upload(order, id).await.unwrap();
+            let UploadState::Finished { hash, .. } = upload.state else {
+                panic!("{upload:?}");
+            };
+            assert_eq!(hash.to_string(), b3(&bytes), "{length}");
+            assert_eq!((upload.fragments.len(), upload.expires_at), (0, None));
+        }
+    }
+    let receipt = studio.submit().await;
+    assert_eq!(receipt["files"].as_array().unwrap().len(), 15, "{receipt}");
+}
+
+#[tokio::test]
+async fn a_declared_length_stays_when_its_request_dies() {
+    let studio = Studio::new().await;
+    let (vault, order) = (&studio.app.vault, studio.order.id);
+    let id = begun(&studio, "a.bin").await;
+    let mut writer = vault.begin_append(order, id, 0).await.unwrap();
+    writer.push(b"abc").await.unwrap();
+    writer.declare_length(7).await.unwrap();
+    writer.push(b"de").await.unwrap();
+    drop(writer);
+    let upload = vault.upload(order, id).await.unwrap();
+    assert_eq!((upload.length, upload.offset), (Some(7), 0));
+    let mut writer = vault.begin_append(order, id, 0).await.unwrap();
+    writer.declare_length(7).await.unwrap();
+    assert_eq!(
+        kind(writer.declare_length(8).await),
+        RefusalKind::BadRequest
+    );
+    writer.push(b"abcdefg").await.unwrap();
+    assert_eq!(kind(writer.push(b"h").await), RefusalKind::TooLarge);
+    writer.flush().await.unwrap();
+    drop(writer);
+    let upload = vault.upload(order, id).await.unwrap();
+    assert_eq!(upload.state.hash().unwrap().to_string(), b3(b"abcdefg"));
+    vault.declare_length(order, id, 7).await.unwrap();
+    let no = vault.declare_length(order, id, 6).await;
+    assert_eq!(kind(no), RefusalKind::BadRequest);
+}
+
+#[tokio::test]
+async fn limits_hold_for_what_has_no_length() {
+    let studio = Studio::with(|_, limits| (limits.max_file, limits.max_order) = (50, 80));
+    let studio = studio.await;
+    let (vault, order) = (&studio.app.vault, studio.order.id);
+    let first = begun(&studio, "a.bin").await;
+    let mut writer = vault.begin_append(order, first, 0).await.unwrap();
+    assert_eq!(kind(writer.declare_length(51).await), RefusalKind::TooLarge);
+    // What fits is taken.
+    assert_eq!(kind(writer.push(&[7; 51]).await), RefusalKind::TooLarge);
+    writer.flush().await.unwrap();
+    assert_eq!(
+        kind(writer.declare_length(49).await),
+        RefusalKind::BadRequest
+    );
+    writer.declare_length(50).await.unwrap();
+    drop(writer);
+    let second = begun(&studio, "b.bin").await;
+    let mut writer = vault.begin_append(order, second, 0).await.unwrap();
+    writer.push(&[7; 20]).await.unwrap();
+    writer.flush().await.unwrap();
+    assert_eq!(kind(writer.declare_length(31).await), RefusalKind::TooLarge);
+    assert_eq!(kind(writer.push(&[7; 11]).await), RefusalKind::TooLarge);
+    writer.flush().await.unwrap();
+    assert_eq!(writer.upload().offset, 30);
+    writer.declare_length(30).await.unwrap();
+    drop(writer);
+    // A third has no room left, in spite of what nobody counted yet.
+    let third = begun(&studio, "c.bin").await;
+    let mut writer = vault.begin_append(order, third, 0).await.unwrap();
+    assert_eq!(kind(writer.push(b"x").await), RefusalKind::TooLarge);
+}
