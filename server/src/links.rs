@@ -57,8 +57,8 @@ async fn look(
         Ok(rows) => rows.into_iter().rfind(|row| row.kind == Kind::Material),
         Err(error) => return failed(error.into(), &headers),
     };
-    let address = app.public_url.join(&format!("u/{link}"));
-    let address = address.map_or_else(|_| String::new(), String::from);
+    let base = app.public_url.as_str().trim_end_matches('/');
+    let address = format!("{base}/u/{link}");
     let title = format!("Upload for order {}", order.number);
     page(
         StatusCode::OK,

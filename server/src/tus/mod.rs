@@ -93,6 +93,13 @@ async fn run(app: SharedApp, mount: Mount, upload: Option<String>, request: Requ
     })
 }
 
+/// Completes an answer to a request of any kind whose body nobody reads: its sender comes to read
+/// the answer.
+pub(crate) fn unread(answer: Response, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    answer::finished(answer, &parts, &SharedBody::new(body))
+}
+
 async fn item(
     app: &SharedApp,
     mount: &Mount,

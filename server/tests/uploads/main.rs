@@ -3,7 +3,9 @@
 mod deferred;
 mod downloads;
 mod interrupted;
+mod line;
 mod links;
 mod protocol;
 mod studio;
+mod take_over;
 mod wire;

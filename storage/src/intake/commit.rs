@@ -68,13 +68,18 @@ impl Writer {
             .expect(key.clone(), Expect::At(self.row))
             .expect(tables::outbox(order), Expect::Absent);
         let running = Arc::clone(&self.running);
-        let fenced = running.fenced.lock().await;
-        if *fenced {
-            return Err(self.taken_over().into());
-        }
-        loop {
+        let (now, version) = loop {
+            let committing = running.committing.lock().await;
+            if running.is_fenced() {
+                return Err(self.taken_over().into());
+            }
             match self.vault.catalog.commit(batch.clone()).await {
-                Ok(()) => break,
+                Ok(()) => {
+                    self.vault.intake.ledger().commit(&upload, self.granted);
+                    let row = load::<Upload>(&*self.vault.catalog, &key).await?;
+                    let own = row.filter(|(now, _)| *now == upload);
+                    break own.ok_or_else(|| self.taken_over())?;
+                }
                 Err(CommitError::Failed(error)) => {
                     // Perhaps it did happen.
                     self.vault.intake.forget_usage(order);
@@ -82,17 +87,13 @@ impl Writer {
                 }
                 // A decision that is not on record yet: help, then try again.
                 Err(CommitError::Conflict(row)) if row == tables::outbox(order) => {
+                    // That waits for a store, which may be slow: whoever takes over does not.
+                    drop(committing);
                     self.vault.drain(order).await?;
                 }
                 Err(CommitError::Conflict(_)) => return Err(self.taken_over().into()),
             }
-        }
-        self.vault.intake.ledger().commit(&upload, self.granted);
-        let row = load::<Upload>(&*self.vault.catalog, &key).await?;
-        let Some((now, version)) = row.filter(|(now, _)| *now == upload) else {
-            return Err(self.taken_over().into());
         };
-        drop(fenced);
         (self.upload, self.row) = (now, version);
         for fragment in replaced.iter().filter(|fragment| !fragment.inline) {
             let path = paths::upload(order, id).join(fragment.name());

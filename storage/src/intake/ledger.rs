@@ -237,7 +237,19 @@ impl Ledger {
             now.bytes = now.bytes.max(granted);
             now.promised = now.bytes - upload.offset;
         }
-        self.set(upload.order, upload.id, Some(now));
+        let Some(book) = self.books.get(&upload.order) else {
+            return;
+        };
+        let changed = book.changed.as_ref();
+        let known = match book.entries.get(&upload.id) {
+            // Finished is for good, even if an older commit is noted later.
+            Some(entry) => entry.open || !now.open,
+            // Still to be read; or it was removed meanwhile, and stays so.
+            None => changed.is_some_and(|changed| !changed.contains(&upload.id)),
+        };
+        if known {
+            self.set(upload.order, upload.id, Some(now));
+        }
     }
 
     /// An append has ended: what it was granted and has not used is free again.

@@ -5,7 +5,7 @@
 //! commit is refused here, before the catalog would refuse it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,6 +21,10 @@ use crate::vault::Limits;
 pub const GRACE: Duration = Duration::from_millis(500);
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// How long a commit that runs when the grace is over may take to end. Whoever took over does not
+/// wait longer: should it still land, the compare-and-swap sorts the two out.
+const LAST_COMMIT: Duration = Duration::from_millis(200);
 
 /// How many puts run at once: enough for the disk's journal to join their syncs, few enough to
 /// bound the sealed bytes in memory.
@@ -49,8 +53,10 @@ pub(super) struct Running {
     upload: UploadId,
     stop: watch::Sender<bool>,
     ended: watch::Sender<bool>,
-    /// Held during a commit; true once the append has been taken over.
-    pub(super) fenced: tokio::sync::Mutex<bool>,
+    /// Held during a commit, and not while a store is waited for.
+    pub(super) committing: tokio::sync::Mutex<()>,
+    /// True once the append has been taken over: no commit begins any more.
+    fenced: AtomicBool,
     pressed: Notify,
     /// When its block in the making was begun; `u64::MAX` if it holds nothing.
     since: AtomicU64,
@@ -118,8 +124,8 @@ impl Intake {
         }
     }
 
-    /// Ends the running append of an upload, if there is one: when this returns it has committed
-    /// what it could, and will commit nothing more.
+    /// Ends the running append of an upload, if there is one: when this returns, in under a second
+    /// whatever the store does, it has committed what it could, and begins no further commit.
     pub(crate) async fn take_over(&self, upload: UploadId) {
         let Some(running) = self.appends().get(&upload).cloned() else {
             return;
@@ -130,7 +136,9 @@ impl Intake {
             .await
             .is_err()
         {
-            *running.fenced.lock().await = true;
+            running.fenced.store(true, Ordering::SeqCst);
+            // Between the two a commit may have begun. It is short, unless the disk hangs.
+            drop(tokio::time::timeout(LAST_COMMIT, running.committing.lock()).await);
         }
         self.forget(&running);
     }
@@ -147,7 +155,8 @@ impl Intake {
                 upload,
                 stop: watch::Sender::new(false),
                 ended: watch::Sender::new(false),
-                fenced: tokio::sync::Mutex::new(false),
+                committing: tokio::sync::Mutex::new(()),
+                fenced: AtomicBool::new(false),
                 pressed: Notify::new(),
                 since: AtomicU64::new(u64::MAX),
             });
@@ -232,6 +241,11 @@ impl Drop for Waiting<'_> {
 }
 
 impl Running {
+    /// Whether it has been taken over.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.fenced.load(Ordering::SeqCst)
+    }
+
     /// Waits until this append should look up. Cancel-safe.
     pub(super) async fn signal(&self) -> Signal {
         let mut stop = self.stop.subscribe();
