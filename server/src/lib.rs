@@ -25,4 +25,5 @@ pub mod serve;
 pub mod shape;
 pub mod submit;
 pub mod tls;
+pub mod tries;
 pub mod tus;

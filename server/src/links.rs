@@ -37,7 +37,7 @@ pub fn router() -> Router<SharedApp> {
 #[must_use]
 pub fn closed() -> Failure {
     let message = "this link opens nothing, or no longer: ask the studio for a new one";
-    Failure::refused(RefusalKind::NotFound, message)
+    Failure::refused(RefusalKind::NotFound, message).tried()
 }
 
 async fn look(

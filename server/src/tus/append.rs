@@ -50,11 +50,13 @@ pub(super) async fn drive(
     body: &SharedBody,
 ) -> Result<(End, Upload), Refused> {
     let upload = writer.upload().clone();
-    let room = upload.length.unwrap_or(app.settings.uploads.max_file) - upload.offset;
+    // A file of unknown length meets its limits as it grows.
+    let room = upload.length.unwrap_or(u64::MAX) - upload.offset;
     // The crate would gather a body of unknown length in memory before it passes any of it on; a
     // body that it believes to know it streams. So it is told the longest that there can be, and
     // what ended the body is noted on our side.
-    let headers = protocol_headers(headers, upload.offset, room)?;
+    let longest = app.settings.uploads.max_file.saturating_sub(upload.offset);
+    let headers = protocol_headers(headers, upload.offset, room.min(longest))?;
     let noted = Noted::default();
     let frames = frames(body.clone(), room, noted.clone());
     let one = Appending {
@@ -117,6 +119,7 @@ fn answer(end: End, upload: &Upload) -> Response {
             let refusal = too_long(path, upload.length.unwrap_or(kept));
             Failure::from(refusal).as_text().into_response()
         }
+        End::Limit(refusal) => Failure::from(refusal).as_text().into_response(),
         _ if upload.state != UploadState::Open => StatusCode::NO_CONTENT.into_response(),
         End::Body => StatusCode::NO_CONTENT.into_response(),
         End::Broken => sentence(

@@ -43,6 +43,7 @@ pub(super) async fn create(
             let refusal = too_long(upload.path.as_str(), upload.length.unwrap_or(upload.offset));
             Failure::from(refusal).as_text().into_response()
         }
+        End::Limit(refusal) => Failure::from(refusal).as_text().into_response(),
         // The upload is there, and its offset says what of the body is safe: the client goes on
         // from there, or learns then why it cannot.
         End::Failed(error) => {
@@ -82,6 +83,7 @@ async fn new_upload(
         new: NewUpload {
             // The protocol core chooses it.
             id: UploadId([0; 16]),
+            link: door.by_link(),
             kind,
             path,
             metadata: metadata.to_record(),

@@ -15,6 +15,7 @@ use futures::{Stream, StreamExt, stream};
 use http_body_util::BodyExt;
 use stemvault_storage::Error;
 use stemvault_storage::intake::{Signal, Writer};
+use stemvault_storage::refusal::Refusal;
 use tokio::sync::{Mutex, watch};
 use tus_protocol::{BodyFrame, BodyStream, ByteStream};
 
@@ -134,6 +135,8 @@ pub(super) enum End {
     Body,
     /// The body goes on after the end of the file.
     TooLong,
+    /// A file of unknown length has grown up to a limit.
+    Limit(Refusal),
     /// The connection broke.
     Broken,
     /// Nothing came for too long.
@@ -171,6 +174,8 @@ pub(super) async fn receive(
 ) -> End {
     let end = match take(writer, bytes, noted, &mut patience).await {
         Ok(end) => end,
+        // What fitted is in the writer's hands.
+        Err(Error::Refused(refusal)) if refusal.limit.is_some() => End::Limit(refusal),
         Err(error) => return End::Failed(error),
     };
     match writer.flush().await {
