@@ -50,13 +50,11 @@ pub(super) async fn drive(
     body: &SharedBody,
 ) -> Result<(End, Upload), Refused> {
     let upload = writer.upload().clone();
-    // A file of unknown length meets its limits as it grows.
-    let room = upload.length.unwrap_or(u64::MAX) - upload.offset;
+    let room = writer.room();
     // The crate would gather a body of unknown length in memory before it passes any of it on; a
     // body that it believes to know it streams. So it is told the longest that there can be, and
     // what ended the body is noted on our side.
-    let longest = app.settings.uploads.max_file.saturating_sub(upload.offset);
-    let headers = protocol_headers(headers, upload.offset, room.min(longest))?;
+    let headers = protocol_headers(headers, upload.offset, room)?;
     let noted = Noted::default();
     let frames = frames(body.clone(), room, noted.clone());
     let one = Appending {

@@ -211,7 +211,10 @@ async fn take(
             // The protocol core calls a body of another length than it was told an error; what
             // counts is how the body itself ended.
             (_, Some(Ending::Whole)) | (None, None) => return Ok(End::Body),
-            (_, Some(Ending::TooLong)) => return Ok(End::TooLong),
+            (_, Some(Ending::TooLong)) => {
+                let full = writer.full().await?;
+                return Ok(full.map_or(End::TooLong, End::Limit));
+            }
             (_, Some(Ending::Broken)) | (Some(Err(_)), None) => return Ok(End::Broken),
         }
     }

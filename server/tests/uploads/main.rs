@@ -3,6 +3,7 @@
 mod deferred;
 mod downloads;
 mod interrupted;
+mod limits;
 mod line;
 mod links;
 mod protocol;

@@ -99,11 +99,22 @@ impl Writer {
         Ok(())
     }
 
-    /// How many more bytes this upload takes. Where nobody knows how many it has, it may be fewer:
-    /// a limit is met as it grows.
+    /// How many more bytes this upload takes. Where nobody knows how many it has, other limits than
+    /// that of a file may be met before: [`push`](Self::push) says so.
     #[must_use]
     pub fn room(&self) -> u64 {
-        self.upload.length.unwrap_or(u64::MAX) - self.received
+        let longest = self.vault.limits.max_file;
+        let end = self.upload.length.unwrap_or(longest);
+        end.saturating_sub(self.received)
+    }
+
+    /// Why a file of unknown length takes no more at this moment; `None` if it does, or said its
+    /// length.
+    ///
+    /// # Errors
+    /// Those of the catalog and the store.
+    pub async fn full(&mut self) -> Result<Option<Refusal>> {
+        Ok(self.admit(1).await?.1)
     }
 
     pub(super) fn too_long(&self) -> Refusal {

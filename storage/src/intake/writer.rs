@@ -91,7 +91,7 @@ impl Writer {
     /// of unknown length meets a limit, when everything up to there was taken: flush it. Whatever
     /// an earlier block met, and then this append is over.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.len() as u64 > self.room() {
+        if self.upload.length.is_some() && bytes.len() as u64 > self.room() {
             return Err(self.too_long().into());
         }
         let (fits, refused) = self.admit(bytes.len()).await?;
