@@ -170,26 +170,26 @@ mod tests {
         let proxies: Vec<IpNet> = ["127.0.0.1/32", "10.0.0.0/8", "::1/128"]
             .map(|network| network.parse().unwrap())
             .into();
-        let behind = |peer: &str, lines: &[&str]| {
+        let of = |peer: &str, lines: &[&str]| {
             let mut headers = HeaderMap::new();
             for line in lines {
                 headers.append("x-forwarded-for", line.parse().unwrap());
             }
-            super::behind(ip(peer), &proxies, &headers)
+            behind(ip(peer), &proxies, &headers)
         };
         // Nobody believes a stranger.
-        assert_eq!(behind("192.0.2.1", &["198.51.100.7"]), ip("192.0.2.1"));
-        assert_eq!(behind("127.0.0.1", &["198.51.100.7"]), ip("198.51.100.7"));
+        assert_eq!(of("192.0.2.1", &["198.51.100.7"]), ip("192.0.2.1"));
+        assert_eq!(of("127.0.0.1", &["198.51.100.7"]), ip("198.51.100.7"));
         // Nor what a stranger told the proxy, in one line or several.
         let claimed = ["203.0.113.9, 198.51.100.7"];
-        assert_eq!(behind("127.0.0.1", &claimed), ip("198.51.100.7"));
+        assert_eq!(of("127.0.0.1", &claimed), ip("198.51.100.7"));
         let lines = ["203.0.113.9", "198.51.100.7, 10.1.2.3"];
-        assert_eq!(behind("127.0.0.1", &lines), ip("198.51.100.7"));
+        assert_eq!(of("127.0.0.1", &lines), ip("198.51.100.7"));
         let ports = ["198.51.100.7:4711"];
-        assert_eq!(behind("127.0.0.1", &ports), ip("198.51.100.7"));
-        assert_eq!(behind("::1", &["[2001:db8::1]:99"]), ip("2001:db8::1"));
+        assert_eq!(of("127.0.0.1", &ports), ip("198.51.100.7"));
+        assert_eq!(of("::1", &["[2001:db8::1]:99"]), ip("2001:db8::1"));
         // A proxy that says nothing, or nothing readable, is counted itself.
-        assert_eq!(behind("10.9.9.9", &[]), ip("10.9.9.9"));
-        assert_eq!(behind("10.9.9.9", &["unknown"]), ip("10.9.9.9"));
+        assert_eq!(of("10.9.9.9", &[]), ip("10.9.9.9"));
+        assert_eq!(of("10.9.9.9", &["unknown"]), ip("10.9.9.9"));
     }
 }

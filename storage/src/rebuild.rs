@@ -20,7 +20,7 @@ use crate::record::OrderRecord;
 use crate::session::{Manifest, Review, SessionRow};
 use crate::store::QUIET_AFTER;
 use crate::submit::first_row;
-use crate::upload::{Upload, UploadState};
+use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 
 /// What came back.
@@ -223,6 +223,11 @@ fn reopened_uploads(mut batch: Batch, row: &SessionRow, manifest: &Manifest) -> 
             fragments: Vec::new(),
             fragments_made: 0,
             progress: Progress::default(),
+            role: if file.parts.is_empty() {
+                Role::File
+            } else {
+                Role::Final
+            },
             created_at: file.finished_at,
             expires_at: None,
             state: UploadState::Sealed {

@@ -5,6 +5,8 @@
 //! Whoever finds an order in the middle of it finishes it, and writes the same bytes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::Batch;
 use crate::catalog::tables::{self, load_all, put};
@@ -14,13 +16,16 @@ use crate::intake::checks;
 use crate::order::{Order, Policy, Sealing, Stage};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{
-    BlockRef, FileEntry, Form, Kind, Manifest, Receipt, Review, Rules, SessionRow,
+    BlockRef, FileEntry, Form, Kind, Manifest, PartBlocks, Receipt, Review, Rules, SessionRow,
 };
 use crate::store::Lease;
-use crate::upload::{Upload, UploadState};
+use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 
 const TRIES: usize = 64;
+
+/// How long a submit waits for files that are being joined from their parts.
+const JOIN_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How many file names a refusal lists before it only counts.
 const NAMED: usize = 10;
@@ -45,12 +50,13 @@ impl Vault {
     /// [`RefusalKind::BadRequest`] when there is nothing to submit, or files are unfinished: it
     /// names them.
     pub async fn submit(
-        &self,
+        self: &Arc<Self>,
         order: OrderId,
         kind: Kind,
         form: Form,
         rules: Rules,
     ) -> Result<Receipt> {
+        self.wait_for_joins(order, kind).await?;
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             Self::check_takes_files(&at.order)?;
@@ -81,6 +87,23 @@ impl Vault {
             }
         }
         Err(Error::Busy { order })
+    }
+
+    /// Lets files that are made of parts come as far as they can, if that does not take long.
+    async fn wait_for_joins(self: &Arc<Self>, order: OrderId, kind: Kind) -> Result<()> {
+        let uploads = self.uploads(order).await?.into_iter();
+        let open = uploads.filter(|it| {
+            (it.role, it.kind) == (Role::Final, kind) && it.state == UploadState::Open
+        });
+        let running: Vec<_> = open.map(|it| self.begin_join(order, it.id)).collect();
+        let all = async {
+            for mut over in running {
+                drop(over.wait_for(|over| *over).await);
+            }
+        };
+        // What is not ready by then is named in the refusal.
+        drop(tokio::time::timeout(JOIN_PATIENCE, all).await);
+        Ok(())
     }
 
     /// Finishes a submit that was begun, if there is one.
@@ -115,7 +138,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`RefusalKind::WrongStage`] unless the order is open and everything uploaded is submitted:
-    /// what is in no session would never reach the archive.
+    /// what is in no session would never reach the archive. Parts that no file was made of belong
+    /// to none, and go.
     pub async fn complete(&self, order: OrderId, policy: Policy) -> Result<Order> {
         let mut uploads = self.uploads(order).await?;
         uploads.retain(|upload| !matches!(upload.state, UploadState::Sealed { .. }));
@@ -129,6 +153,13 @@ impl Vault {
             return Err(Refusal::new(RefusalKind::WrongStage, message)
                 .of_order(&number)
                 .into());
+        }
+        if self.order(order).await?.stage == Stage::Open {
+            for part in self.all_uploads(order).await? {
+                if part.role == Role::Part {
+                    self.terminate(order, part.id).await?;
+                }
+            }
         }
         let now = self.clock.now();
         self.change(order, |order| order.complete(now, policy))
@@ -210,8 +241,20 @@ impl Vault {
     }
 
     async fn entry(&self, upload: &Upload) -> Result<FileEntry> {
-        let rows = load_all::<BlockRef>(&*self.catalog, &tables::blocks(upload.id)).await?;
-        let blocks: Vec<_> = rows.into_iter().map(|(_, block, _)| block).collect();
+        let (mut blocks, mut parts) = (Vec::new(), Vec::new());
+        let of = self.parts_of(upload.id).await?;
+        let folders = of.iter().map(|of| of.part);
+        for folder in folders.chain((upload.role != Role::Final).then_some(upload.id)) {
+            let rows = load_all::<BlockRef>(&*self.catalog, &tables::blocks(folder)).await?;
+            let count = u32::try_from(rows.len()).expect("fewer than bytes of the longest file");
+            blocks.extend(rows.into_iter().map(|(_, block, _)| block));
+            if upload.role == Role::Final {
+                parts.push(PartBlocks {
+                    upload: folder,
+                    blocks: count,
+                });
+            }
+        }
         let mut crc32 = crc32fast::Hasher::new();
         for block in &blocks {
             crc32.combine(&crc32fast::Hasher::new_with_initial_len(
@@ -231,6 +274,7 @@ impl Vault {
             hash,
             crc32: crc32.finalize(),
             upload: upload.id,
+            parts,
             finished_at: at,
             modified: upload.metadata.get("modified").cloned(),
             facts: upload.progress.facts(),
@@ -252,6 +296,9 @@ impl Vault {
             for (block, _) in self.catalog.scan_prefix(&tables::blocks(upload.id)).await? {
                 batch = batch.delete(block);
             }
+            if matches!(upload.state, UploadState::Finished { .. }) {
+                batch = self.without_parts(batch, order, upload.id).await?;
+            }
             let key = tables::upload(order, upload.id);
             batch = match hashes.get(&upload.id) {
                 Some(&hash) => {
@@ -266,7 +313,7 @@ impl Vault {
                         },
                     )
                 }
-                None => batch.delete(key).delete(tables::order_of_upload(upload.id)),
+                None => self.without_upload(batch, order, upload.id).await?,
             };
         }
         Ok(batch)
@@ -369,10 +416,16 @@ fn count(n: usize, what: &str) -> String {
 
 /// The names of these files, as many as one can take in.
 fn named(uploads: &[Upload]) -> String {
-    let names = uploads
-        .iter()
-        .take(NAMED)
-        .map(|upload| format!("{:?}", upload.path.as_str()));
+    let names = uploads.iter().take(NAMED).map(|upload| {
+        let path = upload.path.as_str();
+        match (upload.role, &upload.state) {
+            (Role::Final, UploadState::Open) => format!(
+                "{path:?} (made of parts, {} bytes are put together: wait a moment)",
+                upload.offset
+            ),
+            _ => format!("{path:?}"),
+        }
+    });
     let names = names.collect::<Vec<_>>().join(", ");
     match uploads.len().saturating_sub(NAMED) {
         0 => names,

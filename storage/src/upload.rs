@@ -45,13 +45,63 @@ pub struct Upload {
     pub fragments_made: u64,
     /// Cut, file hash and header reader at the offset.
     pub progress: Progress,
+    /// What it is to its file.
+    #[serde(default, skip_serializing_if = "Role::is_file")]
+    pub role: Role,
     /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// When it goes if nobody continues it; a finished file never does while its order is open.
+    /// When it goes if nobody continues it; a finished file never does while its order is open, and
+    /// a part not while there is a file that is made of it.
     pub expires_at: Option<DateTime<Utc>>,
     /// How far it is.
     #[serde(flatten)]
     pub state: UploadState,
+}
+
+/// What an upload is to its file (tus calls the last two concatenation).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The file itself.
+    #[default]
+    File,
+    /// A part of files that are made of parts. No file: it is listed, counted and submitted nowhere.
+    Part,
+    /// A part that its sender removed while a file still needs its bytes. To outsiders it is gone.
+    RemovedPart,
+    /// A file made of parts. It has no bytes of its own: its blocks are theirs, one part after
+    /// another, and its offset is how far they were read and joined.
+    Final,
+}
+
+impl Role {
+    /// Whether it is the file itself.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        *self == Self::File
+    }
+
+    /// Whether it is a part, removed or not.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        matches!(self, Self::Part | Self::RemovedPart)
+    }
+}
+
+/// That a file is made of this upload: one row for each part of a file, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartOf {
+    /// Which.
+    pub part: UploadId,
+    /// How the client named it.
+    pub said: String,
+}
+
+/// Which files are made of a part. While there are any, its bytes stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartUse {
+    /// Their uploads.
+    pub finals: Vec<UploadId>,
 }
 
 /// How far an upload is.

@@ -19,6 +19,7 @@ use stemvault_storage::refusal::Refusal;
 use tokio::sync::{Mutex, watch};
 use tus_protocol::{BodyFrame, BodyStream, ByteStream};
 
+use super::checksum::Checksum;
 use crate::app::App;
 
 /// A body that stays ours while the protocol core reads it, because what is left of it afterwards
@@ -128,7 +129,8 @@ pub(super) fn frames(body: SharedBody, room: u64, noted: Noted) -> BodyStream {
     Box::pin(frames)
 }
 
-/// Why no more bytes are taken. Except after [`Failed`](Self::Failed), all that arrived is durable.
+/// Why no more bytes are taken. Except after [`Failed`](Self::Failed), all that arrived is durable;
+/// of a body with a checksum all or nothing.
 #[derive(Debug)]
 pub(super) enum End {
     /// The body is over.
@@ -137,6 +139,10 @@ pub(super) enum End {
     TooLong,
     /// A file of unknown length has grown up to a limit.
     Limit(Refusal),
+    /// The body goes on and is too long to be checked.
+    TooMuch,
+    /// The body does not have the sum that it was said to have.
+    WrongSum,
     /// The connection broke.
     Broken,
     /// Nothing came for too long.
@@ -171,17 +177,33 @@ pub(super) async fn receive(
     bytes: &mut ByteStream,
     noted: &Noted,
     mut patience: Patience,
+    mut checksum: Option<Checksum>,
 ) -> End {
-    let end = match take(writer, bytes, noted, &mut patience).await {
-        Ok(end) => end,
-        // What fitted is in the writer's hands.
-        Err(Error::Refused(refusal)) if refusal.limit.is_some() => End::Limit(refusal),
-        Err(error) => return End::Failed(error),
+    let received = async {
+        if checksum.is_some() {
+            writer.hold_back().await?;
+        }
+        let end = match take(writer, bytes, noted, &mut patience, &mut checksum).await {
+            // What fitted is in the writer's hands.
+            Err(Error::Refused(refusal)) if refusal.limit.is_some() => End::Limit(refusal),
+            end => end?,
+        };
+        match (end, checksum) {
+            (end, None) => {
+                writer.flush().await?;
+                Ok(end)
+            }
+            (End::Body, Some(checksum)) => {
+                if !checksum.is_right() {
+                    return Ok(End::WrongSum);
+                }
+                writer.keep().await?;
+                Ok(End::Body)
+            }
+            (end, Some(_)) => Ok(end),
+        }
     };
-    match writer.flush().await {
-        Ok(_) => end,
-        Err(error) => End::Failed(error),
-    }
+    received.await.unwrap_or_else(End::Failed)
 }
 
 async fn take(
@@ -189,6 +211,7 @@ async fn take(
     bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
     noted: &Noted,
     patience: &mut Patience,
+    checksum: &mut Option<Checksum>,
 ) -> Result<End, Error> {
     loop {
         let idle = tokio::time::sleep(patience.idle);
@@ -207,7 +230,12 @@ async fn take(
             }
         };
         match (frame, noted.get()) {
-            (Some(Ok(data)), _) => writer.push(&data).await?,
+            (Some(Ok(data)), _) => {
+                if let Some(checksum) = checksum {
+                    checksum.update(&data);
+                }
+                writer.push(&data).await?;
+            }
             // The protocol core calls a body of another length than it was told an error; what
             // counts is how the body itself ended.
             (_, Some(Ending::Whole)) | (None, None) => return Ok(End::Body),

@@ -10,6 +10,7 @@ use stemvault_storage::ids::UploadId;
 use stemvault_storage::intake::NewUpload;
 use stemvault_storage::path::SessionPath;
 use stemvault_storage::session::Kind;
+use stemvault_storage::upload::Role;
 use tower::ServiceExt;
 
 use crate::studio::{Answer, Studio, noise, whole};
@@ -76,6 +77,7 @@ async fn a_file_of_unknown_length_ends_at_the_limit_with_every_byte_before_it() 
         path: SessionPath::parse("endless.wav").unwrap(),
         metadata: std::collections::BTreeMap::new(),
         length: None,
+        role: Role::File,
     };
     let vault = &studio.app.vault;
     let id = vault.create_upload(studio.order.id, new).await.unwrap().id;

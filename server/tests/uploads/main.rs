@@ -1,11 +1,13 @@
 //! Uploads and downloads through the router, with bodies that come in pieces, break and stall.
 
+mod checksums;
 mod deferred;
 mod downloads;
 mod interrupted;
 mod limits;
 mod line;
 mod links;
+mod parts;
 mod protocol;
 mod studio;
 mod take_over;

@@ -47,6 +47,7 @@ pub(super) struct Disk {
 pub(super) enum Bound {
     File,
     OrderFiles,
+    OrderParts,
     OrderBytes,
     LinkFiles,
     LinkBytes,
@@ -85,10 +86,13 @@ impl Bounds {
             if over { Err(met) } else { Ok(()) }
         };
         check(Bound::File, 0, new.bytes, self.file)?;
-        check(Bound::OrderFiles, order.files, 1, self.order.files)?;
+        let file = u64::from(!new.role.is_part());
+        check(Bound::OrderFiles, order.files, file, self.order.files)?;
+        let part = 1 - file;
+        check(Bound::OrderParts, order.parts, part, self.order.files)?;
         check(Bound::OrderBytes, order.bytes, new.bytes, self.order.bytes)?;
         if let Some(LinkMost { most, open: many }) = self.link {
-            check(Bound::LinkFiles, link.files, 1, most.files)?;
+            check(Bound::LinkFiles, link.files, file, most.files)?;
             check(Bound::LinkBytes, link.bytes, new.bytes, most.bytes)?;
             check(Bound::LinkOpen, link.open, open, many)?;
         }

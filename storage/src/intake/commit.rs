@@ -10,7 +10,7 @@ use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::Result;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::upload::{Fragment, Upload, UploadState};
+use crate::upload::{Fragment, Role, Upload, UploadState};
 
 impl Writer {
     /// Waits for the oldest block and commits it with all that are ready behind it.
@@ -54,10 +54,14 @@ impl Writer {
         mut batch: Batch,
         replaced: Vec<Fragment>,
     ) -> Result<()> {
-        upload.expires_at = match upload.state {
-            UploadState::Open => Some(self.now() + self.vault.limits.expire_after),
-            _ => None,
-        };
+        if let Some(held) = &mut self.held {
+            held.batch = std::mem::take(&mut held.batch).and(batch);
+            held.replaced.extend(replaced);
+            self.upload = upload;
+            return Ok(());
+        }
+        let kept = upload.state != UploadState::Open && !upload.role.is_part();
+        upload.expires_at = (!kept).then(|| self.now() + self.vault.limits.expire_after);
         let (order, id) = (upload.order, upload.id);
         let key = tables::upload(order, id);
         for fragment in replaced.iter().filter(|fragment| fragment.inline) {
@@ -94,12 +98,16 @@ impl Writer {
                 Err(CommitError::Conflict(_)) => return Err(self.taken_over().into()),
             }
         };
-        (self.upload, self.row) = (now, version);
+        let before = std::mem::replace(&mut self.upload, now);
+        self.row = version;
         for fragment in replaced.iter().filter(|fragment| !fragment.inline) {
             let path = paths::upload(order, id).join(fragment.name());
             if let Err(error) = self.vault.working.delete(&path).await {
                 tracing::warn!(%error, "fragment left for the sweep");
             }
+        }
+        if self.upload.state != before.state && self.upload.role == Role::Part {
+            self.vault.part_is_whole(order, id).await;
         }
         Ok(())
     }

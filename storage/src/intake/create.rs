@@ -13,7 +13,7 @@ use crate::path::SessionPath;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review};
-use crate::upload::{Upload, UploadState};
+use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 
 const TRIES: usize = 64;
@@ -33,6 +33,8 @@ pub struct NewUpload {
     pub metadata: BTreeMap<String, String>,
     /// How long it is, if that is known.
     pub length: Option<u64>,
+    /// Whether it is a file, or a part of one ([`Vault::create_final`] makes the others).
+    pub role: Role,
 }
 
 /// The link that a file comes by, with its own limits.
@@ -88,7 +90,7 @@ impl Vault {
             if !std::mem::replace(&mut paced, true) {
                 self.check_pace(&at.order, &new)?;
             }
-            let reserved = self.reserve(&at.order, &new).await?;
+            let reserved = self.reserve(&at.order, &new, Vec::new()).await?;
             self.working.prepare(&paths::upload(order, new.id)).await?;
             let upload = self.new_upload(&at.order, &new);
             let key = tables::upload(order, new.id);
@@ -113,7 +115,7 @@ impl Vault {
         Err(Error::Busy { order })
     }
 
-    fn new_upload(&self, order: &Order, new: &NewUpload) -> Upload {
+    pub(super) fn new_upload(&self, order: &Order, new: &NewUpload) -> Upload {
         let now = self.clock.now();
         let progress = Progress::default();
         let empty = new.length == Some(0);
@@ -131,9 +133,10 @@ impl Vault {
             fragments: Vec::new(),
             fragments_made: 0,
             progress,
+            role: new.role,
             created_at: now,
-            expires_at: (!empty).then(|| now + self.limits.expire_after),
-            state: if empty {
+            expires_at: (!empty || new.role.is_part()).then(|| now + self.limits.expire_after),
+            state: if empty && new.role != Role::Final {
                 UploadState::Finished { hash, at: now }
             } else {
                 UploadState::Open
@@ -141,11 +144,21 @@ impl Vault {
         }
     }
 
-    /// All uploads of an order, oldest first.
+    /// The files of an order that were sent or are being sent, oldest first. Parts are no files.
     ///
     /// # Errors
     /// Those of the catalog.
     pub async fn uploads(&self, order: OrderId) -> Result<Vec<Upload>> {
+        let mut uploads = self.all_uploads(order).await?;
+        uploads.retain(|upload| !upload.role.is_part());
+        Ok(uploads)
+    }
+
+    /// All uploads of an order, oldest first: files, parts, and parts that were removed.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn all_uploads(&self, order: OrderId) -> Result<Vec<Upload>> {
         let rows = load_all::<Upload>(&*self.catalog, &tables::uploads(order)).await?;
         let mut uploads: Vec<_> = rows.into_iter().map(|(_, upload, _)| upload).collect();
         uploads.sort_by(|a, b| (a.created_at, &a.path, a.id).cmp(&(b.created_at, &b.path, b.id)));
@@ -158,6 +171,7 @@ impl Vault {
     /// [`RefusalKind::NotFound`].
     pub async fn upload(&self, order: OrderId, id: UploadId) -> Result<Upload> {
         let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+        let row = row.filter(|(upload, _)| upload.role != Role::RemovedPart);
         Ok(row.ok_or_else(|| no_such_upload(id))?.0)
     }
 
@@ -193,23 +207,28 @@ impl Vault {
                 return Err(no_such_upload(id).into());
             };
             self.check_may_terminate(&at.order, &upload).await?;
-            let mut batch = Batch::new()
+            let batch = Batch::new()
                 .expect(tables::gate(order), Expect::At(at.gate))
                 .expect(tables::outbox(order), Expect::Absent)
-                .expect(key.clone(), Expect::At(version))
-                .delete(key)
-                .delete(tables::order_of_upload(id));
-            for table in [tables::blocks(id), tables::fragments(id)] {
-                for (row, _) in self.catalog.scan_prefix(&table).await? {
-                    batch = batch.delete(row);
-                }
-            }
+                .expect(key.clone(), Expect::At(version));
+            // A returned session may still name its blocks: then the sweep decides.
+            let sealed = matches!(upload.state, UploadState::Sealed { .. });
+            let role = upload.role;
+            let (batch, folders) = match role {
+                Role::RemovedPart => return Err(no_such_upload(id).into()),
+                Role::Part => self.removed_part(batch, upload).await?,
+                Role::Final => self.removed_final(batch, upload).await?,
+                Role::File => (self.without_upload(batch, order, id).await?, vec![id]),
+            };
             match self.catalog.commit(batch).await {
                 Ok(()) => {
                     self.intake.ledger().set(order, id, None);
-                    // A returned session may still name its blocks: then the sweep decides.
-                    if !matches!(upload.state, UploadState::Sealed { .. }) {
-                        self.working.empty(&paths::upload(order, id)).await?;
+                    if role != Role::File {
+                        // Its parts, or files, count for something else now.
+                        self.intake.forget_usage(order);
+                    }
+                    for folder in folders.into_iter().filter(|_| !sealed) {
+                        self.working.empty(&paths::upload(order, folder)).await?;
                     }
                     return Ok(());
                 }

@@ -40,7 +40,7 @@ impl Writer {
         for fragment in &self.upload.fragments {
             sealer.push(&self.read_fragment(fragment).await?);
         }
-        self.vault.intake.note_begun(&self.running);
+        self.note_begun();
         let kept = sealer.plain().len();
         self.gathering = Some(Gathering {
             sealer,

@@ -27,12 +27,16 @@ impl Gathering {
 
 impl Writer {
     pub(super) async fn gather(&mut self, bytes: &[u8]) -> Result<()> {
-        let memory = self.memory(bytes.len()).await?;
+        let memory = if self.held.is_some() {
+            self.memory_for_a_block().await?
+        } else {
+            self.memory(bytes.len()).await?
+        };
         if let Some(gathering) = &mut self.gathering {
             gathering.memory.merge(memory);
             gathering.sealer.push(bytes);
         } else {
-            self.vault.intake.note_begun(&self.running);
+            self.note_begun();
             let mut sealer = Sealer::with_capacity(self.block_capacity());
             sealer.push(bytes);
             self.gathering = Some(Gathering {
@@ -78,6 +82,13 @@ impl Writer {
         }
     }
 
+    /// From now on it can be asked to write down what it holds, if it can do that.
+    pub(super) fn note_begun(&self) {
+        if self.held.is_none() {
+            self.vault.intake.note_begun(&self.running);
+        }
+    }
+
     fn block_capacity(&self) -> usize {
         let left = self
             .upload
@@ -97,6 +108,9 @@ impl Writer {
     }
 
     async fn let_go(&mut self) -> Result<()> {
+        if self.held.is_some() {
+            return Ok(());
+        }
         self.write_down().await?;
         self.gathering = None;
         self.vault.intake.note_empty(&self.running);

@@ -10,14 +10,17 @@ use std::collections::{HashMap, HashSet};
 
 use super::bounds::{Bounds, Over};
 use crate::ids::{LinkId, OrderId, UploadId};
-use crate::upload::{Upload, UploadState};
+use crate::upload::{Role, Upload, UploadState};
 
 /// What uploads take of a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Use {
     /// Files, in any state.
     pub files: u64,
-    /// Their bytes: the length of those that said it, what is there of the others.
+    /// Parts of files that are made of parts.
+    pub parts: u64,
+    /// Their bytes: the length of those that said it, what is there of the others. A file made of
+    /// parts has theirs.
     pub bytes: u64,
     /// Uploads that are not finished.
     pub open: u64,
@@ -41,32 +44,48 @@ pub(super) struct Entry {
     pub(super) open: bool,
     pub(super) bytes: u64,
     pub(super) promised: u64,
+    pub(super) role: Role,
+    /// Whether it is a part whose bytes a file has.
+    claimed: bool,
     /// Whether its row is still to be committed.
     pending: bool,
 }
 
 impl Entry {
-    /// A file of this length that is to be created.
-    pub(super) fn new(link: Option<LinkId>, length: Option<u64>) -> Self {
+    /// A file of this length that is to be created, or a part of one.
+    pub(super) fn new(link: Option<LinkId>, length: Option<u64>, role: Role) -> Self {
         let bytes = length.unwrap_or(0);
+        // The bytes of one that is made of parts come, or came, with them.
+        let made = role == Role::Final;
         Self {
             link,
-            open: length != Some(0),
+            open: length != Some(0) && !made,
             bytes,
-            promised: bytes,
+            promised: if made { 0 } else { bytes },
+            role,
+            claimed: false,
             pending: true,
         }
     }
 
+    /// What it adds to the bytes of its order.
+    pub(super) fn counted(&self) -> u64 {
+        if self.claimed { 0 } else { self.bytes }
+    }
+
     /// What a committed row counts for.
     pub(super) fn of(upload: &Upload) -> Self {
-        let open = upload.state == UploadState::Open;
-        let bytes = upload.length.unwrap_or(upload.offset);
+        let made = upload.role == Role::Final;
+        let open = upload.state == UploadState::Open && !made;
+        let unknown = if made { 0 } else { upload.offset };
+        let bytes = upload.length.unwrap_or(unknown);
         Self {
             link: upload.link,
             open,
             bytes,
             promised: if open { bytes - upload.offset } else { 0 },
+            role: upload.role,
+            claimed: false,
             pending: false,
         }
     }
@@ -149,8 +168,10 @@ impl Ledger {
             let Some(entry) = entry else { continue };
             let link = entry.link.map(|link| book.links.entry(link).or_default());
             for sum in [Some(&mut book.order), link].into_iter().flatten() {
-                sign.apply(&mut sum.files, 1);
-                sign.apply(&mut sum.bytes, entry.bytes);
+                let part = entry.role.is_part();
+                sign.apply(&mut sum.files, u64::from(!part));
+                sign.apply(&mut sum.parts, u64::from(part));
+                sign.apply(&mut sum.bytes, entry.counted());
                 sign.apply(&mut sum.open, u64::from(entry.open));
             }
             if entry.open {
@@ -159,7 +180,7 @@ impl Ledger {
                 sign.apply(&mut self.total.promised, entry.promised);
             }
         }
-        book.links.retain(|_, sum| sum.files > 0);
+        book.links.retain(|_, sum| sum.files + sum.parts > 0);
     }
 
     /// Changes an entry that is there; one that is gone stays gone.
@@ -232,7 +253,12 @@ impl Ledger {
 
     /// An upload has committed; `granted` is up to where one of unknown length may go.
     pub(super) fn commit(&mut self, upload: &Upload, granted: u64) {
-        let mut now = Entry::of(upload);
+        let entry = self.books.get(&upload.order);
+        let entry = entry.and_then(|book| book.entries.get(&upload.id));
+        let mut now = Entry {
+            claimed: entry.is_some_and(|entry| entry.claimed),
+            ..Entry::of(upload)
+        };
         if upload.length.is_none() && now.open {
             now.bytes = now.bytes.max(granted);
             now.promised = now.bytes - upload.offset;
@@ -254,7 +280,29 @@ impl Ledger {
 
     /// An append has ended: what it was granted and has not used is free again.
     pub(super) fn release(&mut self, upload: &Upload) {
-        self.change(upload.order, upload.id, |_| Entry::of(upload));
+        self.change(upload.order, upload.id, |entry| Entry {
+            claimed: entry.claimed,
+            ..Entry::of(upload)
+        });
+    }
+
+    /// Whether the bytes of these parts are those of a file; returns the ones for which that is
+    /// new.
+    pub(super) fn claim(
+        &mut self,
+        order: OrderId,
+        parts: &[UploadId],
+        claimed: bool,
+    ) -> Vec<UploadId> {
+        let Some(book) = self.books.get(&order) else {
+            return Vec::new();
+        };
+        let other = |id: &&UploadId| book.entries.get(id).is_some_and(|it| it.claimed != claimed);
+        let parts: Vec<_> = parts.iter().filter(other).copied().collect();
+        for &id in &parts {
+            self.change(order, id, |entry| Entry { claimed, ..entry });
+        }
+        parts
     }
 
     /// Begins to read an order; until [`end`](Self::end) every change is noted.
@@ -264,7 +312,12 @@ impl Ledger {
 
     /// Takes over all rows of an order. What changed since [`begin`](Self::begin) is known better
     /// here; if too much did, they are to be read again (`false`).
-    pub(super) fn end(&mut self, order: OrderId, uploads: &[Upload]) -> bool {
+    pub(super) fn end(
+        &mut self,
+        order: OrderId,
+        uploads: &[Upload],
+        claimed: &HashSet<UploadId>,
+    ) -> bool {
         let book = self.books.entry(order).or_default();
         let Some(changed) = book.changed.take() else {
             return false;
@@ -282,7 +335,11 @@ impl Ledger {
             .iter()
             .filter(|upload| !changed.contains(&upload.id));
         for upload in unchanged {
-            self.set(order, upload.id, Some(Entry::of(upload)));
+            let entry = Entry {
+                claimed: claimed.contains(&upload.id),
+                ..Entry::of(upload)
+            };
+            self.set(order, upload.id, Some(entry));
         }
         true
     }

@@ -6,9 +6,10 @@
 //! and what arrived stays. Bytes that were promised to an unfinished upload are its own: nobody
 //! else's file fills the disk under it.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use super::bounds::{self, Bounds, Disk, Most, Over};
+use super::bounds::{self, Bound, Bounds, Disk, Most, Over};
 use super::create::{ByLink, NewUpload};
 use super::ledger::{Entry, Total, Use};
 use super::no::{Asked, No};
@@ -19,7 +20,7 @@ use crate::ids::{LinkId, OrderId, UploadId};
 use crate::link::{Link, LinkMost};
 use crate::order::{Order, Stage};
 use crate::refusal::{Refusal, RefusalKind};
-use crate::upload::METADATA_MAX;
+use crate::upload::{METADATA_MAX, Role, Upload};
 use crate::vault::Vault;
 
 /// A file of unknown length reserves so many bytes at a time: few enough to leave room to others,
@@ -47,6 +48,8 @@ pub(super) struct Reserved<'a> {
     vault: &'a Vault,
     order: OrderId,
     id: UploadId,
+    /// The parts whose bytes became its own.
+    claimed: Vec<UploadId>,
     kept: bool,
 }
 
@@ -68,7 +71,9 @@ impl Reserved<'_> {
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         if !self.kept {
-            self.vault.intake.ledger().set(self.order, self.id, None);
+            let mut ledger = self.vault.intake.ledger();
+            ledger.set(self.order, self.id, None);
+            ledger.claim(self.order, &self.claimed, false);
         }
     }
 }
@@ -94,17 +99,27 @@ impl Vault {
         })
     }
 
-    /// Checks every limit and takes the place.
-    pub(super) async fn reserve(&self, order: &Order, new: &NewUpload) -> Result<Reserved<'_>> {
+    /// Checks every limit and takes the place; the bytes of `parts` become the new file's.
+    pub(super) async fn reserve(
+        &self,
+        order: &Order,
+        new: &NewUpload,
+        parts: Vec<UploadId>,
+    ) -> Result<Reserved<'_>> {
         check_metadata(order, new)?;
         let bounds = self.bounds(new.link, self.disk().await?);
-        let entry = Entry::new(new.link.map(|link| link.id), new.length);
-        let entered = loop {
+        let entry = Entry::new(new.link.map(|link| link.id), new.length, new.role);
+        let (entered, claimed) = loop {
             self.counted(order.id).await?;
             let mut ledger = self.intake.ledger();
             // A submit may have come between.
             if ledger.is_whole(order.id) {
-                break ledger.enter(order.id, new.id, entry, &bounds);
+                let claimed = ledger.claim(order.id, &parts, true);
+                let entered = ledger.enter(order.id, new.id, entry, &bounds);
+                if entered.is_err() {
+                    ledger.claim(order.id, &claimed, false);
+                }
+                break (entered, claimed);
             }
         };
         entered.map_err(|over| {
@@ -120,6 +135,7 @@ impl Vault {
             vault: self,
             order: order.id,
             id: new.id,
+            claimed,
             kept: false,
         })
     }
@@ -228,11 +244,24 @@ impl Vault {
     async fn count(&self, order: OrderId) -> Result<()> {
         loop {
             self.intake.ledger().begin(order);
-            let uploads = self.uploads(order).await?;
-            if self.intake.ledger().end(order, &uploads) {
+            let uploads = self.all_uploads(order).await?;
+            let claimed = self.claimed(&uploads).await?;
+            if self.intake.ledger().end(order, &uploads, &claimed) {
                 return Ok(());
             }
         }
+    }
+
+    /// The parts whose bytes are those of a file that knows its length.
+    async fn claimed(&self, uploads: &[Upload]) -> Result<HashSet<UploadId>> {
+        let files = uploads.iter().filter(|upload| upload.role == Role::Final);
+        let files: Vec<_> = files.filter(|file| file.length.is_some()).collect();
+        let mut claimed = HashSet::new();
+        for file in files {
+            let parts = self.parts_of(file.id).await?;
+            claimed.extend(parts.into_iter().map(|of| of.part));
+        }
+        Ok(claimed)
     }
 
     /// A link of an order, for its limits.
@@ -273,6 +302,21 @@ impl Writer {
         let room = usize::try_from(room).expect("less than wanted");
         let asked = Asked::More { safe: granted };
         Ok((room, Some(self.refusal(over, asked).await?)))
+    }
+
+    /// Whether a file may be as long as its parts turned out to be. They count already.
+    pub(super) async fn check_made(&self, length: u64) -> Result<()> {
+        let value = self.vault.limits.max_file;
+        if length <= value {
+            return Ok(());
+        }
+        let over = Over {
+            bound: Bound::File,
+            value,
+            taken: 0,
+        };
+        let length = Some(length);
+        Err(self.refusal(over, Asked::New { length }).await?.into())
     }
 
     /// Takes the place for a length that is now known.

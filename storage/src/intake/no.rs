@@ -79,6 +79,9 @@ impl No<'_> {
             Bound::OrderFiles => format!(
                 "order {number} has {taken} files and takes {value}: pack small files together instead of {file:?}, or ask the studio"
             ),
+            Bound::OrderParts => format!(
+                "order {number} has {taken} parts of files and takes {value}: send {file:?} in larger parts or in one, or ask the studio"
+            ),
             Bound::OrderBytes => format!(
                 "with {file:?} order {number} would have {sum}, the studio takes up to {size}: remove what is not needed, or ask the studio"
             ),
@@ -114,7 +117,7 @@ fn named(bound: Bound) -> (&'static str, RefusalKind) {
     let crowded = RefusalKind::Crowded { retry: ROOM };
     match bound {
         Bound::File => ("max_file", large),
-        Bound::OrderFiles => ("max_files", large),
+        Bound::OrderFiles | Bound::OrderParts => ("max_files", large),
         Bound::OrderBytes => ("max_order", large),
         Bound::LinkFiles => ("max_link_files", large),
         Bound::LinkBytes => ("max_link", large),

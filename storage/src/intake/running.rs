@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
+use super::join::Joins;
 use super::ledger::Ledger;
 use crate::block::BLOCK_MAX;
 use crate::ids::{LinkId, OrderId, UploadId};
@@ -45,6 +46,9 @@ pub struct Intake {
     begun_by_link: Mutex<Rate<LinkId>>,
     /// Held while an order's rows are read into the ledger; true once all orders were.
     pub(super) reading: tokio::sync::Mutex<bool>,
+    pub(super) joins: Joins,
+    /// Turns of appends that hold a block until its sum is known: half of the budget at most.
+    pub(super) checked: Arc<Semaphore>,
 }
 
 /// One running append.
@@ -88,6 +92,8 @@ impl Intake {
             ledger: Mutex::default(),
             begun_by_link: Mutex::new(Rate::new(per_minute, MINUTE)),
             reading: tokio::sync::Mutex::new(false),
+            joins: Joins::default(),
+            checked: Arc::new(Semaphore::new((memory / 2 / BLOCK_MAX).max(1))),
         }
     }
 

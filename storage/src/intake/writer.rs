@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::gather::Gathering;
+use super::held::Held;
 use super::progress::Progress;
 use super::running::{Running, Signal};
 use crate::block::{Codec, Logical, aside};
@@ -35,7 +36,7 @@ pub struct Writer {
     pub(super) vault: Arc<Vault>,
     pub(super) keys: Arc<SealingKeys>,
     pub(super) running: Arc<Running>,
-    /// The record as it was last committed.
+    /// The record as it was last committed, or would be if nothing were held back.
     pub(super) upload: Upload,
     pub(super) row: Version,
     pub(super) gate: Version,
@@ -46,7 +47,11 @@ pub struct Writer {
     /// Up to where a file of unknown length may go without asking again.
     pub(super) granted: u64,
     pub(super) gathering: Option<Gathering>,
+    /// What is committed only once its sum was compared.
+    pub(super) held: Option<Box<Held>>,
     pub(super) in_flight: VecDeque<InFlight>,
+    /// Of a file made of parts: how many of their blocks were joined.
+    pub(super) joined: u64,
     /// Whether the file's last block was handed on.
     pub(super) ended: bool,
     /// True while bytes are on their way through here, and for good once that failed or was cut
@@ -74,7 +79,9 @@ impl Writer {
     /// The upload as it was last committed.
     #[must_use]
     pub fn upload(&self) -> &Upload {
-        &self.upload
+        self.held
+            .as_ref()
+            .map_or(&self.upload, |held| &held.durable)
     }
 
     /// Waits until there is a reason to look up from the body. Cancel-safe.

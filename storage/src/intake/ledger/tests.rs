@@ -39,6 +39,7 @@ fn upload(id: u8, link: Option<LinkId>, length: Option<u64>, offset: u64) -> Upl
             UploadState::Open
         },
         progress,
+        role: Role::File,
         created_at: now,
         expires_at: None,
     }
@@ -61,31 +62,19 @@ fn wide() -> Bounds {
 
 /// What the rows say.
 fn sums(rows: &BTreeMap<UploadId, Upload>, link: Option<LinkId>) -> (Use, Use, Total) {
-    let (mut order, mut by_link, mut total) = Default::default();
+    let (mut order, mut by_link, mut total) = (Use::default(), Use::default(), Total::default());
     for row in rows.values() {
-        let Use { files, bytes, open } = &mut order;
         let one = Entry::of(row);
-        for (files, bytes, open) in
-            [(files, bytes, open)]
-                .into_iter()
-                .chain((link.is_some() && row.link == link).then(|| {
-                    let Use { files, bytes, open } = &mut by_link;
-                    (files, bytes, open)
-                }))
-        {
-            *files += 1;
-            *bytes += one.bytes;
-            *open += u64::from(one.open);
+        let of_link = (link.is_some() && row.link == link).then_some(&mut by_link);
+        for sum in [Some(&mut order), of_link].into_iter().flatten() {
+            sum.files += 1;
+            sum.bytes += one.bytes;
+            sum.open += u64::from(one.open);
         }
         if one.open {
-            let Total {
-                open,
-                bytes,
-                promised,
-            } = &mut total;
-            *open += 1;
-            *bytes += one.bytes;
-            *promised += one.promised;
+            total.open += 1;
+            total.bytes += one.bytes;
+            total.promised += one.promised;
         }
     }
     (order, by_link, total)
@@ -108,7 +97,7 @@ fn the_sums_are_those_of_the_rows() {
                     let link = LINKS[dice.random_range(0..3_usize)];
                     let length =
                         (dice.random_range(0..3_u64) > 0).then(|| dice.random_range(0..3_u64) * 10);
-                    let entry = Entry::new(link, length);
+                    let entry = Entry::new(link, length, Role::File);
                     ledger.enter(ORDER, key, entry, &wide()).unwrap();
                     if dice.random_range(0..4_u64) > 0 {
                         rows.insert(key, upload(id, link, length, 0));
@@ -149,7 +138,7 @@ fn the_sums_are_those_of_the_rows() {
                 }
                 (5, _) => {
                     if let Some(read) = read.take() {
-                        let taken = ledger.end(ORDER, &read);
+                        let taken = ledger.end(ORDER, &read, &HashSet::new());
                         assert_eq!(taken, ledger.is_whole(ORDER), "seed {seed}");
                     }
                 }
@@ -177,7 +166,7 @@ fn what_is_not_committed_yet_takes_its_place_and_gives_it_back() {
         }),
         ..wide()
     };
-    let new = Entry::new(None, Some(30));
+    let new = Entry::new(None, Some(30), Role::File);
     let id = |n| UploadId([n; 16]);
     ledger.enter(ORDER, id(1), new, &bounds).unwrap();
     let no = ledger.enter(ORDER, id(2), new, &bounds).unwrap_err();
@@ -202,7 +191,7 @@ fn a_file_of_unknown_length_takes_what_there_is_and_gives_back_what_it_does_not_
     let (a, b) = (UploadId([1; 16]), UploadId([2; 16]));
     for id in [a, b] {
         ledger
-            .enter(ORDER, id, Entry::new(None, None), &bounds)
+            .enter(ORDER, id, Entry::new(None, None, Role::File), &bounds)
             .unwrap();
     }
     assert_eq!(ledger.grow(ORDER, a, 0, 80, &bounds), (80, None));
@@ -217,4 +206,40 @@ fn a_file_of_unknown_length_takes_what_there_is_and_gives_back_what_it_does_not_
     assert_eq!(ledger.total().promised, 70);
     let (end, met) = ledger.grow(ORDER, b, 60, 80, &bounds);
     assert_eq!((end, met.unwrap().bound), (100, Bound::File));
+}
+
+#[test]
+fn the_bytes_of_parts_become_those_of_their_file_and_return_if_there_is_none() {
+    let mut ledger = Ledger::default();
+    let (parts, file) = ([UploadId([1; 16]), UploadId([2; 16])], UploadId([3; 16]));
+    ledger.begin(ORDER);
+    assert!(ledger.end(ORDER, &[], &HashSet::new()));
+    for part in parts {
+        let part_of_60 = Entry::new(None, Some(60), Role::Part);
+        ledger.enter(ORDER, part, part_of_60, &wide()).unwrap();
+    }
+    let of_order = |ledger: &Ledger| ledger.of(ORDER, None).0;
+    let before = Use {
+        files: 0,
+        parts: 2,
+        bytes: 120,
+        open: 2,
+    };
+    assert_eq!(of_order(&ledger), before);
+    assert_eq!(ledger.claim(ORDER, &parts, true), parts);
+    assert_eq!(ledger.claim(ORDER, &parts, true), []);
+    let made = Entry::new(None, Some(120), Role::Final);
+    ledger.enter(ORDER, file, made, &wide()).unwrap();
+    assert_eq!(of_order(&ledger), Use { files: 1, ..before });
+    assert_eq!(ledger.total().promised, 120);
+    // A part that goes on stays the file's.
+    let row = Upload {
+        role: Role::Part,
+        ..upload(1, None, Some(60), 50)
+    };
+    ledger.commit(&row, 0);
+    assert_eq!(of_order(&ledger), Use { files: 1, ..before });
+    ledger.set(ORDER, file, None);
+    ledger.claim(ORDER, &parts, false);
+    assert_eq!(of_order(&ledger), before);
 }

@@ -85,6 +85,7 @@ impl Studio {
             path: SessionPath::parse(&format!("{id}.bin")).unwrap(),
             metadata: BTreeMap::new(),
             length,
+            role: Role::File,
         };
         self.vault.create_upload(self.order.id, new).await
     }
@@ -239,7 +240,12 @@ async fn what_goes_makes_room_and_a_restart_counts_the_same() {
     let open = studio.fill(&open, b"0123456789").await.unwrap();
     let unknown = studio.create(None).await.unwrap();
     studio.fill(&unknown, b"abc").await.unwrap();
-    let expect = |files, bytes, open| Use { files, bytes, open };
+    let expect = |files, bytes, open| Use {
+        files,
+        bytes,
+        open,
+        parts: 0,
+    };
     assert_eq!(studio.used().await, expect(4, 4 + 13 + 50 + 3, 2));
     let promised = studio.vault.unfinished();
     assert_eq!(
