@@ -59,15 +59,22 @@ async fn a_link_takes_what_it_was_made_for_and_refusals_are_counted() -> Result<
     let door = studio.door();
     Job::create(door, NUMBER).await?;
     let words = ["link", "create", NUMBER, "--upload", "--max-bytes", "1 MB"];
-    let told = studio.cli(&[&words[..], &["--max-files", "3"]].concat())?.ok()?;
+    let told = studio
+        .cli(&[&words[..], &["--max-files", "3"]].concat())?
+        .ok()?;
     let url = told.split_whitespace().find(|word| word.contains("/u/"));
     let place = Place::link(door, url.context("no link")?)?;
-    let no = place.try_create("long.bin", 1_000_001, Bytes::new()).await?;
+    let no = place
+        .try_create("long.bin", 1_000_001, Bytes::new())
+        .await?;
     ensure!(no.status == 413 && no.text().contains("1 MB"), "{no:?}");
     let first = place.create("a.bin", 5).await?;
     place.create("b.bin", 5).await?;
     let no = place.try_create("c.bin", 5, Bytes::new()).await?;
-    ensure!(no.status == 429 && !no.header("retry-after").is_empty(), "{no:?}");
+    ensure!(
+        no.status == 429 && !no.header("retry-after").is_empty(),
+        "{no:?}"
+    );
     place.patch(&first, 0, Bytes::from_static(b"12345")).await?;
     place.create("c.bin", 5).await?;
     let no = place.try_create("d.bin", 0, Bytes::new()).await?;
