@@ -103,7 +103,8 @@ section! {
         time_zone: Tz = "UTC" as TimeZone;
         /// Names that the metadata of every upload must have, beside order and file name.
         required_metadata: Vec<String> = "" as Words("[\"artist\", \"song\"]");
-        /// Names that the form must have when a session is submitted.
+        /// Names that the form must have when a session is submitted; the upload page asks for song,
+        /// artist, notes, credits, isrc, tempo, key, and for other names in this list.
         required_form: Vec<String> = "" as Words("[\"artist\", \"song\"]");
     }
 }

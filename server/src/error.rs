@@ -10,6 +10,8 @@ use stemvault_storage::Error;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 
 use crate::tries::Wrong;
+/// When whoever met a store or a catalog that is out of order may ask again.
+const AGAIN_IN_SECONDS: HeaderValue = HeaderValue::from_static("10");
 
 /// A failed request. `text` makes the answer a plain sentence, as upload clients show it.
 #[derive(Debug)]
@@ -133,6 +135,8 @@ struct Problem<'a> {
     file: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<Met>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    missing: &'a [String],
 }
 
 /// The limit that was met.
@@ -187,15 +191,20 @@ impl IntoResponse for Failure {
             error @ (Error::Damaged(_) | Error::Key(_)) => error.to_string(),
             _ => "the server cannot do this at the moment: nothing that was received is lost, try again in a minute".to_owned(),
         };
-        let (order, file, limit) = match &self.error {
+        let (order, file, limit, missing) = match &self.error {
             Error::Refused(refusal) => {
                 let limit = refusal.limit.map(|limit| Met {
                     name: limit.name,
                     value: limit.value.to_string(),
                 });
-                (refusal.order.as_deref(), refusal.file.as_deref(), limit)
+                (
+                    refusal.order.as_deref(),
+                    refusal.file.as_deref(),
+                    limit,
+                    refusal.missing.as_slice(),
+                )
             }
-            _ => (None, None, None),
+            _ => (None, None, None, &[][..]),
         };
         let (kind, body) = if self.text {
             ("text/plain; charset=utf-8", format!("{detail}\n"))
@@ -209,6 +218,7 @@ impl IntoResponse for Failure {
                 order,
                 file,
                 limit,
+                missing,
             };
             let body = serde_json::to_string(&problem).expect("strings are JSON");
             ("application/problem+json", body)
@@ -217,6 +227,10 @@ impl IntoResponse for Failure {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let retry = response.headers_mut().entry(header::RETRY_AFTER);
+            retry.or_insert(AGAIN_IN_SECONDS);
+        }
         if self.stranger {
             response
                 .headers_mut()

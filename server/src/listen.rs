@@ -201,8 +201,10 @@ impl Served {
         let (router, rules) = (self.router, self.rules);
         let (under_way, mut busy) = watch::channel(0_usize);
         let under_way = Arc::new(under_way);
+        let (first, mut came) = watch::channel(false);
         let service = service_fn(move |request: Request<Incoming>| {
             let one = UnderWay::begin(&under_way);
+            first.send_replace(true);
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
             let answer = router.clone().call(request);
@@ -220,7 +222,13 @@ impl Served {
                 let _ = tokio::time::timeout(GOODBYE, served).await;
                 return Ok(());
             }
-            () = told(&mut ending) => served.as_mut().graceful_shutdown(),
+            () = told(&mut ending) => {}
+        }
+        // Who has only just come is heard, and told that the server ends.
+        let first = tokio::time::timeout(GOODBYE, came.wait_for(|came| *came));
+        tokio::select! {
+            done = &mut served => return done.map_err(|error| anyhow::anyhow!(error)),
+            _ = first => served.as_mut().graceful_shutdown(),
         }
         tokio::select! {
             done = &mut served => done.map_err(|error| anyhow::anyhow!(error)),

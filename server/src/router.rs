@@ -14,7 +14,7 @@ use stemvault_storage::refusal::RefusalKind;
 
 use crate::app::SharedApp;
 use crate::error::Failure;
-use crate::{api, cors, download, links, log, prefix, ready, tries, tus};
+use crate::{api, assets, cors, download, links, log, prefix, ready, tries, tus};
 
 /// Nothing from elsewhere, no script that is not ours, no frame around it.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -43,6 +43,7 @@ fn routes() -> Router<SharedApp> {
         .merge(tus::router())
         .merge(links::router())
         .merge(download::router())
+        .merge(assets::router())
 }
 
 async fn nothing_here() -> Failure {
@@ -204,6 +205,7 @@ mod tests {
                 Door::Link if operation.method == "options" => &[204],
                 Door::Link => &[404],
                 Door::Open if operation.path == "/metrics" => &[401],
+                Door::Open if operation.path == "/assets/{*name}" => &[404],
                 Door::Open => &[200, 204],
             };
             for token in ["", "Bearer unknown"] {

@@ -23,7 +23,7 @@ use crate::house::{House, catalog_folder};
 use crate::listen::Speaks;
 use crate::tls::{self, Certificate};
 use crate::tries::Tries;
-use crate::{listen, log, router};
+use crate::{assets, listen, log, router};
 
 /// How often measured times are summed up.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -231,6 +231,11 @@ fn say(app: &App, certificate: &Certificate, how: How, first: bool, addresses: &
                 certificate.chain.display()
             );
         }
+    }
+    if !assets::is_built() {
+        let words = "this server was built without its upload page (server/web/dist): clients upload with `stemvault push` or a tus client";
+        println!("{words}");
+        tracing::warn!("{words}");
     }
     for address in addresses {
         println!("listening on https://{address}");

@@ -18,7 +18,7 @@ use crate::order::{Client, Hold, Order, Stage};
 use crate::paths;
 use crate::record::OrderRecord;
 use crate::session::{Manifest, Review, SessionRow};
-use crate::store::QUIET_AFTER;
+use crate::store::{QUIET_AFTER, hurried};
 use crate::submit::first_row;
 use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
@@ -49,7 +49,7 @@ impl Vault {
     /// is reported in [`Rebuilt::problems`].
     pub async fn rebuild(&self) -> Result<Rebuilt> {
         if !self.working.is_local() || !self.archive.is_local() {
-            tokio::time::sleep(QUIET_AFTER).await;
+            tokio::time::sleep(hurried(QUIET_AFTER)).await;
         }
         let mut rebuilt = Rebuilt::default();
         for order in self.found_orders().await? {

@@ -75,6 +75,8 @@ pub struct Refusal {
     pub file: Option<String>,
     /// The limit that it comes from.
     pub limit: Option<Limit>,
+    /// The fields of a form that are to be filled in or mended.
+    pub missing: Vec<String>,
 }
 
 impl RefusalKind {
@@ -98,6 +100,7 @@ impl Refusal {
             order: None,
             file: None,
             limit: None,
+            missing: Vec::new(),
         }
     }
 
@@ -112,6 +115,13 @@ impl Refusal {
     #[must_use]
     pub fn of_order(mut self, number: &OrderNumber) -> Self {
         self.order = Some(number.to_string());
+        self
+    }
+
+    /// Says which fields of a form.
+    #[must_use]
+    pub fn of_fields(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.missing = names.into_iter().collect();
         self
     }
 

@@ -18,6 +18,7 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{
     BlockRef, FileEntry, Form, Kind, Manifest, PartBlocks, Receipt, Review, Rules, SessionRow,
 };
+use crate::standing::{Taken, count, named};
 use crate::store::Lease;
 use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
@@ -27,20 +28,8 @@ const TRIES: usize = 64;
 /// How long a submit waits for files that are being joined from their parts.
 const JOIN_PATIENCE: Duration = Duration::from_secs(20);
 
-/// How many file names a refusal lists before it only counts.
-const NAMED: usize = 10;
-
 /// How many bytes of findings an automatic return repeats; the manifest has all of them.
 const REASONS_MAX: usize = 4000;
-
-/// What a submit would take.
-struct Taken {
-    finished: Vec<Upload>,
-    /// Still in a session that was returned, and not removed since.
-    again: Vec<Upload>,
-    unfinished: Vec<Upload>,
-    latest: Option<SessionRow>,
-}
 
 impl Vault {
     /// Seals what was uploaded into a session. Doing it again without new files gives the same
@@ -166,33 +155,6 @@ impl Vault {
             .await
     }
 
-    async fn taken(&self, order: OrderId, kind: Kind) -> Result<Taken> {
-        let sessions = self.sessions(order).await?;
-        let latest = sessions.into_iter().rfind(|row| row.kind == kind);
-        let returned = latest
-            .as_ref()
-            .filter(|row| matches!(row.review, Review::Returned { .. }))
-            .map(|row| row.session);
-        let (mut finished, mut again, mut unfinished) = (Vec::new(), Vec::new(), Vec::new());
-        for upload in self.uploads(order).await? {
-            match upload.state {
-                _ if upload.kind != kind => {}
-                UploadState::Open => unfinished.push(upload),
-                UploadState::Finished { .. } => finished.push(upload),
-                UploadState::Sealed { session, .. } if Some(session) == returned => {
-                    again.push(upload);
-                }
-                UploadState::Sealed { .. } => {}
-            }
-        }
-        Ok(Taken {
-            finished,
-            again,
-            unfinished,
-            latest,
-        })
-    }
-
     /// The manifest: follows from the rows, which cannot change while the order is Sealing.
     async fn build(&self, order: &Order, sealing: &Sealing, taken: &Taken) -> Result<Manifest> {
         let mut files = BTreeMap::<String, FileEntry>::new();
@@ -292,6 +254,9 @@ impl Vault {
             .collect();
         let row = first_row(session, manifest);
         let mut batch = put(Batch::new(), tables::session(order, session), &row);
+        if manifest.kind == Kind::Material {
+            batch = batch.delete(tables::draft(order));
+        }
         for upload in taken.finished.into_iter().chain(taken.again) {
             for (block, _) in self.catalog.scan_prefix(&tables::blocks(upload.id)).await? {
                 batch = batch.delete(block);
@@ -317,50 +282,6 @@ impl Vault {
             };
         }
         Ok(batch)
-    }
-}
-
-impl Taken {
-    /// The session to answer with when nothing is new, or why this cannot be submitted.
-    fn check(&self, order: &Order, kind: Kind) -> Result<Option<SessionId>, Refusal> {
-        let refuse = |message: String| {
-            Err(Refusal::new(RefusalKind::BadRequest, message).of_order(&order.number))
-        };
-        if !self.unfinished.is_empty() {
-            let names = named(&self.unfinished);
-            return refuse(format!(
-                "{} of order {} are not wholly uploaded: {names}; finish or remove them, then submit",
-                count(self.unfinished.len(), "file"),
-                order.number
-            ));
-        }
-        let unchanged = self.finished.is_empty()
-            && self.latest.as_ref().is_none_or(|row| {
-                !matches!(row.review, Review::Returned { .. })
-                    || self.again.len() as u64 == row.files
-            });
-        match (&self.latest, unchanged) {
-            (_, false) if self.finished.is_empty() && self.again.is_empty() => refuse(format!(
-                "every file of the returned session of order {} was removed: upload the right ones, then submit",
-                order.number
-            )),
-            (_, false) => Ok(None),
-            (None, true) => refuse(format!(
-                "order {} has no {kind} to submit: upload files first",
-                order.number
-            )),
-            (Some(row), true) => match row.review {
-                Review::Submitted => Ok(Some(row.session)),
-                Review::Accepted { .. } => refuse(format!(
-                    "the {kind} of order {} was accepted and nothing was uploaded since: there is nothing to submit",
-                    order.number
-                )),
-                Review::Returned { .. } => refuse(format!(
-                    "the {kind} of order {} was returned and nothing was uploaded or removed since: mend the files that the studio named, then submit",
-                    order.number
-                )),
-            },
-        }
     }
 }
 
@@ -403,32 +324,5 @@ fn first_review(manifest: &Manifest) -> Review {
     Review::Returned {
         at: manifest.sealed_at,
         reasons,
-    }
-}
-
-fn count(n: usize, what: &str) -> String {
-    if n == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{n} {what}s")
-    }
-}
-
-/// The names of these files, as many as one can take in.
-fn named(uploads: &[Upload]) -> String {
-    let names = uploads.iter().take(NAMED).map(|upload| {
-        let path = upload.path.as_str();
-        match (upload.role, &upload.state) {
-            (Role::Final, UploadState::Open) => format!(
-                "{path:?} (made of parts, {} bytes are put together: wait a moment)",
-                upload.offset
-            ),
-            _ => format!("{path:?}"),
-        }
-    });
-    let names = names.collect::<Vec<_>>().join(", ");
-    match uploads.len().saturating_sub(NAMED) {
-        0 => names,
-        more => format!("{names} and {more} more"),
     }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{FileHash, LinkId, OrderId, SessionId, UploadId};
+use crate::ids::{FileHash, FragmentId, LinkId, OrderId, SessionId, UploadId};
 use crate::intake::progress::Progress;
 use crate::path::SessionPath;
 use crate::session::Kind;
@@ -41,7 +41,7 @@ pub struct Upload {
     pub blocks: u64,
     /// The start of the next block, in pieces.
     pub fragments: Vec<Fragment>,
-    /// Counts fragments ever made, so that no name is used twice.
+    /// Counts fragments ever kept.
     pub fragments_made: u64,
     /// Cut, file hash and header reader at the offset.
     pub progress: Progress,
@@ -150,8 +150,10 @@ impl UploadState {
 /// A piece of the start of a block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fragment {
-    /// Its number, unique in the upload.
+    /// Its number, unique among those that were kept.
     pub number: u64,
+    /// Random: a put that was given up may land when its number was long given to another.
+    pub id: FragmentId,
     /// Plain bytes.
     pub length: u32,
     /// Whether it is a row of the catalog (small) or an object.
@@ -162,6 +164,6 @@ impl Fragment {
     /// The name of its object, and what is bound into it.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("fragment-{:020}", self.number)
+        self.id.to_string()
     }
 }

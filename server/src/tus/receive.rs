@@ -225,6 +225,8 @@ async fn take(
                 () = &mut idle => return Ok(End::Idle),
             };
             match signal {
+                // On the way down every append is asked to stop.
+                Signal::Stop if *patience.ending.borrow() => return Ok(End::Stopping),
                 Signal::Stop => return Ok(End::TakenOver),
                 Signal::Pressure => writer.yield_memory().await?,
             }

@@ -224,12 +224,14 @@ impl Client {
     }
 }
 
-/// Sends all of it, as the other side makes room.
+/// Sends all of it, as the other side makes room and wants it.
 async fn send(body: &mut h2::SendStream<Bytes>, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         body.reserve_capacity(bytes.len());
         let room = std::future::poll_fn(|context| body.poll_capacity(context)).await;
-        let room = room.unwrap().unwrap().min(bytes.len());
+        // None once the other side wants no more.
+        let Some(room) = room else { return };
+        let room = room.unwrap().min(bytes.len());
         body.send_data(Bytes::copy_from_slice(&bytes[..room]), false)
             .unwrap();
         bytes = &bytes[room..];

@@ -2,11 +2,13 @@
 
 mod checksums;
 mod deferred;
+mod doors;
 mod downloads;
 mod interrupted;
 mod limits;
 mod line;
 mod links;
+mod page;
 mod parts;
 mod protocol;
 mod studio;

@@ -288,6 +288,12 @@ pub fn part_use(part: UploadId) -> Key {
     key(b'p', &[part.as_bytes()])
 }
 
+/// The draft of an order's form: sealed bytes, no record.
+#[must_use]
+pub fn draft(order: OrderId) -> Key {
+    key(b'd', &[order.as_bytes()])
+}
+
 /// The [`Attempt`]s of an order.
 #[must_use]
 pub fn attempts(order: OrderId) -> Key {

@@ -12,6 +12,7 @@ use crate::block::{BLOCK_MAX, Codec, Logical, Overhead, Sealer, open};
 use crate::catalog::tables;
 use crate::catalog::{Batch, MAX_VALUE};
 use crate::error::{Damage, Result};
+use crate::ids::FragmentId;
 use crate::paths;
 use crate::upload::Fragment;
 
@@ -108,6 +109,7 @@ impl Writer {
         let piece = &gathering.sealer.plain()[gathering.kept - again..];
         let fragment = Fragment {
             number: upload.fragments_made,
+            id: FragmentId::random(),
             length: u32::try_from(piece.len()).expect("at most a block"),
             inline: piece.len() <= INLINE_MAX,
         };

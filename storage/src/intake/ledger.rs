@@ -239,7 +239,13 @@ impl Ledger {
         };
         let (of_order, of_link) = self.of(order, entry.link);
         let sums = (of_order, of_link, self.total);
-        if let (_, Some(met)) = bounds.room(0, entry.bytes, length, sums) {
+        // What will never fit is said before what does not fit at this moment.
+        let for_ever = Bounds {
+            disk: None,
+            ..*bounds
+        };
+        let met = |bounds: &Bounds| bounds.room(0, entry.bytes, length, sums).1;
+        if let Some(met) = met(&for_ever).or_else(|| met(bounds)) {
             let taken = met.taken.saturating_sub(entry.bytes);
             return Err(Over { taken, ..met });
         }

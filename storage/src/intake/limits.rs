@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use super::bounds::{self, Bound, Bounds, Disk, Most, Over};
 use super::create::{ByLink, NewUpload};
-use super::ledger::{Entry, Total, Use};
+use super::ledger::{Entry, Total};
 use super::no::{Asked, No};
+use super::room::Room;
 use super::writer::Writer;
 use crate::catalog::tables::{self, DigestOf, load};
 use crate::error::Result;
@@ -26,21 +27,6 @@ use crate::vault::Vault;
 /// A file of unknown length reserves so many bytes at a time: few enough to leave room to others,
 /// enough to ask the disk rarely.
 const STEP: u64 = 4 << 20;
-
-/// What an order or one of its links takes, and may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Room {
-    /// What there is.
-    pub used: Use,
-    /// The longest file, in bytes.
-    pub max_file: u64,
-    /// The most bytes.
-    pub max_bytes: u64,
-    /// The most files.
-    pub max_files: u64,
-    /// The most unfinished uploads.
-    pub max_open: u64,
-}
 
 /// The place of a new upload; given up when it is dropped before the row is there.
 #[derive(Debug)]
@@ -140,7 +126,7 @@ impl Vault {
         })
     }
 
-    /// What an order takes and may take, or what came by one of its links.
+    /// How much an order may hold, and holds; through one of its links, no more than that takes.
     ///
     /// # Errors
     /// Those of the catalog.
@@ -149,26 +135,22 @@ impl Vault {
         let link = link.map(ByLink::from);
         let bounds = self.bounds(link, None);
         let (of_order, of_link) = self.intake.ledger().of(order, link.map(|link| link.id));
-        let of_order = Room {
-            used: of_order,
-            max_file: bounds.file.min(bounds.order.bytes),
-            max_bytes: bounds.order.bytes,
+        let mut room = Room {
+            max_file: bounds.file,
+            max_order: bounds.order.bytes,
             max_files: bounds.order.files,
-            max_open: bounds.open_total,
+            used_bytes: of_order.bytes,
+            used_files: of_order.files,
         };
-        let Some(by_link) = bounds.link else {
-            return Ok(of_order);
-        };
-        // What others brought takes from the order, and so from the link.
-        let left = |most: u64, all: u64, own: u64| most.saturating_sub(all.saturating_sub(own));
-        let used = of_order.used;
-        Ok(Room {
-            used: of_link,
-            max_file: of_order.max_file.min(by_link.most.bytes),
-            max_bytes: left(of_order.max_bytes, used.bytes, of_link.bytes).min(by_link.most.bytes),
-            max_files: left(of_order.max_files, used.files, of_link.files).min(by_link.most.files),
-            max_open: by_link.open,
-        })
+        if let Some(bounds::LinkMost { most, .. }) = bounds.link {
+            let end = |used: u64, most: u64, own| used.saturating_add(most.saturating_sub(own));
+            room.max_file = room.max_file.min(most.bytes);
+            let bytes = end(of_order.bytes, most.bytes, of_link.bytes);
+            room.max_order = room.max_order.min(bytes);
+            let files = end(of_order.files, most.files, of_link.files);
+            room.max_files = room.max_files.min(files);
+        }
+        Ok(room)
     }
 
     /// What all unfinished uploads take.

@@ -23,13 +23,15 @@ mod limits;
 mod message;
 mod no;
 mod parts;
+pub mod preflight;
 pub mod progress;
+mod room;
 mod running;
 mod writer;
 
 pub use create::{ByLink, NewUpload};
 pub use ledger::{Total, Use};
-pub use limits::Room;
 pub use parts::NamedPart;
+pub use room::Room;
 pub use running::{GRACE, Intake, Signal};
 pub use writer::Writer;

@@ -25,7 +25,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// How long a commit that runs when the grace is over may take to end. Whoever took over does not
 /// wait longer: should it still land, the compare-and-swap sorts the two out.
-const LAST_COMMIT: Duration = Duration::from_millis(200);
+const LAST_COMMIT: Duration = Duration::from_millis(400);
 
 /// How many puts run at once: enough for the disk's journal to join their syncs, few enough to
 /// bound the sealed bytes in memory.

@@ -11,6 +11,7 @@ use super::*;
 use crate::catalog::MemoryCatalog;
 use crate::clock::{MovableClock, StoppedClock};
 use crate::ids::Token;
+use crate::intake::Use;
 use crate::keys::{KeyStore, MasterKey};
 use crate::link::Scope;
 use crate::order::Client;
@@ -111,9 +112,11 @@ impl Studio {
 
     async fn used(&self) -> Use {
         let room = self.vault.room(self.order.id, Some(&self.link));
-        let by_link = room.await.unwrap().used;
-        let all = self.vault.room(self.order.id, None).await.unwrap().used;
+        let room = room.await.unwrap();
+        let link = Some(self.link.id);
+        let (all, by_link) = self.vault.intake.ledger().of(self.order.id, link);
         assert_eq!(by_link, all);
+        assert_eq!((room.used_bytes, room.used_files), (all.bytes, all.files));
         all
     }
 }
