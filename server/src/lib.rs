@@ -31,4 +31,5 @@ pub mod shape;
 pub mod state;
 pub mod submit;
 pub mod tls;
+pub mod tries;
 pub mod tus;

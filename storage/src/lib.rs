@@ -24,6 +24,7 @@ pub mod orders;
 pub mod outlet;
 pub mod path;
 pub mod paths;
+pub mod rate;
 pub mod rebuild;
 pub mod record;
 pub mod refusal;

@@ -1,5 +1,7 @@
 //! A no, with its reason: which order, which file, and what to do next.
 
+use std::time::Duration;
+
 use crate::order::OrderNumber;
 
 /// What kind of no; a front end chooses its status by it.
@@ -25,6 +27,16 @@ pub enum RefusalKind {
     TooLarge,
     /// The disk has no room for it.
     NoSpace,
+    /// Too much at once, or in too short a time, from this side.
+    TooMany {
+        /// When it is worth asking again.
+        retry: Duration,
+    },
+    /// Too much at once from all sides together.
+    Crowded {
+        /// When it is worth asking again.
+        retry: Duration,
+    },
     /// The upload stands at another offset.
     OffsetMismatch {
         /// Where it stands.
@@ -40,6 +52,15 @@ pub enum RefusalKind {
     Stopped,
 }
 
+/// A limit that was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Its setting, without the section: `max_order`.
+    pub name: &'static str,
+    /// Its value, in bytes or a count.
+    pub value: u64,
+}
+
 /// A typed no.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -52,8 +73,21 @@ pub struct Refusal {
     pub order: Option<String>,
     /// The file it is about.
     pub file: Option<String>,
+    /// The limit that it comes from.
+    pub limit: Option<Limit>,
     /// The fields of a form that are to be filled in or mended.
     pub missing: Vec<String>,
+}
+
+impl RefusalKind {
+    /// When it is worth asking again, if that is known.
+    #[must_use]
+    pub fn retry(self) -> Option<Duration> {
+        match self {
+            Self::TooMany { retry } | Self::Crowded { retry } => Some(retry),
+            _ => None,
+        }
+    }
 }
 
 impl Refusal {
@@ -65,8 +99,16 @@ impl Refusal {
             message: message.into(),
             order: None,
             file: None,
+            limit: None,
             missing: Vec::new(),
         }
+    }
+
+    /// Says which limit was met.
+    #[must_use]
+    pub fn at_limit(mut self, name: &'static str, value: u64) -> Self {
+        self.limit = Some(Limit { name, value });
+        self
     }
 
     /// Says which order.

@@ -97,7 +97,6 @@ impl Vault {
         let batch = self.close(&manifest, session, taken).await?;
         let next = at.order.end_sealing()?;
         let decided = self.decide(&at, next, batch).await?;
-        self.intake.forget_usage(order);
         Ok(decided.map(|_| session))
     }
 

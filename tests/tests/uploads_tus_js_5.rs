@@ -37,7 +37,9 @@ async fn every_way_of_sending_works() -> Result<()> {
     for protocol in [Protocol::Draft03, Protocol::Draft05] {
         for mode in ["creation", "deferred", "override"] {
             let scene = Scene::set().await?;
-            scene.in_mode(Client::TusJs5(protocol), mode, 3_000_001).await?;
+            scene
+                .in_mode(Client::TusJs5(protocol), mode, 3_000_001)
+                .await?;
         }
     }
     Ok(())

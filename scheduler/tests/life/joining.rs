@@ -20,6 +20,7 @@ impl Deed {
         let id = UploadId::random();
         drop(self.world.state().names.of(&id.to_string()));
         NewUpload {
+            link: None,
             id,
             kind,
             path: SessionPath::parse(path).unwrap(),

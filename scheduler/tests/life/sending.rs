@@ -56,6 +56,7 @@ impl Deed {
         let path = format!("{folder}{}.wav", chance.below(12));
         let new = NewUpload {
             id: UploadId::random(),
+            link: None,
             kind,
             path: SessionPath::parse(&path).unwrap(),
             metadata: [("modified".to_owned(), "yesterday".to_owned())].into(),

@@ -155,6 +155,7 @@ fn answer(end: End, upload: &Upload, checked: bool) -> Response {
             };
             Failure::from(refusal).as_text().into_response()
         }
+        (End::Limit(refusal), _) => Failure::from(refusal).as_text().into_response(),
         (End::TooMuch, _) => Failure::from(checksum::too_much())
             .as_text()
             .into_response(),

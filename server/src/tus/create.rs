@@ -74,6 +74,7 @@ pub(super) async fn create(
             };
             Failure::from(refusal).as_text().into_response()
         }
+        End::Limit(refusal) => Failure::from(refusal).as_text().into_response(),
         End::TooMuch => Failure::from(checksum::too_much())
             .as_text()
             .into_response(),
@@ -117,6 +118,7 @@ async fn join(
     }
     let new = NewUpload {
         id: UploadId::random(),
+        link: door.by_link(),
         kind,
         path,
         metadata: metadata.to_record(),
@@ -162,6 +164,7 @@ async fn new_upload(
         new: NewUpload {
             // The protocol core chooses it.
             id: UploadId([0; 16]),
+            link: door.by_link(),
             kind,
             path,
             metadata: metadata.to_record(),

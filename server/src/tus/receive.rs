@@ -16,6 +16,7 @@ use futures::{Stream, StreamExt, stream};
 use http_body_util::BodyExt;
 use stemvault_storage::Error;
 use stemvault_storage::intake::{Signal, Writer};
+use stemvault_storage::refusal::Refusal;
 use stemvault_storage::upload::Upload;
 use tokio::sync::{Mutex, watch};
 use tus_protocol::{BodyFrame, BodyStream, ByteStream};
@@ -138,6 +139,8 @@ pub(crate) enum End {
     Body,
     /// The body goes on after the end of the file.
     TooLong,
+    /// A file of unknown length has grown up to a limit.
+    Limit(Refusal),
     /// The body goes on and is too long to be checked.
     TooMuch,
     /// The body does not have the sum that it was said to have.
@@ -159,7 +162,12 @@ impl End {
     pub(crate) fn too_early(&self, upload: &Upload) -> Option<(StatusCode, String)> {
         let (path, kept) = (upload.path.as_str(), upload.offset);
         Some(match self {
-            Self::Body | Self::TooLong | Self::TooMuch | Self::WrongSum | Self::Failed(_) => {
+            Self::Body
+            | Self::TooLong
+            | Self::Limit(_)
+            | Self::TooMuch
+            | Self::WrongSum
+            | Self::Failed(_) => {
                 return None;
             }
             Self::Broken => (
@@ -218,7 +226,11 @@ pub(crate) async fn receive(
         if checksum.is_some() {
             writer.hold_back().await?;
         }
-        let end = take(writer, bytes, noted, &mut patience, &mut checksum).await?;
+        let end = match take(writer, bytes, noted, &mut patience, &mut checksum).await {
+            // What fitted is in the writer's hands.
+            Err(Error::Refused(refusal)) if refusal.limit.is_some() => End::Limit(refusal),
+            end => end?,
+        };
         match (end, checksum) {
             (end, None) => {
                 writer.flush().await?;
@@ -272,7 +284,10 @@ async fn take(
             // The protocol core calls a body of another length than it was told an error; what
             // counts is how the body itself ended.
             (_, Some(Ending::Whole)) | (None, None) => return Ok(End::Body),
-            (_, Some(Ending::TooLong)) => return Ok(End::TooLong),
+            (_, Some(Ending::TooLong)) => {
+                let full = writer.full().await?;
+                return Ok(full.map_or(End::TooLong, End::Limit));
+            }
             (_, Some(Ending::Broken)) | (Some(Err(_)), None) => return Ok(End::Broken),
         }
     }

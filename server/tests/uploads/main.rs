@@ -6,6 +6,7 @@ mod doors;
 mod downloads;
 mod form;
 mod interrupted;
+mod limits;
 mod line;
 mod links;
 mod page;

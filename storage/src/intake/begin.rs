@@ -96,7 +96,7 @@ impl Vault {
             running: Arc::clone(running),
             progress: upload.progress.clone(),
             received: upload.offset,
-            longest: self.longest(&upload).await?,
+            granted: upload.offset,
             ended: upload.state != UploadState::Open,
             joined: upload.blocks,
             upload,

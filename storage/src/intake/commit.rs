@@ -79,11 +79,16 @@ impl Writer {
             }
             match self.vault.catalog.commit(batch.clone()).await {
                 Ok(()) => {
+                    self.vault.intake.ledger().commit(&upload, self.granted);
                     let row = load::<Upload>(&*self.vault.catalog, &key).await?;
                     let own = row.filter(|(now, _)| *now == upload);
                     break own.ok_or_else(|| self.taken_over())?;
                 }
-                Err(CommitError::Failed(error)) => return Err(error.into()),
+                Err(CommitError::Failed(error)) => {
+                    // Perhaps it did happen.
+                    self.vault.intake.forget_usage(order);
+                    return Err(error.into());
+                }
                 // A decision that is not on record yet: help, then try again.
                 Err(CommitError::Conflict(row)) if row == tables::outbox(order) => {
                     // That waits for a store, which may be slow: whoever takes over does not.
@@ -93,15 +98,8 @@ impl Writer {
                 Err(CommitError::Conflict(_)) => return Err(self.taken_over().into()),
             }
         };
-        if now.length.is_none() && now.role != Role::Final {
-            let grown = now.offset - self.upload.offset;
-            if let Some(usage) = self.vault.intake.usage().get_mut(&order) {
-                usage.bytes += grown;
-            }
-        }
         let before = std::mem::replace(&mut self.upload, now);
         self.row = version;
-        self.longest = self.vault.longest(&self.upload).await?;
         for fragment in replaced.iter().filter(|fragment| !fragment.inline) {
             let path = paths::upload(order, id).join(fragment.name());
             if let Err(error) = self.vault.working.delete(&path).await {

@@ -44,8 +44,8 @@ pub struct Writer {
     /// The state after every byte received, ahead of the record.
     pub(super) progress: Progress,
     pub(super) received: u64,
-    /// How long the file may become at most.
-    pub(super) longest: u64,
+    /// Up to where a file of unknown length may go without asking again.
+    pub(super) granted: u64,
     pub(super) gathering: Option<Gathering>,
     /// What is committed only once its sum was compared.
     pub(super) held: Option<Box<Held>>,
@@ -93,15 +93,19 @@ impl Writer {
     /// waits while memory is short.
     ///
     /// # Errors
-    /// [`TooLarge`](crate::refusal::RefusalKind::TooLarge) beyond the [`room`](Self::room), when
-    /// nothing was taken; whatever an earlier block met, and then this append is over.
+    /// [`RefusalKind::TooLarge`] beyond the declared length, when nothing was taken;
+    /// [`RefusalKind::TooLarge`], [`RefusalKind::Crowded`] or [`RefusalKind::NoSpace`] where a file
+    /// of unknown length meets a limit, when everything up to there was taken: flush it. Whatever
+    /// an earlier block met, and then this append is over.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.len() as u64 > self.room() {
+        if self.upload.length.is_some() && bytes.len() as u64 > self.room() {
             return Err(self.too_long().into());
         }
+        let (fits, refused) = self.admit(bytes.len()).await?;
         self.begin_step()?;
-        let taken = self.take(bytes).await;
-        self.noted(taken)
+        let taken = self.take(&bytes[..fits]).await;
+        self.noted(taken)?;
+        refused.map_or(Ok(()), |refused| Err(refused.into()))
     }
 
     async fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
@@ -227,7 +231,11 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.vault.intake.note_empty(&self.running);
-        self.vault.intake.end(&self.running);
+        let intake = &self.vault.intake;
+        intake.note_empty(&self.running);
+        if self.upload.length.is_none() && intake.is_current(&self.running) {
+            intake.ledger().release(&self.upload);
+        }
+        intake.end(&self.running);
     }
 }
