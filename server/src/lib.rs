@@ -17,6 +17,7 @@ pub mod listen;
 pub mod log;
 pub mod page;
 pub mod ranges;
+mod reads;
 pub mod ready;
 pub mod router;
 pub mod serve;

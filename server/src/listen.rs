@@ -28,6 +28,8 @@ use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
+use crate::reads::{Ahead, Full};
+
 /// A connection without a request is closed after this long.
 const IDLE: Duration = Duration::from_secs(90);
 
@@ -153,7 +155,7 @@ async fn connection(
     sockopt::set_tcp_keepidle(&stream, KEEP_ALIVE)?;
     sockopt::set_tcp_keepintvl(&stream, KEEP_ALIVE)?;
     sockopt::set_tcp_keepcnt(&stream, 3)?;
-    let stream = tokio::time::timeout(rules.header_timeout, tls.accept(stream))
+    let stream = tokio::time::timeout(rules.header_timeout, tls.accept(Ahead::new(stream)))
         .await
         .context("no TLS handshake in time")?
         .context("TLS")?;
@@ -169,7 +171,7 @@ async fn connection(
         async move { Ok::<_, Infallible>(held(answer.await?, one)) }
     });
     let builder = builder(two, rules.header_timeout);
-    let served = builder.serve_connection(TokioIo::new(stream), service);
+    let served = builder.serve_connection(TokioIo::new(Full::new(stream)), service);
     tokio::pin!(served);
     let mut ending = rules.ending;
     tokio::select! {
