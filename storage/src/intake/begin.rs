@@ -70,7 +70,7 @@ impl Vault {
             keys: self.keys.order(order).await?,
             vault: Arc::clone(self),
             running: Arc::clone(running),
-            progress: upload.progress.clone(),
+            cut: upload.progress.cut().clone(),
             received: upload.offset,
             longest: self.longest(&upload).await?,
             ended: upload.state != UploadState::Open,
@@ -80,6 +80,7 @@ impl Vault {
             lease,
             gathering: None,
             in_flight: VecDeque::new(),
+            hashed: None,
             broken: false,
         })
     }
