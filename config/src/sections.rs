@@ -15,8 +15,8 @@ use url::Url;
 
 use crate::kind::{
     Addresses, Choice, Count, Cron, CronKind, Days, LogFormat, LogLevel, Months, NumberExample,
-    NumberPattern, Optional, PatternKind, PublicUrl, Rule, Severity, TimeZone, WholePath, Words,
-    days, months, size, span,
+    NumberPattern, Optional, Origins, PatternKind, PlainAddresses, PublicUrl, Rule, Severity,
+    TimeZone, WholePath, Words, days, months, size, span,
 };
 use crate::reader::Reader;
 
@@ -55,6 +55,10 @@ section! {
         listen: Vec<SocketAddr> = "127.0.0.1:8443" as Addresses;
         /// The https address that clients see; links begin with it. None: the first of `listen`.
         public_url: Option<Url> = "" as Optional(PublicUrl);
+        /// Addresses and ports of this machine for a proxy on it that speaks plain HTTP to us.
+        plain_http: Vec<SocketAddr> = "" as PlainAddresses;
+        /// Origins of other web pages whose scripts may upload and download here.
+        cors_origins: Vec<String> = "" as Origins;
         /// Certificate chain, a PEM file. None: a self-signed one is made on first start.
         certificate: Option<PathBuf> = "" as Optional(WholePath("/etc/stemvault/cert.pem"));
         /// Private key of the certificate, a PEM file; set exactly if `certificate` is.
@@ -91,7 +95,8 @@ section! {
         time_zone: Tz = "UTC" as TimeZone;
         /// Names that the metadata of every upload must have, beside order and file name.
         required_metadata: Vec<String> = "" as Words("[\"artist\", \"song\"]");
-        /// Names that the form must have when a session is submitted.
+        /// Names that the form must have when a session is submitted; the upload page asks for song,
+        /// artist, notes, credits, isrc, tempo, key, and for other names in this list.
         required_form: Vec<String> = "" as Words("[\"artist\", \"song\"]");
     }
 }

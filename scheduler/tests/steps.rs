@@ -26,6 +26,7 @@ use stemvault_storage::paths;
 use stemvault_storage::refusal::RefusalKind;
 use stemvault_storage::session::{Form, Kind, Rules};
 use stemvault_storage::store::Store;
+use stemvault_storage::upload::Role;
 use stemvault_storage::{Limits, Vault};
 use url::Url;
 
@@ -91,6 +92,7 @@ impl Studio {
             path: SessionPath::parse("kick.wav").unwrap(),
             metadata: [].into(),
             length: Some(length),
+            role: Role::File,
         };
         self.vault.create_upload(self.order, new).await.unwrap().id
     }

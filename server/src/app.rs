@@ -65,6 +65,13 @@ impl App {
         })
     }
 
+    /// What stands before every path where a proxy has put the server below one: empty, or as in
+    /// `/stemvault`.
+    #[must_use]
+    pub fn prefix(&self) -> &str {
+        self.public_url.path().trim_end_matches('/')
+    }
+
     /// The URL of a link, as it is handed out once.
     #[must_use]
     pub fn link_url(&self, scope: &Scope, token: &Token) -> String {

@@ -9,6 +9,9 @@ use serde::Serialize;
 use stemvault_storage::Error;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 
+/// When whoever met a store or a catalog that is out of order may ask again.
+const AGAIN_IN_SECONDS: HeaderValue = HeaderValue::from_static("10");
+
 /// A failed request. `text` makes the answer a plain sentence, as upload clients show it.
 #[derive(Debug)]
 pub struct Failure {
@@ -106,6 +109,8 @@ struct Problem<'a> {
     order: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    missing: &'a [String],
 }
 
 impl IntoResponse for Failure {
@@ -123,9 +128,13 @@ impl IntoResponse for Failure {
             error @ (Error::Damaged(_) | Error::Key(_)) => error.to_string(),
             _ => "the server cannot do this at the moment: nothing that was received is lost, try again in a minute".to_owned(),
         };
-        let (order, file) = match &self.error {
-            Error::Refused(refusal) => (refusal.order.as_deref(), refusal.file.as_deref()),
-            _ => (None, None),
+        let (order, file, missing) = match &self.error {
+            Error::Refused(refusal) => (
+                refusal.order.as_deref(),
+                refusal.file.as_deref(),
+                refusal.missing.as_slice(),
+            ),
+            _ => (None, None, &[][..]),
         };
         let (kind, body) = if self.text {
             ("text/plain; charset=utf-8", format!("{detail}\n"))
@@ -138,6 +147,7 @@ impl IntoResponse for Failure {
                 detail,
                 order,
                 file,
+                missing,
             };
             let body = serde_json::to_string(&problem).expect("strings are JSON");
             ("application/problem+json", body)
@@ -146,6 +156,11 @@ impl IntoResponse for Failure {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, AGAIN_IN_SECONDS);
+        }
         if self.stranger {
             response
                 .headers_mut()

@@ -1,28 +1,39 @@
-//! An order's upload link, seen by people and by programs that are no tus client: what was
-//! received so far, how to upload, and submitting.
+//! An order's upload link, seen by people and by programs that are no tus client: the upload page,
+//! what was received so far, what preflight says, the form, submitting, and the receipt.
+//!
+//! The page is a shell that a script fills ([`assets`]); without the script it explains
+//! how to upload by other means, and shows the same state.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use axum::Json;
 use axum::Router;
-use axum::extract::{FromRequest, Path, Request, State};
+use axum::extract::{FromRequest, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use serde::Deserialize;
-use stemvault_storage::ids::Token;
+use stemvault_storage::ids::{SessionId, Token};
 use stemvault_storage::link::{Link, Scope};
 use stemvault_storage::order::Order;
+use stemvault_storage::path::SessionPath;
 use stemvault_storage::refusal::RefusalKind;
 use stemvault_storage::session::{Form, Kind, Review, SessionRow};
 use stemvault_storage::upload::{Upload, UploadState};
+use utoipa::ToSchema;
 
 use crate::api::body::Body;
 use crate::app::{App, SharedApp};
+use crate::assets;
 use crate::error::{Answer, Failure};
-use crate::page::{Breakable, Escaped, Size, failed, page, wants};
+use crate::form::check_plain;
+use crate::page::{Breakable, Escaped, Needs, Size, failed, page_with, wants};
+use crate::preflight::{self, preflight};
+use crate::receipt_page;
 use crate::shape;
-use crate::submit::submit;
+use crate::state::{listed, state};
+use crate::submit::{Filled, rules, submit};
 
 /// What `/u/{link}` answers beside uploads.
 pub fn router() -> Router<SharedApp> {
@@ -30,8 +41,18 @@ pub fn router() -> Router<SharedApp> {
         .route("/u/{link}", get(look))
         .route("/u/{link}/", get(look))
         .route("/u/{link}/uploads", get(list))
+        .route("/u/{link}/state", get(stand))
+        .route("/u/{link}/preflight", post(check))
+        .route("/u/{link}/form", put(draft))
         .route("/u/{link}/submit", post(seal))
+        .route("/u/{link}/receipts/{session}", get(receipt))
 }
+
+/// The query that asks for the page without its script.
+const PLAIN: &str = "plain";
+
+/// Stands on the page of a server that has no script for it.
+const NOT_BUILT: &str = "<p>Files cannot be chosen on this page, because this server was built without its upload page. They can be uploaded all the same: see below.</p>\n";
 
 /// What a link that opens nothing answers: unknown, expired and revoked are one.
 #[must_use]
@@ -43,6 +64,7 @@ pub fn closed() -> Failure {
 async fn look(
     State(app): State<SharedApp>,
     Path(link): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let found = uploads(&app, &link).await;
@@ -51,35 +73,139 @@ async fn look(
         Err(failure) => return failed(failure, &headers),
     };
     if wants(&headers, "application/json") && !wants(&headers, "text/html") {
-        return json(StatusCode::OK, shape::Uploads::new(&order.number, &uploads));
+        return match listed(&app, &order, &uploads).await {
+            Ok(listed) => json(StatusCode::OK, listed),
+            Err(failure) => failed(failure, &headers),
+        };
     }
     let session = match app.vault.sessions(order.id).await {
         Ok(rows) => rows.into_iter().rfind(|row| row.kind == Kind::Material),
         Err(error) => return failed(error.into(), &headers),
     };
-    let address = app.public_url.join(&format!("u/{link}"));
-    let address = address.map_or_else(|_| String::new(), String::from);
+    let base = app.public_url.as_str().trim_end_matches('/');
+    let address = format!("{base}/u/{link}");
     let title = format!("Upload for order {}", order.number);
-    page(
-        StatusCode::OK,
-        &title,
-        &describe(&order, session.as_ref(), &uploads, &address),
-    )
+    let plain = describe(&order, session.as_ref(), &uploads, &address);
+    let built = assets::is_built();
+    if !built || query.as_deref() == Some(PLAIN) {
+        let why = if built { "" } else { NOT_BUILT };
+        let plain = format!("{why}{plain}");
+        return page_with(StatusCode::OK, &title, &plain, Needs::default());
+    }
+    let prefix = app.prefix();
+    let asset = |name: &str| format!("{prefix}/assets/{name}");
+    let at = format!("{prefix}/u/{link}");
+    let body = format!(
+        "<p id=\"loading\" role=\"status\">The upload page is on its way. If it does not come, <a href=\"{}?{PLAIN}\">there are other ways to upload</a>.</p>\n\
+         <noscript>\n{plain}</noscript>\n",
+        Escaped(&at)
+    );
+    let (style, script) = (asset(assets::STYLE), asset(assets::SCRIPT));
+    let needs = Needs {
+        style: Some(&style),
+        script: Some((&script, &at)),
+    };
+    page_with(StatusCode::OK, &title, &body, needs)
+}
+
+async fn stand(State(app): State<SharedApp>, Path(link): Path<String>) -> Answer {
+    let (order, uploads) = uploads(&app, &link).await?;
+    let at = format!("{}/u/{link}", app.prefix());
+    let state = state(&app, &order, &uploads, &at).await?;
+    Ok(json(StatusCode::OK, state))
+}
+
+async fn check(State(app): State<SharedApp>, Path(link): Path<String>, request: Request) -> Answer {
+    // The link first: what a stranger sends is not read.
+    let link = open(&app, &link).await?;
+    let (parts, body) = request.into_parts();
+    let candidates = preflight::read(&app, &parts.headers, body).await?;
+    let order = app.vault.order(link.order).await?;
+    stemvault_storage::Vault::check_takes_files(&order)?;
+    let standing = app.vault.standing(&order, Kind::Material).await?;
+    let mut room = app.vault.room(order.id).await?;
+    // What is to go on where it stopped has its place already.
+    let coming: BTreeSet<_> = candidates
+        .iter()
+        .filter_map(|it| SessionPath::parse(&it.path).ok())
+        .map(|path| path.as_str().to_owned())
+        .collect();
+    for upload in &standing.unfinished {
+        if coming.contains(upload.path.as_str()) {
+            room.free(upload.length.unwrap_or(upload.offset));
+        }
+    }
+    let here = &standing.here;
+    let said = preflight(&candidates, here, &room, &rules(&app.settings));
+    Ok(json(StatusCode::OK, said))
+}
+
+async fn draft(State(app): State<SharedApp>, Path(link): Path<String>, request: Request) -> Answer {
+    let link = open(&app, &link).await?;
+    let Body(Draft { form }) = Body::from_request(request, &app).await?;
+    check_plain(&form)?;
+    app.vault.keep_draft(link.order, &form).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn receipt(
+    State(app): State<SharedApp>,
+    Path((link, session)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    match receipt_of(&app, &link, &session).await {
+        Ok(receipt) => {
+            let style = format!("{}/assets/receipt.css", app.prefix());
+            let needs = Needs {
+                style: Some(&style),
+                script: None,
+            };
+            let (title, zone) = (receipt_page::title(&receipt), app.settings.orders.time_zone);
+            let body = receipt_page::body(&receipt, zone);
+            page_with(StatusCode::OK, &title, &body, needs)
+        }
+        Err(failure) => failed(failure, &headers),
+    }
+}
+
+/// A session of material: what the studio made is not for this link.
+async fn receipt_of(
+    app: &App,
+    link: &str,
+    session: &str,
+) -> Answer<stemvault_storage::session::Receipt> {
+    let link = open(app, link).await?;
+    let rows = app.vault.sessions(link.order).await?;
+    let wanted = session.parse::<SessionId>().ok();
+    let found = rows
+        .iter()
+        .find(|row| row.kind == Kind::Material && Some(row.session) == wanted);
+    let Some(row) = found else {
+        let message = "there is no such receipt: open the upload link, it leads to the last one";
+        return Err(Failure::refused(RefusalKind::NotFound, message));
+    };
+    Ok(app.vault.receipt(link.order, row.session).await?)
 }
 
 async fn list(State(app): State<SharedApp>, Path(link): Path<String>) -> Answer {
     let (order, uploads) = uploads(&app, &link).await?;
-    Ok(json(
-        StatusCode::OK,
-        shape::Uploads::new(&order.number, &uploads),
-    ))
+    Ok(json(StatusCode::OK, listed(&app, &order, &uploads).await?))
 }
 
 /// What a submit brings along.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Submitted {
+pub struct Submitted {
+    /// The whole form; the draft if absent.
     #[serde(default)]
+    form: Option<Form>,
+}
+
+/// A form that is not submitted yet.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    /// What was entered so far.
     form: Form,
 }
 
@@ -87,7 +213,11 @@ async fn seal(State(app): State<SharedApp>, Path(link): Path<String>, request: R
     // The link first: what a stranger sends is not read.
     let link = open(&app, &link).await?;
     let Body(Submitted { form }) = Body::from_request(request, &app).await?;
-    let receipt = submit(&app, link.order, Kind::Material, form).await?;
+    let filled = Filled {
+        form,
+        incomplete: None,
+    };
+    let receipt = submit(&app, link.order, Kind::Material, filled).await?;
     Ok(json(StatusCode::CREATED, shape::Receipt::from(&receipt)))
 }
 

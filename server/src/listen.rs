@@ -2,48 +2,51 @@
 //!
 //! Nobody holds a connection for nothing: the handshake, the first request and every later head
 //! have their time, an idle connection is closed, and no more than the set number is open at once.
-//! On the way down connections end after the answer under way.
+//! On the way down connections end after the answer under way; who comes while one is still under
+//! way is answered that the server ends. Plain HTTP only where a proxy on this machine asks for it.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::ConnectInfo;
-use hyper::body::{Frame, Incoming, SizeHint};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustix::net::sockopt;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 use crate::reads::{Ahead, Full};
+use under_way::{UnderWay, held};
+
+mod under_way;
 
 /// A connection without a request is closed after this long.
 const IDLE: Duration = Duration::from_secs(90);
 
-/// From then on TCP asks whether the other side is still there, three times.
+/// From then on TCP asks whether the other side is still there, and again as often.
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+/// What was sent and is not acknowledged for this long ends the connection, and so does a client
+/// that reads nothing: one that has paused a download goes on by a range.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(300);
 
 /// How long a connection that is told to end may take to say goodbye.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How long to wait when the system has no more room for a connection.
 const NO_ROOM: Duration = Duration::from_millis(200);
-
-/// What a body that fails leaves for the bytes before its failure to get out.
-const LEAVE: Duration = Duration::from_millis(100);
 
 /// HTTP/2: what a client may send before we have read it. The defaults hold uploads to a fraction
 /// of what a line can carry.
@@ -81,33 +84,46 @@ pub async fn bind(addresses: &[SocketAddr]) -> anyhow::Result<Vec<TcpListener>> 
     Ok(listeners)
 }
 
+/// What is spoken at an address.
+#[derive(Clone)]
+pub enum Speaks {
+    /// HTTPS.
+    Tls(Arc<rustls::ServerConfig>),
+    /// HTTP/1.1 without encryption.
+    Plain,
+}
+
 /// Accepts and serves until `rules.ending`, then until every connection has ended. Dropping the
 /// future cuts what is left.
-pub async fn serve(
-    listeners: Vec<TcpListener>,
-    tls: Arc<rustls::ServerConfig>,
-    router: Router,
-    rules: Rules,
-) {
+pub async fn serve(listeners: Vec<(TcpListener, Speaks)>, router: Router, rules: Rules) {
     let room = Arc::new(Semaphore::new(rules.max_connections));
     let mut loops = JoinSet::new();
-    for listener in listeners {
-        let tls = TlsAcceptor::from(Arc::clone(&tls));
-        let (router, rules, room) = (router.clone(), rules.clone(), Arc::clone(&room));
-        loops.spawn(accept(listener, tls, router, rules, room));
+    for (listener, speaks) in listeners {
+        let rules = rules.clone();
+        let served = Served {
+            tls: match speaks {
+                Speaks::Tls(config) => Some(TlsAcceptor::from(config)),
+                Speaks::Plain => None,
+            },
+            router: router.clone(),
+            rules,
+        };
+        loops.spawn(accept(listener, served, Arc::clone(&room)));
     }
     while loops.join_next().await.is_some() {}
 }
 
-async fn accept(
-    listener: TcpListener,
-    tls: TlsAcceptor,
+/// What is served at one address.
+#[derive(Clone)]
+struct Served {
+    tls: Option<TlsAcceptor>,
     router: Router,
     rules: Rules,
-    room: Arc<Semaphore>,
-) {
+}
+
+async fn accept(listener: TcpListener, served: Served, room: Arc<Semaphore>) {
     let mut connections = JoinSet::new();
-    let mut ending = rules.ending.clone();
+    let mut ending = served.rules.ending.clone();
     loop {
         // First room, then a connection: what has no room waits in the system's queue.
         let next = async {
@@ -121,16 +137,7 @@ async fn accept(
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             (accepted, place) = next => match accepted {
                 Ok((stream, peer)) => {
-                    let (tls, router, rules) = (tls.clone(), router.clone(), rules.clone());
-                    connections.spawn(async move {
-                        let open = metrics::gauge!("stemvault_connections_open");
-                        open.increment(1.0);
-                        if let Err(error) = connection(stream, peer, tls, router, rules).await {
-                            tracing::debug!(peer = %peer.ip(), error = format!("{error:#}"), "connection ended");
-                        }
-                        open.decrement(1.0);
-                        drop(place);
-                    });
+                    connections.spawn(served.clone().one(stream, peer, place));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -139,56 +146,98 @@ async fn accept(
             },
         }
     }
+    let mut late = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            ended = connections.join_next() => if ended.is_none() { break },
+            Some(_) = late.join_next(), if !late.is_empty() => {}
+            Ok((stream, peer)) = listener.accept() => {
+                if let Ok(place) = Arc::clone(&room).try_acquire_owned() {
+                    late.spawn(served.clone().one(stream, peer, place));
+                }
+            }
+        }
+    }
     drop(listener);
-    while connections.join_next().await.is_some() {}
+    let goodbye = async { while late.join_next().await.is_some() {} };
+    // Who does not take it is cut.
+    let _ = tokio::time::timeout(GOODBYE, goodbye).await;
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    tls: TlsAcceptor,
-    router: Router,
-    rules: Rules,
-) -> anyhow::Result<()> {
-    stream.set_nodelay(true)?;
-    sockopt::set_socket_keepalive(&stream, true)?;
-    sockopt::set_tcp_keepidle(&stream, KEEP_ALIVE)?;
-    sockopt::set_tcp_keepintvl(&stream, KEEP_ALIVE)?;
-    sockopt::set_tcp_keepcnt(&stream, 3)?;
-    let stream = tokio::time::timeout(rules.header_timeout, tls.accept(Ahead::new(stream)))
-        .await
-        .context("no TLS handshake in time")?
-        .context("TLS")?;
-    let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-
-    let (under_way, mut busy) = watch::channel(0_usize);
-    let under_way = Arc::new(under_way);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let one = UnderWay::begin(&under_way);
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = router.clone().call(request);
-        async move { Ok::<_, Infallible>(held(answer.await?, one)) }
-    });
-    let builder = builder(two, rules.header_timeout);
-    let served = builder.serve_connection(TokioIo::new(Full::new(stream)), service);
-    tokio::pin!(served);
-    let mut ending = rules.ending;
-    tokio::select! {
-        done = &mut served => return done.map_err(|error| anyhow::anyhow!(error)),
-        () = idle(&mut busy, rules.header_timeout) => {
-            served.as_mut().graceful_shutdown();
-            // Nothing is under way: who does not even take the goodbye is cut.
-            let _ = tokio::time::timeout(GOODBYE, served).await;
-            return Ok(());
+impl Served {
+    /// Serves one connection to its end.
+    async fn one(self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+        let open = metrics::gauge!("stemvault_connections_open");
+        open.increment(1.0);
+        if let Err(error) = self.shake_hands(stream, peer).await {
+            tracing::debug!(peer = %peer.ip(), error = format!("{error:#}"), "connection ended");
         }
-        () = told(&mut ending) => served.as_mut().graceful_shutdown(),
+        open.decrement(1.0);
+        drop(place);
     }
-    tokio::select! {
-        done = &mut served => done.map_err(|error| anyhow::anyhow!(error)),
-        () = quiet(&mut busy) => {
-            let _ = tokio::time::timeout(GOODBYE, served).await;
-            Ok(())
+
+    async fn shake_hands(self, stream: TcpStream, peer: SocketAddr) -> anyhow::Result<()> {
+        stream.set_nodelay(true)?;
+        sockopt::set_socket_keepalive(&stream, true)?;
+        sockopt::set_tcp_keepidle(&stream, KEEP_ALIVE)?;
+        sockopt::set_tcp_keepintvl(&stream, KEEP_ALIVE)?;
+        let patience = u32::try_from(UNACKNOWLEDGED.as_millis()).expect("minutes");
+        sockopt::set_tcp_user_timeout(&stream, patience)?;
+        let Some(tls) = &self.tls else {
+            return self.talk(stream, peer, false).await;
+        };
+        let stream =
+            tokio::time::timeout(self.rules.header_timeout, tls.accept(Ahead::new(stream)))
+                .await
+                .context("no TLS handshake in time")?
+                .context("TLS")?;
+        let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        self.talk(Full::new(stream), peer, two).await
+    }
+
+    async fn talk<S>(self, stream: S, peer: SocketAddr, two: bool) -> anyhow::Result<()>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (router, rules) = (self.router, self.rules);
+        let (under_way, mut busy) = watch::channel(0_usize);
+        let under_way = Arc::new(under_way);
+        let (first, mut came) = watch::channel(false);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let one = UnderWay::begin(&under_way);
+            first.send_replace(true);
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            let answer = router.clone().call(request);
+            async move { Ok::<_, Infallible>(held(answer.await?, one)) }
+        });
+        let builder = builder(two, rules.header_timeout);
+        let served = builder.serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(served);
+        let mut ending = rules.ending;
+        tokio::select! {
+            done = &mut served => return done.map_err(|error| anyhow::anyhow!(error)),
+            () = idle(&mut busy, rules.header_timeout) => {
+                served.as_mut().graceful_shutdown();
+                // Nothing is under way: who does not even take the goodbye is cut.
+                let _ = tokio::time::timeout(GOODBYE, served).await;
+                return Ok(());
+            }
+            () = told(&mut ending) => {}
+        }
+        // Who has only just come is heard, and told that the server ends.
+        let first = tokio::time::timeout(GOODBYE, came.wait_for(|came| *came));
+        tokio::select! {
+            done = &mut served => return done.map_err(|error| anyhow::anyhow!(error)),
+            _ = first => served.as_mut().graceful_shutdown(),
+        }
+        tokio::select! {
+            done = &mut served => done.map_err(|error| anyhow::anyhow!(error)),
+            () = quiet(&mut busy) => {
+                let _ = tokio::time::timeout(GOODBYE, served).await;
+                Ok(())
+            }
         }
     }
 }
@@ -240,101 +289,9 @@ async fn quiet(busy: &mut watch::Receiver<usize>) {
     let _ = busy.wait_for(|requests| *requests == 0).await;
 }
 
-/// Counts a request as under way until the last byte of its answer has left.
-struct UnderWay(Arc<watch::Sender<usize>>);
-
-impl UnderWay {
-    fn begin(count: &Arc<watch::Sender<usize>>) -> Self {
-        count.send_modify(|requests| *requests += 1);
-        Self(Arc::clone(count))
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.send_modify(|requests| *requests -= 1);
-    }
-}
-
-fn held(answer: Response<Body>, one: UnderWay) -> Response<Body> {
-    answer.map(|body| {
-        Body::new(Held {
-            body,
-            failing: None,
-            _one: one,
-        })
-    })
-}
-
-/// A body that counts as under way, and whose failure waits a moment: in HTTP/2 it takes with it
-/// what was sent before and has not left yet, down to the head of the answer.
-struct Held {
-    body: Body,
-    failing: Option<(Pin<Box<Sleep>>, axum::Error)>,
-    _one: UnderWay,
-}
-
-impl hyper::body::Body for Held {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.failing.is_none() {
-            match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-                Some(Err(error)) => {
-                    self.failing = Some((Box::pin(tokio::time::sleep(LEAVE)), error));
-                }
-                frame => return Poll::Ready(frame),
-            }
-        }
-        if let Some((moment, _)) = &mut self.failing {
-            ready!(moment.as_mut().poll(context));
-        }
-        Poll::Ready(self.failing.take().map(|(_, error)| Err(error)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use http_body_util::BodyExt;
-
     use super::*;
-
-    #[tokio::test]
-    async fn a_request_is_under_way_until_its_answer_has_left() {
-        let (sender, receiver) = watch::channel(0);
-        let sender = Arc::new(sender);
-        let answer = held(Response::new(Body::from("x")), UnderWay::begin(&sender));
-        assert_eq!(*receiver.borrow(), 1);
-        let body = answer.into_body();
-        assert_eq!(*receiver.borrow(), 1);
-        drop(body);
-        assert_eq!(*receiver.borrow(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_body_that_fails_says_so_after_everything_before() {
-        let parts = [Ok("x"), Err(std::io::Error::other("damaged"))];
-        let (sender, receiver) = watch::channel(0);
-        let one = UnderWay::begin(&Arc::new(sender));
-        let body = Body::from_stream(futures::stream::iter(parts));
-        let mut body = held(Response::new(body), one).into_body();
-        let first = body.frame().await.unwrap().unwrap();
-        assert_eq!(first.into_data().unwrap(), "x");
-        assert!(body.frame().await.unwrap().is_err());
-        assert_eq!(*receiver.borrow(), 1);
-    }
 
     #[tokio::test]
     async fn a_taken_address_is_named() {

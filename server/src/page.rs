@@ -1,4 +1,5 @@
-//! Pages: short, plain HTML that needs no script and no style, and is read aloud well.
+//! Pages: short, plain HTML that is read aloud well and says all it has to say without a script. Only
+//! the upload page has one, which takes the page over when it runs.
 //!
 //! Addresses of client pages are secrets: nothing stores them, no search engine lists them, and
 //! following a link from them tells nobody where one came from.
@@ -69,23 +70,64 @@ impl Display for Size {
     }
 }
 
+/// What browsers may load for a page that needs nothing.
+const POLICY: &str =
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// ... for a page with a style.
+const STYLED_POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+/// ... for a page that a script makes: everything from here, nothing inline.
+const SCRIPTED_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; manifest-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What a page needs beside its text. Paths are those that a browser asks for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Needs<'a> {
+    /// A style sheet.
+    pub style: Option<&'a str>,
+    /// A module that takes the page over, and the link that it is told.
+    pub script: Option<(&'a str, &'a str)>,
+}
+
 /// A page. `title` is text; `body` is HTML whose parts were [`Escaped`].
 #[must_use]
 pub fn page(status: StatusCode, title: &str, body: &str) -> Response {
+    page_with(status, title, body, Needs::default())
+}
+
+/// A page with a style or a script.
+#[must_use]
+pub fn page_with(status: StatusCode, title: &str, body: &str, needs: Needs<'_>) -> Response {
     let title = Escaped(title);
+    let (mut head, mut main) = (String::new(), String::new());
+    if let Some(style) = needs.style {
+        head.push_str(&format!(
+            "<link rel=\"stylesheet\" href=\"{}\">\n",
+            Escaped(style)
+        ));
+    }
+    if let Some((script, link)) = needs.script {
+        let script = Escaped(script);
+        head.push_str(&format!(
+            "<script type=\"module\" src=\"{script}\"></script>\n"
+        ));
+        main = format!(" id=\"upload\" data-link=\"{}\"", Escaped(link));
+    }
     let html = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n</head>\n\
-         <body>\n<main>\n<h1>{title}</h1>\n{body}</main>\n</body>\n</html>\n"
+         <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n{head}</head>\n\
+         <body>\n<main{main}>\n<h1>{title}</h1>\n{body}</main>\n</body>\n</html>\n"
     );
+    let policy = match needs {
+        Needs {
+            script: Some(_), ..
+        } => SCRIPTED_POLICY,
+        Needs { style: Some(_), .. } => STYLED_POLICY,
+        Needs { .. } => POLICY,
+    };
     let mut response = (status, html).into_response();
     for (name, value) in [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        ),
+        (header::CONTENT_SECURITY_POLICY, policy),
         (header::CACHE_CONTROL, "no-store"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

@@ -11,11 +11,9 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use stemvault_storage::Vault;
 use stemvault_storage::catalog::tables;
 use stemvault_storage::error::Error;
-use stemvault_storage::ids::OrderId;
-use stemvault_storage::keys::KeyError;
-use stemvault_storage::{Vault, paths};
 
 use crate::api::auth::Staff;
 use crate::app::SharedApp;
@@ -71,21 +69,11 @@ async fn look(vault: &Vault) -> Vec<String> {
             .await
             .map_err(Error::from)
     };
-    let readme = paths::readme();
-    let working = vault.working().get_opt(&readme);
-    let archive = vault.archive().get_opt(&readme);
-    let keys = async {
-        match vault.keys().order(OrderId([0; 16])).await {
-            // The store answered that there is no such key: it opens, and reads.
-            Err(Error::Key(KeyError::Missing { .. })) => Ok(()),
-            other => other.map(drop),
-        }
-    };
     let (catalog, working, archive, keys) = tokio::join!(
         within(async { catalog.await.map(drop) }),
-        within(async { working.await.map(drop) }),
-        within(async { archive.await.map(drop) }),
-        within(keys),
+        within(vault.working().answers()),
+        within(vault.archive().answers()),
+        within(vault.keys().answers()),
     );
     [
         ("the catalog", catalog),

@@ -4,17 +4,17 @@
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-    X_CONTENT_TYPE_OPTIONS,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, RETRY_AFTER,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use stemvault_storage::refusal::RefusalKind;
 
 use crate::app::SharedApp;
 use crate::error::Failure;
-use crate::{api, download, links, log, ready, tus};
+use crate::{api, assets, cors, download, links, log, prefix, ready, tus};
 
 /// Nothing from elsewhere, no script that is not ours, no frame around it.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -24,11 +24,14 @@ const HSTS: &str = "max-age=63072000";
 
 /// The server's routes over its shared state.
 pub fn router(app: SharedApp) -> Router {
-    routes()
+    let routes = routes()
         .fallback(nothing_here)
+        .layer(from_fn_with_state(app.clone(), unless_ending))
+        .layer(from_fn_with_state(app.clone(), cors::layer))
         .layer(from_fn_with_state(app.clone(), headers))
         .layer(from_fn_with_state(app.clone(), log::request))
-        .with_state(app)
+        .with_state(app.clone());
+    prefix::with(&app.public_url, routes)
 }
 
 /// The routes alone.
@@ -39,6 +42,7 @@ fn routes() -> Router<SharedApp> {
         .merge(tus::router())
         .merge(links::router())
         .merge(download::router())
+        .merge(assets::router())
 }
 
 async fn nothing_here() -> Failure {
@@ -46,6 +50,20 @@ async fn nothing_here() -> Failure {
         RefusalKind::NotFound,
         "there is nothing here: check the address",
     )
+}
+
+/// A server that ends takes nothing new, and says when to come back. Who watches it may go on.
+async fn unless_ending(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    let watching = ["/healthz", "/readyz", "/metrics"];
+    if !*app.ending.borrow() || watching.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
+    let text =
+        "the server is being restarted: nothing that was received is lost, go on in a moment\n";
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    let soon = HeaderValue::from_static("1");
+    response.headers_mut().insert(RETRY_AFTER, soon);
+    tus::unread(response, request)
 }
 
 async fn headers(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
@@ -185,6 +203,7 @@ mod tests {
                 Door::Link if operation.method == "options" => &[204],
                 Door::Link => &[404],
                 Door::Open if operation.path == "/metrics" => &[401],
+                Door::Open if operation.path == "/assets/{*name}" => &[404],
                 Door::Open => &[200, 204],
             };
             for token in ["", "Bearer unknown"] {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use stemvault_config::Settings;
 use stemvault_scheduler::Jobs;
 use stemvault_scheduler::beat::Beat;
@@ -19,14 +20,18 @@ use crate::app::{App, SharedApp};
 use crate::demo::{self, Hands};
 use crate::first_start::{CliFile, Told, put_readme};
 use crate::house::{House, catalog_folder};
+use crate::listen::Speaks;
 use crate::tls::{self, Certificate};
-use crate::{listen, log, router};
+use crate::{assets, listen, log, router};
 
 /// How often measured times are summed up.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// How often the way down looks whether the last append has ended.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// Open files beside one for every connection: catalog, stores, logs.
+const FILES_BESIDE: u64 = 256;
 
 /// What the command line adds to the settings.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,10 +50,9 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
     log::begin(&settings.log)?;
     // Before anything is made: who is refused here has changed nothing.
     let listeners = listen::bind(&settings.server.listen).await?;
-    let addresses: Vec<SocketAddr> = listeners
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<Result<_, _>>()?;
+    let plain = listen::bind(&settings.server.plain_http).await?;
+    let (addresses, for_proxies) = (local(&listeners)?, local(&plain)?);
+    allow_files(settings.server.max_connections);
     let first = !catalog_folder(&settings).exists();
     demo::check(&settings.data_dir, how.demo_clock, first)?;
 
@@ -64,6 +68,9 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
     let tls = tls::server_config(&certificate)?;
     if let Err(error) = house.vault.recover().await {
         tracing::error!(%error, "what an earlier process left is not cleaned up: it is tried again later");
+    }
+    if let Err(error) = house.vault.resume_joins().await {
+        tracing::error!(%error, "files made of parts are not being joined: each goes on when somebody asks for it");
     }
     if let Err(error) = put_readme(&house.vault).await {
         tracing::warn!(
@@ -89,6 +96,10 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
         ending: ending.clone(),
     });
     say(&app, &certificate, how, first, &addresses);
+    for address in for_proxies {
+        println!("listening on http://{address}, for a proxy on this machine");
+        tracing::info!(%address, "listening without encryption, for a proxy on this machine");
+    }
     house.started();
     let jobs = Arc::clone(&app.jobs);
     tokio::spawn(async move {
@@ -102,7 +113,10 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
         max_connections: app.settings.server.max_connections,
         ending,
     };
-    let serving = listen::serve(listeners, tls, router::router(Arc::clone(&app)), rules);
+    let speaking = |tls: Speaks| move |listener| (listener, tls.clone());
+    let listeners = listeners.into_iter().map(speaking(Speaks::Tls(tls)));
+    let listeners = listeners.chain(plain.into_iter().map(speaking(Speaks::Plain)));
+    let serving = listen::serve(listeners.collect(), router::router(Arc::clone(&app)), rules);
     run(serving, &app, &end).await?;
     if let Err(error) = beat.stop().await {
         tracing::warn!(%error, "the beat did not stop");
@@ -216,9 +230,39 @@ fn say(app: &App, certificate: &Certificate, how: How, first: bool, addresses: &
             );
         }
     }
+    if !assets::is_built() {
+        let words = "this server was built without its upload page (server/web/dist): clients upload with `stemvault push` or a tus client";
+        println!("{words}");
+        tracing::warn!("{words}");
+    }
     for address in addresses {
         println!("listening on https://{address}");
         tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+    }
+}
+
+fn local(listeners: &[TcpListener]) -> std::io::Result<Vec<SocketAddr>> {
+    listeners.iter().map(TcpListener::local_addr).collect()
+}
+
+/// Asks the system for as many open files as it gives, and says so where that is too few for the
+/// connections that the settings allow.
+fn allow_files(connections: usize) {
+    let mut limit = getrlimit(Resource::Nofile);
+    let before = limit.current;
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+        limit.current = before;
+    }
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX);
+    let wanted = wanted.saturating_add(FILES_BESIDE);
+    if let Some(files) = limit.current.filter(|files| *files < wanted) {
+        tracing::warn!(
+            files,
+            connections,
+            "the system lets this process open fewer files than server.max_connections needs: raise its limit (LimitNOFILE of the service, ulimit -n) to {wanted}, or lower the setting"
+        );
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! 64-bit integers are strings, times are RFC 3339 in UTC.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use stemvault_storage::ids::{FileHash, SessionId, UploadId};
+use stemvault_storage::intake::Room;
 use stemvault_storage::intake::checks::{self, Severity};
-use stemvault_storage::order::OrderNumber;
 use stemvault_storage::session::{self, FileEntry};
 use stemvault_storage::upload;
 use utoipa::ToSchema;
@@ -128,6 +130,44 @@ pub struct Uploads {
     pub order: String,
     /// Oldest first.
     pub uploads: Vec<Upload>,
+    /// What each intake rule does: `ignore`, `warn` or `refuse`.
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub rules: BTreeMap<&'static str, Severity>,
+    /// How much the order may hold, and holds.
+    pub limits: Limits,
+}
+
+/// How much an order may hold, and holds; bytes.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Limits {
+    /// In one file.
+    pub max_file: String,
+    /// In all files.
+    pub max_order: String,
+    /// Files.
+    pub max_files: String,
+    /// Unfinished uploads at once; `null`: as many as files.
+    pub max_open: Option<String>,
+    /// Announced so far.
+    pub used_bytes: String,
+    /// Uploads so far.
+    pub used_files: String,
+    /// In the body of one request; `null`: any number.
+    pub body: Option<String>,
+}
+
+impl From<Room> for Limits {
+    fn from(room: Room) -> Self {
+        Self {
+            max_file: room.max_file.to_string(),
+            max_order: room.max_order.to_string(),
+            max_files: room.max_files.to_string(),
+            max_open: None,
+            used_bytes: room.used_bytes.to_string(),
+            used_files: room.used_files.to_string(),
+            body: None,
+        }
+    }
 }
 
 /// One file in flight, or arrived.
@@ -153,20 +193,6 @@ pub struct Upload {
     pub modified: Option<String>,
     /// When it goes if nobody continues it.
     pub expires_at: Option<DateTime<Utc>>,
-}
-
-impl Uploads {
-    /// The list as it is answered.
-    #[must_use]
-    pub fn new<'a>(
-        number: &OrderNumber,
-        uploads: impl IntoIterator<Item = &'a upload::Upload>,
-    ) -> Self {
-        Self {
-            order: number.to_string(),
-            uploads: uploads.into_iter().map(Upload::from).collect(),
-        }
-    }
 }
 
 impl From<&upload::Upload> for Upload {

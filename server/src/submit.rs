@@ -3,72 +3,60 @@
 use stemvault_config::{Rule, Settings, Severity};
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::intake::checks;
-use stemvault_storage::refusal::{Refusal, RefusalKind};
 use stemvault_storage::session::{Form, Kind, Receipt, Rules};
 
 use crate::app::App;
 use crate::error::Answer;
+use crate::form::{INCOMPLETE, check_complete, check_plain, trimmed};
 
-/// The longest form, names and values together, in bytes: it travels in the order's row.
-const FORM_MAX: usize = 4096;
+/// What the one who submits says of the form.
+#[derive(Clone, Debug, Default)]
+pub struct Filled {
+    /// The form; `None` takes the draft, or what was submitted before.
+    pub form: Option<Form>,
+    /// Why an engineer submits although required fields are empty.
+    pub incomplete: Option<String>,
+}
 
 /// Seals what was uploaded of this kind.
 ///
 /// # Errors
 /// A form that lacks what the studio requires; those of
 /// [`Vault::submit`](stemvault_storage::Vault::submit).
-pub async fn submit(app: &App, order: OrderId, kind: Kind, form: Form) -> Answer<Receipt> {
-    check_form(&form)?;
+pub async fn submit(app: &App, order: OrderId, kind: Kind, filled: Filled) -> Answer<Receipt> {
+    let mut form = match filled.form {
+        Some(form) => {
+            check_plain(&form)?;
+            trimmed(form)
+        }
+        None if kind == Kind::Material => known_form(app, order).await?,
+        None => Form::new(),
+    };
     if kind == Kind::Material {
-        check_required(&form, &app.settings.orders.required_form)?;
+        match filled.incomplete {
+            Some(reason) => {
+                form.insert(INCOMPLETE.to_owned(), reason);
+            }
+            None => check_complete(&form, &app.settings.orders.required_form)?,
+        }
     }
     let rules = rules(&app.settings);
     Ok(app.vault.submit(order, kind, form, rules).await?)
 }
 
-fn check_form(form: &Form) -> Result<(), Refusal> {
-    let length: usize = form
-        .iter()
-        .map(|(name, value)| name.len() + value.len())
-        .sum();
-    if length > FORM_MAX {
-        return Err(bad(format!(
-            "the form has {length} bytes, at most {FORM_MAX} fit: shorten it, or send the text as a file"
-        )));
-    }
-    let odd = |text: &str| {
-        text.chars()
-            .any(|c| c.is_control() && !"\r\n\t".contains(c))
-    };
-    match form.iter().find(|(name, value)| odd(name) || odd(value)) {
-        Some((name, _)) => Err(bad(format!(
-            "{name:?} in the form has control characters in it: write it as plain text"
-        ))),
-        None => Ok(()),
-    }
-}
-
-fn check_required(form: &Form, required: &[String]) -> Result<(), Refusal> {
-    let missing: Vec<_> = required
-        .iter()
-        .filter(|name| form.get(*name).is_none_or(|value| value.trim().is_empty()))
-        .map(|name| format!("{name:?}"))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(bad(format!(
-        "the studio's form wants {} as well: fill it in, then submit",
-        missing.join(", ")
-    )))
-}
-
-fn bad(message: String) -> Refusal {
-    Refusal::new(RefusalKind::BadRequest, message)
+/// What is known of the form: the client's draft, or what was submitted last.
+///
+/// # Errors
+/// Those of the catalog and the stores.
+pub async fn known_form(app: &App, order: OrderId) -> Answer<Form> {
+    let mut form = app.vault.known_form(order).await?;
+    form.remove(INCOMPLETE);
+    Ok(form)
 }
 
 /// The intake rules in force.
-fn rules(settings: &Settings) -> Rules {
+#[must_use]
+pub fn rules(settings: &Settings) -> Rules {
     let rule = |rule| match rule {
         Rule::UnreadableAudio => checks::Rule::UnreadableAudio,
         Rule::NameMismatch => checks::Rule::NameMismatch,
@@ -92,26 +80,6 @@ fn rules(settings: &Settings) -> Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn form(pairs: &[(&str, &str)]) -> Form {
-        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        pairs.iter().map(owned).collect()
-    }
-
-    #[test]
-    fn what_the_form_lacks_is_named() {
-        let required = ["artist".to_owned(), "song".to_owned()];
-        let said = check_required(&form(&[("artist", " ")]), &required).unwrap_err();
-        assert!(said.message.contains("\"artist\", \"song\""), "{said}");
-        assert!(check_required(&form(&[("artist", "x"), ("song", "y")]), &required).is_ok());
-    }
-
-    #[test]
-    fn a_form_is_short_and_plain() {
-        assert!(check_form(&form(&[("notes", "two\nlines\t")])).is_ok());
-        assert!(check_form(&form(&[("notes", "\u{1b}[31m")])).is_err());
-        assert!(check_form(&form(&[("notes", &"x".repeat(FORM_MAX))])).is_err());
-    }
 
     #[test]
     fn every_rule_of_the_settings_is_applied() {

@@ -95,6 +95,9 @@ impl Vault {
             batch = batch
                 .delete(tables::upload(order.id, upload))
                 .delete(tables::order_of_upload(upload));
+            for (part, _) in self.catalog.scan_prefix(&tables::parts(upload)).await? {
+                batch = batch.delete(part);
+            }
         }
         for row in self.proven(order).await? {
             let key = tables::session(order.id, row.session);
@@ -132,7 +135,11 @@ impl Vault {
             .filter(|row| !row.released)
         {
             let manifest = self.manifest(order.id, row.session).await?;
-            let folders = manifest.files.iter().map(|file| file.upload);
+            // Of a file made of parts the upload itself has rows, and no folder.
+            let folders = manifest.files.iter().flat_map(|file| {
+                let parts = file.folders().map(|(upload, _)| upload);
+                parts.chain([file.upload]).collect::<Vec<_>>()
+            });
             uploads.extend(folders.filter(|&upload| seen.insert(upload)));
         }
         Ok(uploads)
@@ -226,8 +233,13 @@ impl Vault {
             }
         }
         let mut batch = Batch::new();
-        for upload in self.uploads(id).await? {
-            for table in [tables::blocks(upload.id), tables::fragments(upload.id)] {
+        for upload in self.all_uploads(id).await? {
+            for table in [
+                tables::blocks(upload.id),
+                tables::fragments(upload.id),
+                tables::parts(upload.id),
+                tables::part_use(upload.id),
+            ] {
                 for (row, _) in self.catalog.scan_prefix(&table).await? {
                     batch = batch.delete(row);
                 }
@@ -244,6 +256,7 @@ impl Vault {
             tables::sessions(id),
             tables::attempts(id),
             tables::links_of(id),
+            tables::draft(id),
         ] {
             for (row, _) in self.catalog.scan_prefix(&table).await? {
                 batch = batch.delete(row);

@@ -21,7 +21,7 @@ pub enum Error {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// An object store did not do what it was asked.
-    #[error("the {store} store could not {verb} {path}: {source}; check the store, then try again")]
+    #[error("the {store} store could not {verb} {path}: {source}{advice}")]
     Store {
         /// Which store: working, archive or keys.
         store: &'static str,
@@ -31,6 +31,8 @@ pub enum Error {
         path: String,
         /// What it said.
         source: Box<object_store::Error>,
+        /// The first cause, and what to check.
+        advice: String,
     },
     /// The catalog failed.
     #[error(transparent)]

@@ -105,6 +105,11 @@ hex_id!(
 );
 random_id!(UploadId);
 hex_id!(
+    /// The start of a block whose end has not arrived, as its object is named.
+    FragmentId, 16, "a fragment id"
+);
+random_id!(FragmentId);
+hex_id!(
     /// One run of the archiver over one order.
     AttemptId, 16, "an archive attempt"
 );

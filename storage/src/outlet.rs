@@ -229,18 +229,11 @@ impl Source {
 
     async fn block(&self, at: usize) -> Result<Bytes> {
         let block = self.refs()[at];
-        let path = self.path(block);
+        let path = self.path(at);
         let what = format!("block {at}");
-        let read = async {
-            let sealed = self.store.get_opt(&path).await?;
-            let sealed = sealed
-                .ok_or_else(|| self.damage(&what, path.to_string(), "it is missing".into()))?;
-            let (keys, order) = (Arc::clone(&self.keys), self.order);
-            let length = sealed.len();
-            let plain = aside(length, move || verified(&keys, order, block, sealed)).await;
-            Ok(plain.map_err(|detail| self.damage(&what, path.to_string(), detail))?)
-        };
-        let block: Result<Bytes> = read.await;
+        let read = read_block(&self.store, &self.keys, self.order, &path, block).await?;
+        let block: Result<Bytes> =
+            read.map_err(|detail| self.damage(&what, path.to_string(), detail).into());
         if let Err(Error::Damaged(damage)) = &block {
             metrics::counter!("stemvault_damaged_blocks_total", "store" => self.store.name())
                 .increment(1);
@@ -249,9 +242,10 @@ impl Source {
         block
     }
 
-    fn path(&self, block: BlockRef) -> Path {
+    fn path(&self, at: usize) -> Path {
+        let block = self.refs()[at];
         let folder = match &self.place {
-            Place::Working => paths::upload(self.order, self.entry().upload),
+            Place::Working => paths::upload(self.order, self.entry().folder_of(at)),
             Place::Archive { index, .. } => paths::attempt(self.order, index.attempt),
         };
         folder.join(self.keys.object_name(block.hash))
@@ -268,6 +262,21 @@ impl Source {
             detail,
         }
     }
+}
+
+/// Reads a block and checks it against its name. The inner error says what is wrong with it.
+pub(crate) async fn read_block(
+    store: &Store,
+    keys: &Arc<SealingKeys>,
+    order: OrderId,
+    path: &Path,
+    block: BlockRef,
+) -> Result<Result<Bytes, String>> {
+    let Some(sealed) = store.get_opt(path).await? else {
+        return Ok(Err("it is missing".to_owned()));
+    };
+    let (keys, length) = (Arc::clone(keys), sealed.len());
+    Ok(aside(length, move || verified(&keys, order, block, sealed)).await)
 }
 
 fn verified(

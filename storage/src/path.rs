@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
+use crate::names::is_junk;
+
 /// Most bytes of a normalised path.
 pub const PATH_MAX: usize = 1024;
 /// Most bytes of one name in it.
@@ -198,24 +200,6 @@ impl std::fmt::Display for SessionPath {
     }
 }
 
-/// Whether a path, accepted or not, is what computers leave in folders by themselves: Finder and
-/// Explorer files, the `._` halves of Macintosh files, `__MACOSX` folders. Nobody misses them.
-#[must_use]
-pub fn is_junk(path: &str) -> bool {
-    const NAMES: [&str; 4] = [".ds_store", "thumbs.db", "desktop.ini", "icon\r"];
-    const FOLDERS: [&str; 5] = [
-        "__MACOSX",
-        ".Spotlight-V100",
-        ".Trashes",
-        ".fseventsd",
-        "$RECYCLE.BIN",
-    ];
-    let name = file_name(path);
-    name.starts_with("._")
-        || NAMES.contains(&name.to_lowercase().as_str())
-        || path.split(['/', '\\']).any(|it| FOLDERS.contains(&it))
-}
-
 fn file_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
@@ -305,31 +289,6 @@ mod tests {
             Err(PathRefused::LongPath { bytes: 1025, .. })
         ));
         assert!(SessionPath::parse(&"./".repeat(1 << 20)).is_err());
-    }
-
-    #[test]
-    fn junk_is_known_and_music_is_not_junk() {
-        for raw in [
-            ".DS_Store",
-            "a/.DS_Store",
-            "Thumbs.db",
-            "x/THUMBS.DB",
-            "__MACOSX/a/b.wav",
-        ] {
-            assert!(is_junk(raw), "{raw}");
-        }
-        for raw in ["._Kick.wav", "a\\._Kick.wav", "a/Icon\r", "a/desktop.ini"] {
-            assert!(is_junk(raw), "{raw:?}");
-        }
-        for raw in [
-            "Kick.wav",
-            ".hidden.wav",
-            "_Kick.wav",
-            "DS_Store.wav",
-            "Icon.png",
-        ] {
-            assert!(!SessionPath::parse(raw).unwrap().is_junk(), "{raw}");
-        }
     }
 
     #[test]

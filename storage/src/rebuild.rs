@@ -18,9 +18,9 @@ use crate::order::{Client, Hold, Order, Stage};
 use crate::paths;
 use crate::record::OrderRecord;
 use crate::session::{Manifest, Review, SessionRow};
-use crate::store::QUIET_AFTER;
+use crate::store::{QUIET_AFTER, hurried};
 use crate::submit::first_row;
-use crate::upload::{Upload, UploadState};
+use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 
 /// What came back.
@@ -49,7 +49,7 @@ impl Vault {
     /// is reported in [`Rebuilt::problems`].
     pub async fn rebuild(&self) -> Result<Rebuilt> {
         if !self.working.is_local() || !self.archive.is_local() {
-            tokio::time::sleep(QUIET_AFTER).await;
+            tokio::time::sleep(hurried(QUIET_AFTER)).await;
         }
         let mut rebuilt = Rebuilt::default();
         for order in self.found_orders().await? {
@@ -222,6 +222,11 @@ fn reopened_uploads(mut batch: Batch, row: &SessionRow, manifest: &Manifest) -> 
             fragments: Vec::new(),
             fragments_made: 0,
             progress: Progress::default(),
+            role: if file.parts.is_empty() {
+                Role::File
+            } else {
+                Role::Final
+            },
             created_at: file.finished_at,
             expires_at: None,
             state: UploadState::Sealed {

@@ -52,6 +52,8 @@ pub struct Refusal {
     pub order: Option<String>,
     /// The file it is about.
     pub file: Option<String>,
+    /// The fields of a form that are to be filled in or mended.
+    pub missing: Vec<String>,
 }
 
 impl Refusal {
@@ -63,6 +65,7 @@ impl Refusal {
             message: message.into(),
             order: None,
             file: None,
+            missing: Vec::new(),
         }
     }
 
@@ -70,6 +73,13 @@ impl Refusal {
     #[must_use]
     pub fn of_order(mut self, number: &OrderNumber) -> Self {
         self.order = Some(number.to_string());
+        self
+    }
+
+    /// Says which fields of a form.
+    #[must_use]
+    pub fn of_fields(mut self, names: impl IntoIterator<Item = String>) -> Self {
+        self.missing = names.into_iter().collect();
         self
     }
 

@@ -88,8 +88,12 @@ pub struct FileEntry {
     pub hash: FileHash,
     /// CRC-32 (IEEE) of the whole file.
     pub crc32: u32,
-    /// The upload that it came by; its working blocks lie in that upload's folder.
+    /// The upload that it came by; unless `parts` says otherwise, its working blocks lie in that
+    /// upload's folder.
     pub upload: UploadId,
+    /// Of a file made of parts: whose folders its working blocks lie in, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<PartBlocks>,
     /// When the last byte arrived.
     pub finished_at: DateTime<Utc>,
     /// When the client's copy was last changed, if it said so.
@@ -99,6 +103,44 @@ pub struct FileEntry {
     pub facts: FileFacts,
     /// Its blocks, in order.
     pub blocks: Vec<BlockRef>,
+}
+
+/// A stretch of a file's blocks that came by one upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartBlocks {
+    /// In whose folder they lie.
+    pub upload: UploadId,
+    /// How many blocks, counted from where the one before ends.
+    pub blocks: u32,
+}
+
+impl FileEntry {
+    /// The uploads in whose folders the working blocks lie, each with its stretch of them.
+    pub fn folders(&self) -> impl Iterator<Item = (UploadId, &[BlockRef])> {
+        let whole = self
+            .parts
+            .is_empty()
+            .then_some((self.upload, &self.blocks[..]));
+        let mut rest = &self.blocks[..];
+        let parts = self.parts.iter().map(move |part| {
+            let count = usize::try_from(part.blocks).unwrap_or(usize::MAX);
+            let (of_part, after) = rest.split_at(count.min(rest.len()));
+            rest = after;
+            (part.upload, of_part)
+        });
+        whole.into_iter().chain(parts)
+    }
+
+    /// The upload in whose folder the working block of this index lies.
+    #[must_use]
+    pub fn folder_of(&self, block: usize) -> UploadId {
+        let mut end = 0;
+        let found = self.parts.iter().find(|part| {
+            end += usize::try_from(part.blocks).unwrap_or(usize::MAX);
+            block < end
+        });
+        found.map_or(self.upload, |part| part.upload)
+    }
 }
 
 /// Everything about a session that never changes. Stored sealed, named by its own hash.

@@ -5,6 +5,8 @@
 //! Whoever finds an order in the middle of it finishes it, and writes the same bytes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::Batch;
 use crate::catalog::tables::{self, load_all, put};
@@ -14,28 +16,20 @@ use crate::intake::checks;
 use crate::order::{Order, Policy, Sealing, Stage};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{
-    BlockRef, FileEntry, Form, Kind, Manifest, Receipt, Review, Rules, SessionRow,
+    BlockRef, FileEntry, Form, Kind, Manifest, PartBlocks, Receipt, Review, Rules, SessionRow,
 };
+use crate::standing::{Taken, count, named};
 use crate::store::Lease;
-use crate::upload::{Upload, UploadState};
+use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 
 const TRIES: usize = 64;
 
-/// How many file names a refusal lists before it only counts.
-const NAMED: usize = 10;
+/// How long a submit waits for files that are being joined from their parts.
+const JOIN_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How many bytes of findings an automatic return repeats; the manifest has all of them.
 const REASONS_MAX: usize = 4000;
-
-/// What a submit would take.
-struct Taken {
-    finished: Vec<Upload>,
-    /// Still in a session that was returned, and not removed since.
-    again: Vec<Upload>,
-    unfinished: Vec<Upload>,
-    latest: Option<SessionRow>,
-}
 
 impl Vault {
     /// Seals what was uploaded into a session. Doing it again without new files gives the same
@@ -45,12 +39,13 @@ impl Vault {
     /// [`RefusalKind::BadRequest`] when there is nothing to submit, or files are unfinished: it
     /// names them.
     pub async fn submit(
-        &self,
+        self: &Arc<Self>,
         order: OrderId,
         kind: Kind,
         form: Form,
         rules: Rules,
     ) -> Result<Receipt> {
+        self.wait_for_joins(order, kind).await?;
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             Self::check_takes_files(&at.order)?;
@@ -81,6 +76,23 @@ impl Vault {
             }
         }
         Err(Error::Busy { order })
+    }
+
+    /// Lets files that are made of parts come as far as they can, if that does not take long.
+    async fn wait_for_joins(self: &Arc<Self>, order: OrderId, kind: Kind) -> Result<()> {
+        let uploads = self.uploads(order).await?.into_iter();
+        let open = uploads.filter(|it| {
+            (it.role, it.kind) == (Role::Final, kind) && it.state == UploadState::Open
+        });
+        let running: Vec<_> = open.map(|it| self.begin_join(order, it.id)).collect();
+        let all = async {
+            for mut over in running {
+                drop(over.wait_for(|over| *over).await);
+            }
+        };
+        // What is not ready by then is named in the refusal.
+        drop(tokio::time::timeout(JOIN_PATIENCE, all).await);
+        Ok(())
     }
 
     /// Finishes a submit that was begun, if there is one.
@@ -116,7 +128,8 @@ impl Vault {
     ///
     /// # Errors
     /// [`RefusalKind::WrongStage`] unless the order is open and everything uploaded is submitted:
-    /// what is in no session would never reach the archive.
+    /// what is in no session would never reach the archive. Parts that no file was made of belong
+    /// to none, and go.
     pub async fn complete(&self, order: OrderId, policy: Policy) -> Result<Order> {
         let mut uploads = self.uploads(order).await?;
         uploads.retain(|upload| !matches!(upload.state, UploadState::Sealed { .. }));
@@ -131,36 +144,16 @@ impl Vault {
                 .of_order(&number)
                 .into());
         }
+        if self.order(order).await?.stage == Stage::Open {
+            for part in self.all_uploads(order).await? {
+                if part.role == Role::Part {
+                    self.terminate(order, part.id).await?;
+                }
+            }
+        }
         let now = self.clock.now();
         self.change(order, |order| order.complete(now, policy))
             .await
-    }
-
-    async fn taken(&self, order: OrderId, kind: Kind) -> Result<Taken> {
-        let sessions = self.sessions(order).await?;
-        let latest = sessions.into_iter().rfind(|row| row.kind == kind);
-        let returned = latest
-            .as_ref()
-            .filter(|row| matches!(row.review, Review::Returned { .. }))
-            .map(|row| row.session);
-        let (mut finished, mut again, mut unfinished) = (Vec::new(), Vec::new(), Vec::new());
-        for upload in self.uploads(order).await? {
-            match upload.state {
-                _ if upload.kind != kind => {}
-                UploadState::Open => unfinished.push(upload),
-                UploadState::Finished { .. } => finished.push(upload),
-                UploadState::Sealed { session, .. } if Some(session) == returned => {
-                    again.push(upload);
-                }
-                UploadState::Sealed { .. } => {}
-            }
-        }
-        Ok(Taken {
-            finished,
-            again,
-            unfinished,
-            latest,
-        })
     }
 
     /// The manifest: follows from the rows, which cannot change while the order is Sealing.
@@ -211,8 +204,20 @@ impl Vault {
     }
 
     async fn entry(&self, upload: &Upload) -> Result<FileEntry> {
-        let rows = load_all::<BlockRef>(&*self.catalog, &tables::blocks(upload.id)).await?;
-        let blocks: Vec<_> = rows.into_iter().map(|(_, block, _)| block).collect();
+        let (mut blocks, mut parts) = (Vec::new(), Vec::new());
+        let of = self.parts_of(upload.id).await?;
+        let folders = of.iter().map(|of| of.part);
+        for folder in folders.chain((upload.role != Role::Final).then_some(upload.id)) {
+            let rows = load_all::<BlockRef>(&*self.catalog, &tables::blocks(folder)).await?;
+            let count = u32::try_from(rows.len()).expect("fewer than bytes of the longest file");
+            blocks.extend(rows.into_iter().map(|(_, block, _)| block));
+            if upload.role == Role::Final {
+                parts.push(PartBlocks {
+                    upload: folder,
+                    blocks: count,
+                });
+            }
+        }
         let mut crc32 = crc32fast::Hasher::new();
         for block in &blocks {
             crc32.combine(&crc32fast::Hasher::new_with_initial_len(
@@ -232,6 +237,7 @@ impl Vault {
             hash,
             crc32: crc32.finalize(),
             upload: upload.id,
+            parts,
             finished_at: at,
             modified: upload.metadata.get("modified").cloned(),
             facts: upload.progress.facts(),
@@ -249,9 +255,15 @@ impl Vault {
             .collect();
         let row = first_row(session, manifest);
         let mut batch = put(Batch::new(), tables::session(order, session), &row);
+        if manifest.kind == Kind::Material {
+            batch = batch.delete(tables::draft(order));
+        }
         for upload in taken.finished.into_iter().chain(taken.again) {
             for (block, _) in self.catalog.scan_prefix(&tables::blocks(upload.id)).await? {
                 batch = batch.delete(block);
+            }
+            if matches!(upload.state, UploadState::Finished { .. }) {
+                batch = self.without_parts(batch, order, upload.id).await?;
             }
             let key = tables::upload(order, upload.id);
             batch = match hashes.get(&upload.id) {
@@ -267,54 +279,10 @@ impl Vault {
                         },
                     )
                 }
-                None => batch.delete(key).delete(tables::order_of_upload(upload.id)),
+                None => self.without_upload(batch, order, upload.id).await?,
             };
         }
         Ok(batch)
-    }
-}
-
-impl Taken {
-    /// The session to answer with when nothing is new, or why this cannot be submitted.
-    fn check(&self, order: &Order, kind: Kind) -> Result<Option<SessionId>, Refusal> {
-        let refuse = |message: String| {
-            Err(Refusal::new(RefusalKind::BadRequest, message).of_order(&order.number))
-        };
-        if !self.unfinished.is_empty() {
-            let names = named(&self.unfinished);
-            return refuse(format!(
-                "{} of order {} are not wholly uploaded: {names}; finish or remove them, then submit",
-                count(self.unfinished.len(), "file"),
-                order.number
-            ));
-        }
-        let unchanged = self.finished.is_empty()
-            && self.latest.as_ref().is_none_or(|row| {
-                !matches!(row.review, Review::Returned { .. })
-                    || self.again.len() as u64 == row.files
-            });
-        match (&self.latest, unchanged) {
-            (_, false) if self.finished.is_empty() && self.again.is_empty() => refuse(format!(
-                "every file of the returned session of order {} was removed: upload the right ones, then submit",
-                order.number
-            )),
-            (_, false) => Ok(None),
-            (None, true) => refuse(format!(
-                "order {} has no {kind} to submit: upload files first",
-                order.number
-            )),
-            (Some(row), true) => match row.review {
-                Review::Submitted => Ok(Some(row.session)),
-                Review::Accepted { .. } => refuse(format!(
-                    "the {kind} of order {} was accepted and nothing was uploaded since: there is nothing to submit",
-                    order.number
-                )),
-                Review::Returned { .. } => refuse(format!(
-                    "the {kind} of order {} was returned and nothing was uploaded or removed since: mend the files that the studio named, then submit",
-                    order.number
-                )),
-            },
-        }
     }
 }
 
@@ -357,26 +325,5 @@ fn first_review(manifest: &Manifest) -> Review {
     Review::Returned {
         at: manifest.sealed_at,
         reasons,
-    }
-}
-
-fn count(n: usize, what: &str) -> String {
-    if n == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{n} {what}s")
-    }
-}
-
-/// The names of these files, as many as one can take in.
-fn named(uploads: &[Upload]) -> String {
-    let names = uploads
-        .iter()
-        .take(NAMED)
-        .map(|upload| format!("{:?}", upload.path.as_str()));
-    let names = names.collect::<Vec<_>>().join(", ");
-    match uploads.len().saturating_sub(NAMED) {
-        0 => names,
-        more => format!("{names} and {more} more"),
     }
 }

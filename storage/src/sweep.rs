@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::ids::{AttemptId, OrderId, UploadId};
 use crate::order::Stage;
 use crate::paths;
+use crate::session::FileEntry;
 use crate::upload::{Upload, UploadState};
 use crate::vault::Vault;
 
@@ -115,13 +116,11 @@ impl Vault {
             .filter(|row| !row.released)
         {
             let manifest = self.manifest(order, row.session).await?;
-            for file in manifest
-                .files
-                .iter()
-                .filter(|file| wanted.contains(&file.upload))
-            {
-                let names = named.entry(file.upload).or_default();
-                names.extend(file.blocks.iter().map(|block| keys.object_name(block.hash)));
+            for (upload, blocks) in manifest.files.iter().flat_map(FileEntry::folders) {
+                if wanted.contains(&upload) {
+                    let names = named.entry(upload).or_default();
+                    names.extend(blocks.iter().map(|block| keys.object_name(block.hash)));
+                }
             }
         }
         Ok(named)

@@ -2,11 +2,13 @@
 //! what a crash between any two writes leaves behind.
 //!
 //! A write is a put or delete of an object, or a commit that changes rows. Counting begins when
-//! the start is done; `STEMVAULT_CRASH_AT=n` chooses the n-th. Not in any build that is shipped.
+//! the start is done; `STEMVAULT_CRASH_AT=n` chooses the n-th. Also where waits for stores are
+//! shortened. Not in any build that is shipped.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -19,6 +21,14 @@ use object_store::{
 
 use crate::catalog::{Batch, Catalog, CatalogError, CommitError, Key, KeyRange, Row};
 use crate::store::Store;
+
+/// A time that tests cannot wait for, divided by `STEMVAULT_HURRY`: so that a store can be late in
+/// a second what takes it a minute elsewhere.
+pub(crate) fn hurried(time: Duration) -> Duration {
+    let times = std::env::var("STEMVAULT_HURRY").ok();
+    let times = times.and_then(|text| text.trim().parse().ok());
+    time / times.filter(|times| *times > 0).unwrap_or(1)
+}
 
 /// Counts writes, and ends the process before the one that was chosen.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{FileHash, OrderId, SessionId, UploadId};
+use crate::ids::{FileHash, FragmentId, OrderId, SessionId, UploadId};
 use crate::intake::progress::Progress;
 use crate::path::SessionPath;
 use crate::session::Kind;
@@ -38,17 +38,67 @@ pub struct Upload {
     pub blocks: u64,
     /// The start of the next block, in pieces.
     pub fragments: Vec<Fragment>,
-    /// Counts fragments ever made, so that no name is used twice.
+    /// Counts fragments ever kept.
     pub fragments_made: u64,
     /// Cut, file hash and header reader at the offset.
     pub progress: Progress,
+    /// What it is to its file.
+    #[serde(default, skip_serializing_if = "Role::is_file")]
+    pub role: Role,
     /// When it was created.
     pub created_at: DateTime<Utc>,
-    /// When it goes if nobody continues it; a finished file never does while its order is open.
+    /// When it goes if nobody continues it; a finished file never does while its order is open, and
+    /// a part not while there is a file that is made of it.
     pub expires_at: Option<DateTime<Utc>>,
     /// How far it is.
     #[serde(flatten)]
     pub state: UploadState,
+}
+
+/// What an upload is to its file (tus calls the last two concatenation).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// The file itself.
+    #[default]
+    File,
+    /// A part of files that are made of parts. No file: it is listed, counted and submitted nowhere.
+    Part,
+    /// A part that its sender removed while a file still needs its bytes. To outsiders it is gone.
+    RemovedPart,
+    /// A file made of parts. It has no bytes of its own: its blocks are theirs, one part after
+    /// another, and its offset is how far they were read and joined.
+    Final,
+}
+
+impl Role {
+    /// Whether it is the file itself.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        *self == Self::File
+    }
+
+    /// Whether it is a part, removed or not.
+    #[must_use]
+    pub fn is_part(&self) -> bool {
+        matches!(self, Self::Part | Self::RemovedPart)
+    }
+}
+
+/// That a file is made of this upload: one row for each part of a file, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartOf {
+    /// Which.
+    pub part: UploadId,
+    /// How the client named it.
+    pub said: String,
+}
+
+/// Which files are made of a part. While there are any, its bytes stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartUse {
+    /// Their uploads.
+    pub finals: Vec<UploadId>,
 }
 
 /// How far an upload is.
@@ -97,8 +147,10 @@ impl UploadState {
 /// A piece of the start of a block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fragment {
-    /// Its number, unique in the upload.
+    /// Its number, unique among those that were kept.
     pub number: u64,
+    /// Random: a put that was given up may land when its number was long given to another.
+    pub id: FragmentId,
     /// Plain bytes.
     pub length: u32,
     /// Whether it is a row of the catalog (small) or an object.
@@ -109,6 +161,6 @@ impl Fragment {
     /// The name of its object, and what is bound into it.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("fragment-{:020}", self.number)
+        self.id.to_string()
     }
 }

@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+/// The folder in which the tests' S3 server writes what is not an object yet.
+const UNFINISHED: &str = ".sgwtmp";
+
 /// Every file under `folder`, in order of path; nothing if the folder is not there.
 ///
 /// # Errors
@@ -16,6 +19,7 @@ pub fn objects(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     Ok(crate::fixtures::files(folder)?
         .into_iter()
+        .filter(|(name, _)| !name.starts_with(UNFINISHED))
         .map(|(_, path)| path)
         .collect())
 }

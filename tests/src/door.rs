@@ -108,6 +108,15 @@ impl Door {
         })
     }
 
+    /// The same server by another address: what a proxy in front of it listens on.
+    #[must_use]
+    pub fn through(&self, base: Url) -> Self {
+        Self {
+            base,
+            ..self.clone()
+        }
+    }
+
     /// Asks `/readyz` until it says yes.
     pub async fn wait_until_ready(&self) {
         while !matches!(self.ask(Method::GET, "readyz", &[], None).await, Ok(a) if a.status == 200)

@@ -4,14 +4,20 @@
 //! Nothing here calls into the server's crates: what a test knows, it knows through HTTPS, the
 //! command line, and a look at the disk.
 
+pub mod browser;
 pub mod bucket;
 pub mod clients;
+pub mod cloud;
 pub mod door;
+pub mod faulty;
 pub mod fixtures;
 pub mod mount;
 pub mod order;
+pub mod patience;
 pub mod process;
+pub mod proxy;
 pub mod recordings;
+pub mod s3;
 pub mod scenes;
 pub mod studio;
 pub mod tus;

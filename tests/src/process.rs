@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::studio::PATIENCE;
 
@@ -98,14 +98,6 @@ impl Process {
         Ok(())
     }
 
-    /// Whether it has ended.
-    ///
-    /// # Errors
-    /// If it cannot be looked at.
-    pub fn has_ended(&mut self) -> Result<bool> {
-        Ok(self.child.try_wait()?.is_some())
-    }
-
     /// Its process id.
     #[must_use]
     pub fn id(&self) -> u32 {
@@ -132,6 +124,49 @@ impl Drop for Process {
         // It may be gone already; then there is nothing to end.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Ran {
+    /// The output of a command that must have worked.
+    ///
+    /// # Errors
+    /// With everything it printed, if it ended with another code than 0.
+    pub fn ok(self) -> Result<String> {
+        ensure!(
+            self.code == Some(0),
+            "ended with {:?}\n{}{}",
+            self.code,
+            self.out,
+            self.err
+        );
+        Ok(self.out)
+    }
+
+    /// The output of a command that must have been refused (exit code 1).
+    ///
+    /// # Errors
+    /// With everything it printed, if it ended with another code than 1.
+    pub fn refused(self) -> Result<String> {
+        ensure!(
+            self.code == Some(1),
+            "ended with {:?}\n{}{}",
+            self.code,
+            self.out,
+            self.err
+        );
+        Ok(self.out + &self.err)
     }
 }
 
@@ -169,4 +204,11 @@ pub fn binary() -> PathBuf {
         }
     }
     binary
+}
+
+/// The port in `listening on https://127.0.0.1:PORT`.
+pub(crate) fn address(line: &str) -> Option<u16> {
+    let (_, rest) = line.split_once("listening on https://127.0.0.1:")?;
+    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok().filter(|port| *port != 0)
 }

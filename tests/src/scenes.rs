@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::clients::{Client, Told};
 use crate::fixtures::{self, Scale};
 use crate::order::{Job, b3, text};
-use crate::studio::{PATIENCE, Studio};
+use crate::studio::{PATIENCE, Stores, Studio};
 
 /// A studio with one order, its upload link, and a file of several blocks to send.
 #[derive(Debug)]
@@ -32,7 +32,15 @@ impl Scene {
     /// # Errors
     /// If that does not work.
     pub async fn set() -> Result<Self> {
-        let studio = Studio::start().await?;
+        Self::set_on(Stores::Files).await
+    }
+
+    /// The same, in these stores.
+    ///
+    /// # Errors
+    /// If that does not work.
+    pub async fn set_on(stores: Stores) -> Result<Self> {
+        let studio = Studio::on(stores).await?;
         let link = Job::create(studio.door(), NUMBER)
             .await?
             .link(json!({"scope": "upload"}))
@@ -51,6 +59,12 @@ impl Scene {
             bytes,
             runs: AtomicUsize::new(0),
         })
+    }
+
+    /// The studio, to make things go wrong in it.
+    #[must_use]
+    pub fn studio(&self) -> &Studio {
+        &self.studio
     }
 
     fn run(&self, client: Client, words: &[&str]) -> Result<Told> {

@@ -12,8 +12,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
+pub use crate::cloud::Stores;
+use crate::cloud::{self, Cloud};
 use crate::door::Door;
-use crate::process::{Process, binary};
+use crate::faulty::Faulty;
+pub use crate::process::Ran;
+use crate::process::{Process, address, binary};
+use crate::s3::S3;
 
 /// How long anything here may take before the test gives up; only failures ever wait for it.
 pub const PATIENCE: Duration = Duration::from_secs(90);
@@ -32,6 +37,8 @@ pub struct Setup {
     pub data_dir: Option<PathBuf>,
     /// As a newcomer starts it: no configuration file, no data directory named, no demo clock.
     pub bare: bool,
+    /// Where bytes are kept.
+    pub stores: Stores,
 }
 
 /// A running server with its data directory, and the ways in.
@@ -45,49 +52,7 @@ pub struct Studio {
     port: u16,
     door: Option<Door>,
     done: bool,
-}
-
-/// What a command printed and how it ended.
-#[derive(Debug)]
-pub struct Ran {
-    /// The exit code; none if a signal ended it.
-    pub code: Option<i32>,
-    /// Standard output.
-    pub out: String,
-    /// Standard error.
-    pub err: String,
-}
-
-impl Ran {
-    /// The output of a command that must have worked.
-    ///
-    /// # Errors
-    /// With everything it printed, if it ended with another code than 0.
-    pub fn ok(self) -> Result<String> {
-        ensure!(
-            self.code == Some(0),
-            "ended with {:?}\n{}{}",
-            self.code,
-            self.out,
-            self.err
-        );
-        Ok(self.out)
-    }
-
-    /// The output of a command that must have been refused (exit code 1).
-    ///
-    /// # Errors
-    /// With everything it printed, if it ended with another code than 1.
-    pub fn refused(self) -> Result<String> {
-        ensure!(
-            self.code == Some(1),
-            "ended with {:?}\n{}{}",
-            self.code,
-            self.out,
-            self.err
-        );
-        Ok(self.out + &self.err)
-    }
+    cloud: Option<Cloud>,
 }
 
 impl Studio {
@@ -97,6 +62,18 @@ impl Studio {
     /// If the server does not become ready; with its log.
     pub async fn start() -> Result<Self> {
         Self::open(Setup::default()).await
+    }
+
+    /// A studio with a demo clock in a fresh data directory, its bytes in these stores.
+    ///
+    /// # Errors
+    /// If the server does not become ready; with its log.
+    pub async fn on(stores: Stores) -> Result<Self> {
+        Self::open(Setup {
+            stores,
+            ..Setup::default()
+        })
+        .await
     }
 
     /// A studio as `setup` says.
@@ -115,12 +92,15 @@ impl Studio {
     /// If there is no room for its files.
     pub fn closed(setup: Setup) -> Result<Self> {
         let home = tempfile::Builder::new().prefix("studio-").tempdir()?;
+        let cloud = Cloud::start(setup.stores)?;
+        let stores = cloud.as_ref().map(Cloud::settings).unwrap_or_default();
         std::fs::write(
             home.path().join("stemvault.toml"),
-            format!("{SETTINGS}{}", setup.settings),
+            format!("{stores}{SETTINGS}{}", setup.settings),
         )?;
         Ok(Self {
             setup,
+            cloud,
             home,
             server: None,
             past: Vec::new(),
@@ -248,17 +228,6 @@ impl Studio {
         ended.with_context(|| self.log())
     }
 
-    /// Whether the process has ended without being asked.
-    ///
-    /// # Errors
-    /// If the process cannot be looked at.
-    pub fn has_died(&mut self) -> Result<bool> {
-        match &mut self.server {
-            Some(server) => server.has_ended(),
-            None => Ok(true),
-        }
-    }
-
     /// The process id of the running server.
     ///
     /// # Errors
@@ -288,6 +257,46 @@ impl Studio {
             .data_dir
             .clone()
             .unwrap_or_else(|| self.home.path().join(fresh))
+    }
+
+    /// The settings file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.home.path().join("stemvault.toml")
+    }
+
+    /// The S3 server, to end and start it.
+    ///
+    /// # Errors
+    /// If its stores are folders.
+    pub fn s3(&mut self) -> Result<&mut S3> {
+        Ok(&mut self.cloud.as_mut().context("its stores are folders")?.s3)
+    }
+
+    /// The proxy in front of the S3 server.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn faulty(&self) -> Result<&Faulty> {
+        let faulty = self.cloud.as_ref().and_then(|cloud| cloud.faulty.as_ref());
+        faulty.context("its stores are in order")
+    }
+
+    /// The folder with the objects of the working and the archive store, wherever they are.
+    #[must_use]
+    pub fn bucket(&self) -> PathBuf {
+        self.objects(cloud::WORKING, "bucket")
+    }
+
+    /// The folder with the objects of the key store.
+    #[must_use]
+    pub fn keys(&self) -> PathBuf {
+        self.objects(cloud::KEYS, "keys")
+    }
+
+    fn objects(&self, bucket: &str, folder: &str) -> PathBuf {
+        let cloud = self.cloud.as_ref();
+        cloud.map_or_else(|| self.data_dir().join(folder), |it| it.s3.folder(bucket))
     }
 
     /// A folder for the test's own files, gone with the studio.
@@ -348,6 +357,9 @@ impl Studio {
         if !self.setup.bare {
             command.env("STEMVAULT_DATA_DIR", self.data_dir());
         }
+        if let Some(cloud) = &self.cloud {
+            command.env("STEMVAULT_HURRY", cloud.hurry());
+        }
         command
     }
 
@@ -358,7 +370,7 @@ impl Studio {
             command
                 .arg("--demo-clock")
                 .arg("--config")
-                .arg(self.home.path().join("stemvault.toml"));
+                .arg(self.config());
         }
         command.envs(self.setup.env.iter().map(|(key, value)| (key, value)));
         self.server = Some(Process::start(command)?);
@@ -379,11 +391,4 @@ impl Drop for Studio {
             eprintln!("--- log of the server ---\n{}\n---", self.log());
         }
     }
-}
-
-/// The port in `https://127.0.0.1:PORT`.
-fn address(line: &str) -> Option<u16> {
-    let (_, rest) = line.split_once("https://127.0.0.1:")?;
-    let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-    digits.parse().ok().filter(|port| *port != 0)
 }

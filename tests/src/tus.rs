@@ -247,6 +247,18 @@ impl Place {
         Ok(Hanging { stream })
     }
 
+    /// Opens a connection of its own and says this on it, whatever it is.
+    ///
+    /// # Errors
+    /// If the server ends it first.
+    pub async fn say(&self, text: &[u8]) -> Result<Hanging> {
+        let mut hanging = Hanging {
+            stream: connect(&self.door).await?,
+        };
+        hanging.send(text).await?;
+        Ok(hanging)
+    }
+
     async fn send(
         &self,
         method: Method,
@@ -297,6 +309,14 @@ impl Hanging {
     /// # Errors
     /// If nothing readable comes.
     pub async fn answer(mut self) -> Result<String> {
+        self.head().await
+    }
+
+    /// The next head of an answer, and what came with it.
+    ///
+    /// # Errors
+    /// If nothing readable comes.
+    pub async fn head(&mut self) -> Result<String> {
         let mut text = Vec::new();
         let mut buffer = [0; 4096];
         loop {

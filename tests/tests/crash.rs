@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use stemvault_tests::bucket;
 use stemvault_tests::fixtures::{self, Scale};
 use stemvault_tests::order::{Files, Job, check_receipt, read, text};
-use stemvault_tests::studio::Studio;
+use stemvault_tests::studio::{Setup, Stores, Studio};
 use stemvault_tests::tus::Place;
 
 const NUMBER: &str = "2026-0117";
@@ -215,14 +215,17 @@ async fn advance_to(job: &Job<'_>, to: DateTime<Utc>) -> Result<()> {
 
 /// Shapes of the bucket; records are left out, a transition that was tried twice has one more.
 fn shapes(studio: &Studio) -> Result<Shapes> {
-    let mut shapes = bucket::shapes(&studio.data_dir().join("bucket"))?;
+    let mut shapes = bucket::shapes(&studio.bucket())?;
     shapes.retain(|shape, _| !shape.contains("/record/"));
     Ok(shapes)
 }
 
 /// A life in which the server dies before its write number `point`; whether it did.
-async fn crash(point: usize, files: &Files, undisturbed: &Left) -> Result<bool> {
-    let mut studio = Studio::closed(stemvault_tests::studio::Setup::default())?;
+async fn crash(stores: Stores, point: usize, files: &Files, undisturbed: &Left) -> Result<bool> {
+    let mut studio = Studio::closed(Setup {
+        stores,
+        ..Setup::default()
+    })?;
     studio.set_env("STEMVAULT_CRASH_AT", Some(&point.to_string()));
     studio.restart().await?;
     let mut told = Told::default();
@@ -263,8 +266,21 @@ async fn crash(point: usize, files: &Files, undisturbed: &Left) -> Result<bool> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_deaths() -> Result<()> {
+    let points = match std::env::var("STEMVAULT_TEST_DEATHS") {
+        Ok(points) => points.parse()?,
+        Err(_) => POINTS,
+    };
+    deaths(Stores::Files, points).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_deaths_on_s3() -> Result<()> {
+    deaths(Stores::S3, POINTS / 10).await
+}
+
+async fn deaths(stores: Stores, points: usize) -> Result<()> {
     let files = session()?;
-    let studio = Studio::start().await?;
+    let studio = Studio::on(stores).await?;
     let undisturbed = live(&studio, &mut Told::default(), &files).await?;
     let writes = studio
         .door()
@@ -276,10 +292,6 @@ async fn two_hundred_deaths() -> Result<()> {
     );
     studio.done().await?;
 
-    let points = match std::env::var("STEMVAULT_TEST_DEATHS") {
-        Ok(points) => points.parse()?,
-        Err(_) => POINTS,
-    };
     // Spread over the whole life, one in each stretch of it.
     let mut seeded = StdRng::seed_from_u64(SEED);
     let chosen: Vec<_> = (0..points)
@@ -289,7 +301,7 @@ async fn two_hundred_deaths() -> Result<()> {
         })
         .collect();
     let died: Vec<bool> = stream::iter(chosen)
-        .map(|point| crash(point, &files, &undisturbed))
+        .map(|point| crash(stores, point, &files, &undisturbed))
         .buffer_unordered(2)
         .try_collect()
         .await?;

@@ -9,7 +9,7 @@ use serde_json::json;
 use stemvault_tests::bucket;
 use stemvault_tests::fixtures::{self, Scale};
 use stemvault_tests::order::{Files, Job, b3, escape, read, text};
-use stemvault_tests::studio::Studio;
+use stemvault_tests::studio::{Stores, Studio};
 
 const NUMBER: &str = "2026-0117";
 
@@ -30,7 +30,16 @@ fn longest(files: &Files) -> Result<(&String, &Bytes)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ranges_are_exact() -> Result<()> {
-    let studio = Studio::start().await?;
+    exact_ranges(Stores::Files).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ranges_are_exact_on_s3() -> Result<()> {
+    exact_ranges(Stores::S3).await
+}
+
+async fn exact_ranges(stores: Stores) -> Result<()> {
+    let studio = Studio::on(stores).await?;
     let door = studio.door();
     let (files, session) = stocked(&studio).await?;
     let (path, sent) = longest(&files)?;
@@ -160,7 +169,7 @@ async fn strangers_see_nothing() -> Result<()> {
 /// Flips one bit in every object under `tier`, one after the other, and reads everything.
 async fn flip_each(studio: &Studio, session: &str, files: &Files, tier: &str) -> Result<()> {
     let door = studio.door();
-    let folder = bucket::order_folder(&studio.data_dir().join("bucket"))?.join(tier);
+    let folder = bucket::order_folder(&studio.bucket())?.join(tier);
     let objects = bucket::objects(&folder)?;
     ensure!(
         objects.len() >= files.len(),
@@ -219,7 +228,16 @@ async fn flip_each(studio: &Studio, session: &str, files: &Files, tier: &str) ->
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flipped_bit_never_leaves_the_house() -> Result<()> {
-    let studio = Studio::start().await?;
+    flipped_bits(Stores::Files).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flipped_bit_never_leaves_s3() -> Result<()> {
+    flipped_bits(Stores::S3).await
+}
+
+async fn flipped_bits(stores: Stores) -> Result<()> {
+    let studio = Studio::on(stores).await?;
     let (files, session) = stocked(&studio).await?;
     flip_each(&studio, &session, &files, "working").await?;
     Job {

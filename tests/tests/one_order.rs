@@ -9,14 +9,23 @@ use serde_json::{Value, json};
 use stemvault_tests::bucket;
 use stemvault_tests::fixtures::{self, Scale};
 use stemvault_tests::order::{Files, Job, advance, b3, check_receipt, escape, read, text};
-use stemvault_tests::studio::Studio;
+use stemvault_tests::studio::{Stores, Studio};
 use stemvault_tests::tus::Place;
 
 const NUMBER: &str = "2026-0117";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_years() -> Result<()> {
-    let studio = Studio::start().await?;
+    live(Stores::Files).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_years_on_s3() -> Result<()> {
+    live(Stores::S3).await
+}
+
+async fn live(stores: Stores) -> Result<()> {
+    let studio = Studio::on(stores).await?;
     let door = studio.door();
     let originals = fixtures::cached(Scale::Small)?;
     let files = read(&originals)?;
@@ -65,7 +74,7 @@ async fn two_years() -> Result<()> {
     );
     job.compare(&session, &files).await?;
 
-    let folder = bucket::order_folder(&studio.data_dir().join("bucket"))?;
+    let folder = bucket::order_folder(&studio.bucket())?;
     ensure!(
         bucket::size(&folder.join("working"))? > bytes as u64 / 10 * 9,
         "kept until the release"
@@ -92,7 +101,7 @@ async fn two_years() -> Result<()> {
         job.stage().await? == "released",
         "purged before its 24 months were over"
     );
-    let keys = bucket::objects(&studio.data_dir().join("keys"))?.len();
+    let keys = bucket::objects(&studio.keys())?.len();
     advance(door, "60d").await?;
     let order = job.until("purged").await?;
     ensure!(
@@ -107,7 +116,7 @@ async fn two_years() -> Result<()> {
         "the prefix is not empty: {left:?}"
     );
     ensure!(
-        bucket::objects(&studio.data_dir().join("keys"))?.len() == keys - 1,
+        bucket::objects(&studio.keys())?.len() == keys - 1,
         "the order's key is the one that went"
     );
     let path = format!("orders/{NUMBER}/sessions/{session}");

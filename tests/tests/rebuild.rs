@@ -7,7 +7,7 @@ use serde_json::json;
 use stemvault_tests::bucket;
 use stemvault_tests::fixtures::{self, Scale};
 use stemvault_tests::order::{Files, Job, advance, read};
-use stemvault_tests::studio::Studio;
+use stemvault_tests::studio::{Stores, Studio};
 use stemvault_tests::tus::Place;
 
 fn files() -> Result<Files> {
@@ -16,7 +16,16 @@ fn files() -> Result<Files> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_catalog_comes_back() -> Result<()> {
-    let mut studio = Studio::start().await?;
+    comes_back(Stores::Files).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_catalog_comes_back_from_s3() -> Result<()> {
+    comes_back(Stores::S3).await
+}
+
+async fn comes_back(stores: Stores) -> Result<()> {
+    let mut studio = Studio::on(stores).await?;
     let files = files()?;
     let door = studio.door();
     let archived = Job::create(door, "2026-0001").await?;
@@ -36,7 +45,9 @@ async fn a_lost_catalog_comes_back() -> Result<()> {
     studio.kill9()?;
 
     std::fs::remove_dir_all(studio.data_dir().join("catalog"))?;
-    studio.cli(&["rebuild"])?.ok()?;
+    let config = studio.config();
+    let config = config.to_str().context("a path in UTF-8")?;
+    studio.cli(&["rebuild", "--config", config])?.ok()?;
     studio.restart().await?;
     let door = studio.door();
     let archived = Job {
@@ -103,7 +114,7 @@ async fn a_purged_order_stays_purged() -> Result<()> {
     job.until("archived").await?;
     advance(door, "91d").await?;
     job.until("released").await?;
-    let bucket = studio.data_dir().join("bucket");
+    let bucket = studio.bucket();
     let copy = studio.scratch().join("bucket of last month");
     bucket::copy(&bucket, &copy)?;
     advance(door, "650d").await?;
@@ -163,7 +174,7 @@ async fn a_damaged_manifest_or_record_is_named() -> Result<()> {
     let job = Job::create(studio.door(), "2026-0001").await?;
     let session = job.complete_with(&files).await?;
     studio.stop()?;
-    let folder = bucket::order_folder(&studio.data_dir().join("bucket"))?;
+    let folder = bucket::order_folder(&studio.bucket())?;
     let catalog = studio.data_dir().join("catalog");
     let newest = bucket::objects(&folder.join("record"))?
         .pop()

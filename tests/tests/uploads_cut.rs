@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use stemvault_tests::fixtures::{self, Scale};
 use stemvault_tests::order::{Job, b3, text};
-use stemvault_tests::studio::{PATIENCE, Studio};
+use stemvault_tests::studio::{PATIENCE, Stores, Studio};
 use stemvault_tests::tus::Place;
 
 const NUMBER: &str = "2026-0117";
@@ -53,7 +53,16 @@ async fn wait_until(studio: &Studio, path: &str, enough: impl Fn(usize) -> bool)
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_connection_keeps_every_byte() -> Result<()> {
-    let studio = Studio::start().await?;
+    cut(Stores::Files).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_connection_keeps_every_byte_on_s3() -> Result<()> {
+    cut(Stores::S3).await
+}
+
+async fn cut(stores: Stores) -> Result<()> {
+    let studio = Studio::on(stores).await?;
     let job = Job::create(studio.door(), NUMBER).await?;
     let link = job.link(json!({"scope": "upload"})).await?;
     let place = Place::link(studio.door(), &link)?;
@@ -160,7 +169,16 @@ async fn the_second_of_two_appends_is_refused_with_the_offset() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kill_9_loses_nothing_acknowledged() -> Result<()> {
-    let mut studio = Studio::start().await?;
+    killed(Stores::Files).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_loses_nothing_acknowledged_on_s3() -> Result<()> {
+    killed(Stores::S3).await
+}
+
+async fn killed(stores: Stores) -> Result<()> {
+    let mut studio = Studio::on(stores).await?;
     Job::create(studio.door(), NUMBER).await?;
     let mut place = Place::files(studio.door(), NUMBER)?;
     let stem = stem()?;

@@ -4,6 +4,7 @@
 use anyhow::Result;
 use stemvault_tests::clients::Client;
 use stemvault_tests::scenes::Scene;
+use stemvault_tests::studio::Stores;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whole_files_arrive() -> Result<()> {
@@ -13,6 +14,11 @@ async fn whole_files_arrive() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_client_loses_no_byte_it_had_sent() -> Result<()> {
     Scene::set().await?.killed(Client::TusJs).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_client_loses_no_byte_on_s3() -> Result<()> {
+    Scene::set_on(Stores::S3).await?.killed(Client::TusJs).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ mod words;
 pub(crate) use choice::Choice;
 pub(crate) use cron::CronKind;
 pub(crate) use pattern::PatternKind;
-pub(crate) use place::{Addresses, PublicUrl, WholePath};
+pub(crate) use place::{Addresses, Origins, PlainAddresses, PublicUrl, WholePath};
 pub(crate) use quantity::{days, months, size, span};
 pub(crate) use words::{Count, LogLevel, NumberExample, Optional, TimeZone, Words};
 

@@ -89,8 +89,91 @@ impl Kind for Addresses {
     }
 }
 
+/// Addresses for plain HTTP, perhaps none; of this machine only, because whoever can listen in
+/// between reads links and tokens.
+pub(crate) struct PlainAddresses;
+
+impl Kind for PlainAddresses {
+    type Value = Vec<SocketAddr>;
+
+    fn parse(&self, raw: &Raw) -> Result<Vec<SocketAddr>, Wrong> {
+        const EXAMPLE: &str = "[\"127.0.0.1:8080\"], or [] for none";
+        if items(raw, EXAMPLE)?.is_empty() {
+            return Ok(Vec::new());
+        }
+        let addresses = Addresses.parse(raw)?;
+        match addresses.iter().find(|address| !address.ip().is_loopback()) {
+            Some(open) => Err(Wrong::new(
+                format!(
+                    "{} is not an address of this machine alone",
+                    quoted(&open.to_string())
+                ),
+                "write an address that begins with 127. or [::1], or let the proxy speak https to \
+                 an address of server.listen",
+            )),
+            None => Ok(addresses),
+        }
+    }
+
+    fn show(&self, value: &Vec<SocketAddr>) -> String {
+        quoted_list(value)
+    }
+}
+
+/// Web origins, perhaps none: scheme, host, perhaps a port, exactly as browsers send them.
+pub(crate) struct Origins;
+
+impl Kind for Origins {
+    type Value = Vec<String>;
+
+    fn parse(&self, raw: &Raw) -> Result<Vec<String>, Wrong> {
+        const EXAMPLE: &str = "[\"https://www.example.com\"]";
+        let mut origins = Vec::new();
+        for item in items(raw, EXAMPLE)? {
+            if item.contains('*') {
+                return Err(Wrong::new(
+                    format!("{} has a wildcard", quoted(&item)),
+                    format!("write every origin in full, as in {EXAMPLE}"),
+                ));
+            }
+            let url = Url::parse(&item).ok();
+            let url = url.filter(|url| ["https", "http"].contains(&url.scheme()));
+            let Some(origin) = url.map(|url| url.origin().ascii_serialization()) else {
+                return Err(Wrong::new(
+                    format!("{} is not the origin of a web page", quoted(&item)),
+                    format!("write {EXAMPLE}"),
+                ));
+            };
+            if item.strip_suffix('/').unwrap_or(&item) != origin {
+                return Err(Wrong::new(
+                    format!("{} is not what a browser sends as an origin", quoted(&item)),
+                    format!("write {}", quoted(&origin)),
+                ));
+            }
+            if origins.contains(&origin) {
+                return Err(Wrong::new(
+                    format!("{} is there twice", quoted(&origin)),
+                    "take one of them out",
+                ));
+            }
+            origins.push(origin);
+        }
+        Ok(origins)
+    }
+
+    fn show(&self, value: &Vec<String>) -> String {
+        quoted_list(value)
+    }
+}
+
 /// The address that goes into links: https, a host, perhaps a port and a path, nothing else.
 pub(crate) struct PublicUrl;
+
+/// What paths of the server itself begin with: behind one of these nobody could tell a prefix from
+/// an address.
+const OURS: [&str; 8] = [
+    "api", "assets", "d", "files", "healthz", "metrics", "readyz", "u",
+];
 
 impl Kind for PublicUrl {
     type Value = Url;
@@ -104,6 +187,16 @@ impl Kind for PublicUrl {
         }
         let wrong = match Url::parse(typed) {
             Ok(url) if url.scheme() == "https" && url.host_str().is_some() => {
+                let first = url.path().split('/').nth(1).unwrap_or_default();
+                if OURS.contains(&first) {
+                    return Err(Wrong::new(
+                        format!(
+                            "the path of {} begins with /{first}, which is an address of the server itself",
+                            quoted(typed)
+                        ),
+                        "put it under another path, for example \"https://example.com/vault\"",
+                    ));
+                }
                 if url.query().is_none() && url.fragment().is_none() {
                     return Ok(url);
                 }

@@ -1,21 +1,20 @@
 //! Expire: an unfinished upload that nobody continued is removed. A finished file never expires
-//! while its order is open.
+//! while its order is open; a part goes when no file was made of it.
 
 use stemvault_storage::error::Result;
 use stemvault_storage::order::Stage;
-use stemvault_storage::upload::UploadState;
+use stemvault_storage::upload::{Role, UploadState};
 
 use super::Pass;
 
 pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
-    let now = pass.jobs.clock.now();
     for order in pass.vault.orders().await? {
         if order.stage != Stage::Open {
             continue;
         }
-        for upload in pass.vault.uploads(order.id).await? {
-            let expired = upload.expires_at.is_some_and(|end| end <= now);
-            if !expired || upload.state != UploadState::Open {
+        for upload in pass.vault.all_uploads(order.id).await? {
+            let unfinished = upload.state == UploadState::Open || upload.role == Role::Part;
+            if !unfinished || !pass.vault.is_expired(&upload).await? {
                 continue;
             }
             let file = upload.path.as_str();

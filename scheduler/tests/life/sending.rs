@@ -12,6 +12,7 @@ use stemvault_storage::intake::{NewUpload, Writer};
 use stemvault_storage::path::SessionPath;
 use stemvault_storage::paths;
 use stemvault_storage::session::{Form, Kind, Receipt, Review, Rules};
+use stemvault_storage::upload::Role;
 
 use crate::chance::Chance;
 use crate::material;
@@ -59,6 +60,7 @@ impl Deed {
             path: SessionPath::parse(&path).unwrap(),
             metadata: [("modified".to_owned(), "yesterday".to_owned())].into(),
             length: Some(content.len() as u64),
+            role: Role::File,
         };
         drop(self.world.state().names.of(&new.id.to_string()));
         let touched = self.world.clock.now();

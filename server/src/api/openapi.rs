@@ -11,7 +11,7 @@ use utoipa::OpenApi;
 
 use super::auth::Staff;
 use super::{clock, links, order, orders, retention, sessions, tokens};
-use crate::shape;
+use crate::{links as link, preflight, shape, state};
 
 /// Who may call an operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,7 +105,12 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     post "/u/{link}" Link TUS => 201 N; "tus 1.0: create an upload; the link says which order";
     options "/u/{link}" Link N => 204 N; "tus 1.0: what the server can do";
     get "/u/{link}/uploads" Link N => 200 J("Uploads"); "The uploads of a link's order";
-    post "/u/{link}/submit" Link J("NewSession") => 201 J("Receipt"); "Seal what was uploaded; only the field form";
+    get "/u/{link}/state" Link N => 200 J("State"); "How the order stands: uploads, form, limits, and what is missing before a submit";
+    post "/u/{link}/preflight" Link M("application/vnd.stemvault.preflight") => 200 J("Preflight"); "What submit would say of files, by their first 64 KiB. The body is a row of files, each: length of a JSON object (4 bytes, big-endian), {path, length}, length of the head (4 bytes), the head; at most 256 files and 20 MiB";
+    put "/u/{link}/form" Link J("Draft") => 204 N; "Keep a draft of the form";
+    post "/u/{link}/submit" Link J("Submitted") => 201 J("Receipt"); "Seal what was uploaded; a refusal for the form names its fields in missing";
+    get "/u/{link}/receipts/{session}" Link N => 200 M("text/html"); "The receipt of a session, to be printed";
+    get "/assets/{*name}" Open N => 200 BYTES; "Scripts and styles of pages";
     head "/u/{link}/{upload}" Link N => 200 N; "tus 1.0: how many bytes are safe";
     patch "/u/{link}/{upload}" Link TUS => 204 N; "tus 1.0: append from the offset on";
     delete "/u/{link}/{upload}" Link N => 204 N; "tus 1.0: remove an upload";
@@ -129,6 +134,18 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     shape::Finding,
     shape::Uploads,
     shape::Upload,
+    shape::Limits,
+    state::State,
+    state::FormState,
+    state::FieldState,
+    state::PreflightState,
+    preflight::Preflight,
+    preflight::Verdict,
+    preflight::Remark,
+    preflight::Together,
+    preflight::Forbidden,
+    link::Submitted,
+    link::Draft,
     orders::NewOrder,
     orders::Orders,
     orders::NewHold,
@@ -175,6 +192,7 @@ pub(crate) fn document() -> Value {
             "detail": {"type": "string", "description": "One sentence, with what to do next"},
             "order": {"type": "string"},
             "file": {"type": "string"},
+            "missing": {"type": "array", "items": {"type": "string"}, "description": "Fields of a form to be filled in or mended"},
         },
     });
     let mut paths = Map::new();
@@ -230,7 +248,12 @@ impl Operation {
         if let Some(content) = self.request.describe() {
             let required = !matches!(
                 self.request,
-                J("Nothing" | "NewSession" | "Acceptance" | "NewRecall" | "RunRequest")
+                J("Nothing"
+                    | "NewSession"
+                    | "Submitted"
+                    | "Acceptance"
+                    | "NewRecall"
+                    | "RunRequest")
             );
             described["requestBody"] = json!({"required": required, "content": content});
         }

@@ -249,7 +249,7 @@ fn check_client(
 }
 
 /// A text that somebody will have to read: not empty, and of a length that the catalog takes.
-fn checked(what: &str, text: &str) -> Result<String, Refusal> {
+pub(super) fn checked(what: &str, text: &str) -> Result<String, Refusal> {
     let text = text.trim();
     let longest = stemvault_storage::orders::TEXT_MAX;
     let message = if text.is_empty() {

@@ -11,12 +11,13 @@ use utoipa::ToSchema;
 
 use super::auth::Staff;
 use super::body::Body;
-use super::orders::id_of;
+use super::orders::{checked, id_of};
 use crate::app::{App, SharedApp};
 use crate::download;
 use crate::error::Answer;
 use crate::shape::{Receipt, Uploads};
-use crate::submit::submit as seal;
+use crate::state::listed;
+use crate::submit::{Filled, known_form, submit as seal};
 
 /// The fewest digits that name a session.
 const PREFIX_MIN: usize = 8;
@@ -29,9 +30,13 @@ pub struct NewSession {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub kind: Option<Kind>,
-    /// Song, artist, credits, as the studio asks for them.
+    /// Song, artist, credits, as the studio asks for them; what is not said is taken from the
+    /// client's draft.
     #[serde(default)]
     pub form: Form,
+    /// Why required fields may stay empty; it is kept with the session.
+    #[serde(default)]
+    pub incomplete: Option<String>,
 }
 
 /// Why a session is taken in spite of findings.
@@ -59,7 +64,7 @@ pub(super) async fn uploads(
 ) -> Answer<Json<Uploads>> {
     let order = app.vault.order(id_of(&app, &number).await?).await?;
     let uploads = app.vault.uploads(order.id).await?;
-    Ok(Json(Uploads::new(&order.number, &uploads)))
+    Ok(Json(listed(&app, &order, &uploads).await?))
 }
 
 /// Removes an upload: an engineer tidies up what a client left.
@@ -86,7 +91,20 @@ pub(super) async fn submit(
 ) -> Answer<(StatusCode, Json<Receipt>)> {
     let order = id_of(&app, &number).await?;
     let kind = new.kind.unwrap_or(Kind::Material);
-    let receipt = seal(&app, order, kind, new.form).await?;
+    let incomplete = new.incomplete;
+    let incomplete = incomplete.map(|reason| checked("reason", &reason));
+    let incomplete = incomplete.transpose()?;
+    let form = if kind == Kind::Material {
+        // The engineer adds to what the client wrote.
+        let mut form = known_form(&app, order).await?;
+        form.extend(new.form);
+        form
+    } else {
+        new.form
+    };
+    let form = Some(form);
+    let filled = Filled { form, incomplete };
+    let receipt = seal(&app, order, kind, filled).await?;
     tracing::info!(order = number, session = %receipt.row.session, "{kind} submitted");
     Ok((StatusCode::CREATED, Json(Receipt::from(&receipt))))
 }

@@ -4,6 +4,7 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 not understood.
 
 mod ask;
+mod before;
 mod clock;
 mod config;
 pub mod connect;

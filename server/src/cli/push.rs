@@ -12,6 +12,7 @@ use indicatif::DecimalBytes;
 use stemvault_storage::clock::SharedClock;
 use url::Url;
 
+use super::before::{lines as said_before, look, refusal, strangers};
 use super::connect::ConnectArgs;
 use super::outcome::{Outcome, failed, files, in_parallel, moved, print_problems};
 use super::receipt::{check_receipt, print_receipt};
@@ -19,19 +20,21 @@ use crate::client::answer::{Failure, printable};
 use crate::client::collect::{Collected, LocalFile, collect};
 use crate::client::connection::{Connection, below, link};
 use crate::client::matching::{decide, sealed_hashes};
-use crate::client::names::composed;
 use crate::client::progress::Progress;
 use crate::client::records::{Receipt, Upload, UploadState, Uploads};
 use crate::client::send::SMALL;
 use crate::client::source::Source;
 use crate::client::target::{How, Target};
 use crate::client::tus::Endpoint;
+use crate::preflight::Preflight;
 
 /// Send files and folders to an order, and go on where an earlier push stopped
 ///
 /// The files of a folder are sent with paths that begin with the folder's own name: `push
 /// "/music/My Session/"` sends `My Session/Drums/Kick.wav`. Files that systems leave behind
 /// (.DS_Store, Thumbs.db, ._*) and links that lead out of the folder stay here, and are named.
+/// Before the first byte is sent, the start of every file is checked as the studio will check it
+/// when everything is submitted; what it would return is named, and nothing is sent.
 /// To go on after an interruption, run the same command again, from any machine that has the
 /// same files with the same dates.
 #[derive(Debug, Clone, clap::Args)]
@@ -60,6 +63,9 @@ pub struct PushArgs {
     /// Send again what an earlier session already holds
     #[arg(long)]
     pub again: bool,
+    /// Send also what the studio would return
+    #[arg(long)]
+    pub anyway: bool,
     /// Large files in flight at once; small ones, up to a megabyte, are eight times as many
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub parallel: u8,
@@ -106,6 +112,25 @@ pub async fn run(args: PushArgs, clock: SharedClock) -> anyhow::Result<()> {
         ));
     }
 
+    let said = look(&collected.files, target.kind.as_deref(), &uploads).await?;
+    for line in said_before(&said) {
+        progress.say(&line);
+    }
+    if said.refuses() && !args.anyway {
+        progress.end();
+        let why = refusal(&said);
+        if args.json {
+            println!(
+                "{}",
+                serde_json::json!({
+                    "order": uploads.order, "files": [], "skipped": collected.skipped,
+                    "preflight": Preflight::from(said), "moved_bytes": "0", "receipt": null,
+                })
+            );
+        }
+        bail!(why);
+    }
+
     let lines = send_all(&target, &collected.files, &uploads, &args, &progress).await;
     progress.end();
     let failed = failed(&lines);
@@ -124,6 +149,7 @@ pub async fn run(args: PushArgs, clock: SharedClock) -> anyhow::Result<()> {
                 "order": uploads.order,
                 "files": lines,
                 "skipped": collected.skipped,
+                "preflight": Preflight::from(said),
                 "moved_bytes": moved(&lines).to_string(),
                 "receipt": receipt,
             })
@@ -290,21 +316,6 @@ fn already_submitted(args: &PushArgs, order: &str, collected: &Collected) -> any
     Ok(())
 }
 
-/// Uploads that a submit would take along although nobody named them here.
-fn strangers<'a>(
-    files: &[LocalFile],
-    kind: Option<&str>,
-    uploads: &'a [Upload],
-) -> Vec<&'a Upload> {
-    let ours: std::collections::BTreeSet<_> =
-        files.iter().map(|file| composed(&file.path)).collect();
-    uploads
-        .iter()
-        .filter(|it| it.state != UploadState::Sealed && !ours.contains(&composed(&it.path)))
-        .filter(|it| kind.is_none() || it.kind.is_none() || it.kind.as_deref() == kind)
-        .collect()
-}
-
 fn summarise(order: &str, lines: &[Line]) {
     let order = match order {
         "" => "on the server".to_owned(),
@@ -364,34 +375,6 @@ fn submission(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_submit_would_take_along_is_noticed() {
-        let upload = |path: &str, kind: &str, state: &str| -> Upload {
-            serde_json::from_value(serde_json::json!({
-                "id": path, "path": path, "kind": kind, "state": state, "offset": "1",
-            }))
-            .unwrap()
-        };
-        let file = LocalFile {
-            disk: "x".into(),
-            path: "here".into(),
-            length: 1,
-            changed: std::time::SystemTime::UNIX_EPOCH,
-        };
-        let uploads = [
-            upload("here", "material", "open"),
-            upload("stranger", "material", "open"),
-            upload("sealed", "material", "sealed"),
-            upload("stems", "stems", "finished"),
-        ];
-        let names = |kind| {
-            let found = strangers(std::slice::from_ref(&file), kind, &uploads);
-            found.iter().map(|it| it.id.clone()).collect::<Vec<_>>()
-        };
-        assert_eq!(names(Some("material")), ["stranger"]);
-        assert_eq!(names(None), ["stranger", "stems"]);
-    }
 
     #[test]
     fn the_arguments_are_what_the_help_says() {

@@ -8,7 +8,9 @@ use super::order::{NumberArgs, sessions};
 use super::table::{bytes, count, list, table, text};
 use crate::client::answer::printable;
 
-/// Seal what was uploaded into a session
+/// Seal what was uploaded into a session, also for a client who forgot to
+///
+/// What the client wrote into the form of the upload page is taken along; `--form` adds to it.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SubmitArgs {
     /// The order's number
@@ -19,6 +21,9 @@ pub struct SubmitArgs {
     /// What the studio asks for, as in `--form song=Nachtzug`; may be said several times
     #[arg(long, value_name = "NAME=TEXT")]
     pub form: Vec<String>,
+    /// Why required fields of the form may stay empty; kept with the session
+    #[arg(long, value_name = "REASON")]
+    pub incomplete: Option<String>,
     /// How to ask
     #[command(flatten)]
     pub ask: AskArgs,
@@ -82,7 +87,7 @@ pub async fn submit(args: SubmitArgs) -> anyhow::Result<()> {
             .with_context(|| format!("{field:?}: write it as NAME=TEXT"))?;
         form.insert(name.trim().to_owned(), said.into());
     }
-    let body = json!({"kind": args.kind, "form": form});
+    let body = json!({"kind": args.kind, "form": form, "incomplete": args.incomplete});
     let receipt = ask.post(&["orders", &args.number, "submit"], body).await?;
     ask.show(&receipt, words)
 }

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, SecondsFormat, Utc};
+use stemvault_storage::names::is_junk;
 
 use super::names::composed;
 
@@ -191,24 +192,6 @@ fn refuse_doubles(files: &[LocalFile]) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether a system leaves such files behind by itself.
-fn is_junk(name: &str) -> bool {
-    const JUNK: [&str; 11] = [
-        ".ds_store",
-        ".localized",
-        "thumbs.db",
-        "ehthumbs.db",
-        "desktop.ini",
-        ".spotlight-v100",
-        ".trashes",
-        ".fseventsd",
-        "__macosx",
-        "$recycle.bin",
-        "system volume information",
-    ];
-    name.starts_with("._") || name == "Icon\r" || JUNK.contains(&name.to_lowercase().as_str())
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Lenient on purpose: fields that this program does not use may be absent or new, and a number
 //! may come as a string (64-bit integers do) or as a number.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -71,6 +73,32 @@ pub struct Uploads {
     pub order: String,
     /// One for each upload, sealed ones included.
     pub uploads: Vec<Upload>,
+    /// What each intake rule does: `ignore`, `warn`, `refuse`.
+    #[serde(default)]
+    pub rules: BTreeMap<String, String>,
+    /// How much the order may hold, and holds.
+    #[serde(default)]
+    pub limits: Option<Limits>,
+}
+
+/// How much an order may hold, and holds; bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Limits {
+    /// In one file.
+    #[serde(deserialize_with = "number")]
+    pub max_file: u64,
+    /// In all files.
+    #[serde(deserialize_with = "number")]
+    pub max_order: u64,
+    /// Files.
+    #[serde(deserialize_with = "number")]
+    pub max_files: u64,
+    /// Announced so far.
+    #[serde(deserialize_with = "number")]
+    pub used_bytes: u64,
+    /// Uploads so far.
+    #[serde(deserialize_with = "number")]
+    pub used_files: u64,
 }
 
 /// Where an upload stands.

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use http_body_util::BodyExt;
 use stemvault_storage::Error;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
-use stemvault_storage::upload::Upload;
+use stemvault_storage::upload::{Role, Upload, UploadState};
 
 use super::receive::SharedBody;
 use crate::error::Failure;
@@ -134,10 +134,21 @@ pub(super) fn too_long(path: &str, length: u64) -> Refusal {
     Refusal::new(RefusalKind::TooLarge, message).of_file(path)
 }
 
-/// Says where an upload stands: durable offset, when it goes, the hash once it is whole.
+/// The refusal of a body that goes on after what the studio takes of a file without a length.
+pub(super) fn too_much(path: &str, offset: u64) -> Refusal {
+    let message = format!(
+        "{path:?} stands at byte {offset}, and the studio takes no more of it: split the file, or ask the studio"
+    );
+    Refusal::new(RefusalKind::TooLarge, message).of_file(path)
+}
+
+/// Says where an upload stands: durable offset, when it goes, the hash once it is whole. A file
+/// made of parts has no offset before it is whole (tus 1.0, concatenation).
 pub(super) fn stand(response: &mut Response, upload: &Upload) {
     let headers = response.headers_mut();
-    headers.insert(UPLOAD_OFFSET, upload.offset.into());
+    if upload.role != Role::Final || upload.state != UploadState::Open {
+        headers.insert(UPLOAD_OFFSET, upload.offset.into());
+    }
     if let Some(at) = upload.expires_at {
         headers.insert(UPLOAD_EXPIRES, http_date(at));
     }

@@ -7,11 +7,12 @@ use axum::response::{IntoResponse, Response};
 use stemvault_storage::Error;
 use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::intake::Writer;
-use stemvault_storage::upload::{Upload, UploadState};
+use stemvault_storage::upload::{Role, Upload, UploadState};
 use tokio::sync::Mutex;
 use tus_protocol::{Headers, RequestBody};
 
-use super::answer::{Refused, TUS_RESUMABLE, VERSION, sentence, stand, too_long};
+use super::answer::{Refused, TUS_RESUMABLE, VERSION, sentence, stand, too_long, too_much};
+use super::checksum::{self, CHECKED_MAX, Checksum};
 use super::protocol::{Appending, config, protocol};
 use super::receive::{End, Noted, Patience, SharedBody, frames};
 use crate::app::App;
@@ -25,20 +26,34 @@ pub(super) async fn append(
     headers: &HeaderMap,
     body: &SharedBody,
 ) -> Result<Response, Refused> {
-    let said = Headers::from_headers(&without_metadata(headers)).map_err(Refused::Protocol)?;
+    let said = Headers::from_headers(&for_the_core(headers)).map_err(Refused::Protocol)?;
+    let checksum = Checksum::of(headers)?;
+    let upload = app.vault.upload(order, id).await?;
+    if upload.role == Role::Final {
+        let text = format!(
+            "{:?} is made of parts and takes no bytes of its own: send them to its parts",
+            upload.path.as_str()
+        );
+        return Ok(sentence(StatusCode::FORBIDDEN, &text));
+    }
     let offset =
         said.upload_offset
             .ok_or(Refused::Protocol(tus_protocol::Error::MissingHeader(
                 "Upload-Offset",
             )))?;
-    let writer = app.vault.begin_append(order, id, offset).await?;
+    let mut writer = app.vault.begin_append(order, id, offset).await?;
+    if let Some(length) = said.upload_length {
+        // Kept even if the body that comes with it is not.
+        writer.declare_length(length).await?;
+    }
     if writer.upload().state != UploadState::Open {
         let mut done = StatusCode::NO_CONTENT.into_response();
         stand(&mut done, writer.upload());
         return Ok(done);
     }
-    let (end, upload) = drive(app, writer, headers, body).await?;
-    Ok(answer(end, &upload))
+    let checked = checksum.is_some();
+    let (end, upload) = drive(app, writer, headers, body, checksum).await?;
+    Ok(answer(end, &upload, checked))
 }
 
 /// Runs a body through the protocol into the upload. The upload is as it was last committed: what
@@ -48,9 +63,19 @@ pub(super) async fn drive(
     writer: Writer,
     headers: &HeaderMap,
     body: &SharedBody,
+    checksum: Option<Checksum>,
 ) -> Result<(End, Upload), Refused> {
     let upload = writer.upload().clone();
-    let room = upload.length.unwrap_or(app.settings.uploads.max_file) - upload.offset;
+    let mut room = writer.room();
+    let sent = headers.get(header::CONTENT_LENGTH);
+    let sent = sent.and_then(|sent| sent.to_str().ok()?.parse::<u64>().ok());
+    if upload.length.is_none() && sent.is_some_and(|sent| sent > room) {
+        return Err(too_much(upload.path.as_str(), upload.offset).into());
+    }
+    let limited = checksum.is_some() && room > CHECKED_MAX;
+    if limited {
+        room = CHECKED_MAX;
+    }
     // The crate would gather a body of unknown length in memory before it passes any of it on; a
     // body that it believes to know it streams. So it is told the longest that there can be, and
     // what ended the body is noted on our side.
@@ -62,6 +87,7 @@ pub(super) async fn drive(
         writer: Mutex::new(writer),
         noted,
         patience: Patience::of(app),
+        checksum: Mutex::new(checksum),
         end: OnceLock::new(),
     };
     let config = config(app);
@@ -76,6 +102,7 @@ pub(super) async fn drive(
         .await;
     let upload = one.writer.into_inner().upload().clone();
     match (one.end.into_inner(), outcome) {
+        (Some(End::TooLong), _) if limited => Ok((End::TooMuch, upload)),
         (Some(end), _) => Ok((end, upload)),
         (None, Err(error)) => Err(Refused::Protocol(error)),
         (None, Ok(_)) => Ok((End::Body, upload)),
@@ -92,53 +119,77 @@ fn protocol_headers(headers: &HeaderMap, offset: u64, room: u64) -> Result<Heade
             told.insert(name, value.clone());
         }
     }
-    if let Some(length) = headers.get("upload-length") {
-        told.insert("upload-length", length.clone());
-    }
     told.entry(header::CONTENT_LENGTH)
         .or_insert_with(|| room.into());
     Headers::from_headers(&told).map_err(Refused::Protocol)
 }
 
-/// The headers for the crate's parser, which refuses metadata that we can read.
-pub(super) fn without_metadata(headers: &HeaderMap) -> HeaderMap {
-    const METADATA: HeaderName = HeaderName::from_static("upload-metadata");
+/// The headers for the crate's parser, without those that we read: it refuses metadata that we
+/// take, and knows nothing of whose parts are whose.
+pub(super) fn for_the_core(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
-    headers.remove(METADATA);
+    for name in ["upload-metadata", "upload-concat", "upload-checksum"] {
+        headers.remove(HeaderName::from_static(name));
+    }
     headers
 }
 
+/// A body did not have the sum that it was said to have.
+pub(super) fn wrong_sum(upload: &Upload) -> Response {
+    let text = format!(
+        "the body does not have the checksum that was sent with it, so nothing of it was kept: {} bytes of {:?} are safe, send it again from there",
+        upload.offset,
+        upload.path.as_str()
+    );
+    let status = StatusCode::from_u16(460).expect("a status of tus");
+    sentence(status, &text)
+}
+
 /// What a PATCH is told.
-fn answer(end: End, upload: &Upload) -> Response {
+fn answer(end: End, upload: &Upload, checked: bool) -> Response {
     let (path, kept) = (upload.path.as_str(), upload.offset);
+    let nothing = if checked {
+        " (nothing is kept of a body with a checksum unless all of it arrives)"
+    } else {
+        ""
+    };
     let mut answer = match end {
         End::Failed(error) => return failed(error, upload),
         End::TooLong => {
-            let refusal = too_long(path, upload.length.unwrap_or(kept));
+            let refusal = match upload.length {
+                Some(length) => too_long(path, length),
+                None => too_much(path, kept),
+            };
             Failure::from(refusal).as_text().into_response()
         }
+        End::TooMuch => Failure::from(checksum::too_much())
+            .as_text()
+            .into_response(),
+        End::WrongSum => wrong_sum(upload),
         _ if upload.state != UploadState::Open => StatusCode::NO_CONTENT.into_response(),
         End::Body => StatusCode::NO_CONTENT.into_response(),
         End::Broken => sentence(
             StatusCode::BAD_REQUEST,
-            &format!("the connection broke: {kept} bytes of {path:?} are safe, go on from there"),
+            &format!(
+                "the connection broke: {kept} bytes of {path:?} are safe, go on from there{nothing}"
+            ),
         ),
         End::Idle => sentence(
             StatusCode::REQUEST_TIMEOUT,
             &format!(
-                "nothing arrived for too long: {kept} bytes of {path:?} are safe, go on from there"
+                "nothing arrived for too long: {kept} bytes of {path:?} are safe, go on from there{nothing}"
             ),
         ),
         End::TakenOver => sentence(
             StatusCode::CONFLICT,
             &format!(
-                "another request goes on with {path:?}: {kept} bytes are safe, ask where it stands and go on from there"
+                "another request goes on with {path:?}: {kept} bytes are safe, ask where it stands and go on from there{nothing}"
             ),
         ),
         End::Stopping => sentence(
             StatusCode::SERVICE_UNAVAILABLE,
             &format!(
-                "the server is being restarted: {kept} bytes of {path:?} are safe, go on from there in a moment"
+                "the server is being restarted: {kept} bytes of {path:?} are safe, go on from there in a moment{nothing}"
             ),
         ),
     };

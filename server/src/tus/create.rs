@@ -1,22 +1,32 @@
 //! POST: a new upload, with its first bytes or without.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use stemvault_storage::ids::UploadId;
 use stemvault_storage::intake::NewUpload;
-use stemvault_storage::upload::{Upload, UploadState};
+use stemvault_storage::refusal::{Refusal, RefusalKind};
+use stemvault_storage::upload::{Role, Upload, UploadState};
 use tus_protocol::{Headers, RequestBody};
 
-use super::answer::{Refused, stand, too_long};
-use super::append::{drive, without_metadata};
+use super::answer::{Refused, stand, too_long, too_much};
+use super::append::{drive, for_the_core, wrong_sum};
+use super::checksum::{self, Checksum};
+use super::concat::{self, Concat};
 use super::door::{Door, Mount};
 use super::metadata::Metadata;
 use super::protocol::{Creating, config, protocol};
 use super::receive::{End, SharedBody};
 use crate::app::App;
 use crate::error::Failure;
+
+/// Files made of parts that are no longer than this are read before the answer ...
+const JOINED_AT_ONCE: u64 = 32 << 20;
+
+/// ... if that takes no longer than this.
+const JOIN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Answers a creation. Everything is checked before the first byte of a body is asked for.
 pub(super) async fn create(
@@ -26,23 +36,43 @@ pub(super) async fn create(
     body: &SharedBody,
 ) -> Result<Response, Refused> {
     let door = Door::open(app, mount, headers).await?;
-    let said = Headers::from_headers(&without_metadata(headers)).map_err(Refused::Protocol)?;
+    let said = Headers::from_headers(&for_the_core(headers)).map_err(Refused::Protocol)?;
     let with_upload = brings_bytes(&said, body);
-    let upload = new_upload(app, &door, headers, said, with_upload).await?;
+    let concat = Concat::of(headers)?;
+    let checksum = Checksum::of(headers)?.filter(|_| with_upload);
+    if let Some(Concat::Final(parts)) = &concat {
+        if said.upload_length.is_some() || said.upload_defer_length || with_upload {
+            let message = "a file made of parts has their bytes and their length: send neither Upload-Length nor a body with \"Upload-Concat: final\"";
+            return Err(Refusal::new(RefusalKind::BadRequest, message).into());
+        }
+        let upload = join(app, mount, &door, headers, parts).await?;
+        let created = StatusCode::CREATED.into_response();
+        return Ok(located(app, mount, created, &upload));
+    }
+    let upload = new_upload(app, &door, headers, said, with_upload, concat.is_some()).await?;
     let (end, upload) = if with_upload && upload.state == UploadState::Open {
         let begun = app.vault.begin_append(upload.order, upload.id, 0).await;
         match begun {
-            Ok(writer) => drive(app, writer, headers, body).await?,
+            Ok(writer) => drive(app, writer, headers, body, checksum).await?,
             Err(error) => (End::Failed(error), upload),
         }
     } else {
         (End::Body, upload)
     };
-    let mut answer = match end {
+    let answer = match end {
         End::TooLong => {
-            let refusal = too_long(upload.path.as_str(), upload.length.unwrap_or(upload.offset));
+            let path = upload.path.as_str();
+            let refusal = match upload.length {
+                Some(length) => too_long(path, length),
+                None => too_much(path, upload.offset),
+            };
             Failure::from(refusal).as_text().into_response()
         }
+        End::TooMuch => Failure::from(checksum::too_much())
+            .as_text()
+            .into_response(),
+        // The upload is there all the same: its address is that of the answer.
+        End::WrongSum => wrong_sum(&upload),
         // The upload is there, and its offset says what of the body is safe: the client goes on
         // from there, or learns then why it cannot.
         End::Failed(error) => {
@@ -51,12 +81,49 @@ pub(super) async fn create(
         }
         _ => StatusCode::CREATED.into_response(),
     };
-    stand(&mut answer, &upload);
+    Ok(located(app, mount, answer, &upload))
+}
+
+fn located(app: &App, mount: &Mount, mut answer: Response, upload: &Upload) -> Response {
+    stand(&mut answer, upload);
     let location = mount.location(app, upload.id);
     if let Ok(location) = HeaderValue::try_from(location) {
         answer.headers_mut().insert(header::LOCATION, location);
     }
-    Ok(answer)
+    answer
+}
+
+/// A file made of parts. A small one is whole with the answer, if its parts are.
+async fn join(
+    app: &App,
+    mount: &Mount,
+    door: &Door,
+    headers: &HeaderMap,
+    parts: &[String],
+) -> Result<Upload, Refused> {
+    let metadata = Metadata::parse(headers)?;
+    let (order, kind) = door.order(app, &metadata).await?;
+    let path = metadata.path()?;
+    metadata.check_required(&app.settings.orders.required_metadata)?;
+    let mut named = Vec::with_capacity(parts.len());
+    for part in parts {
+        named.push(concat::named(app, mount, door, part).await?);
+    }
+    let new = NewUpload {
+        id: UploadId::random(),
+        kind,
+        path,
+        metadata: metadata.to_record(),
+        length: None,
+        role: Role::Final,
+    };
+    let upload = app.vault.create_final(order, new, &named).await?;
+    let mut over = app.vault.begin_join(order, upload.id);
+    if upload.length.is_some_and(|length| length <= JOINED_AT_ONCE) {
+        drop(tokio::time::timeout(JOIN_PATIENCE, over.wait_for(|over| *over)).await);
+        return Ok(app.vault.upload(order, upload.id).await?);
+    }
+    Ok(upload)
 }
 
 async fn new_upload(
@@ -65,11 +132,18 @@ async fn new_upload(
     headers: &HeaderMap,
     said: Headers,
     with_upload: bool,
+    is_part: bool,
 ) -> Result<Upload, Refused> {
     let metadata = Metadata::parse(headers)?;
     let (order, kind) = door.order(app, &metadata).await?;
-    let path = metadata.path()?;
-    metadata.check_required(&app.settings.orders.required_metadata)?;
+    let path = if is_part {
+        // Clients say of the file only what its parts are.
+        metadata.path_of_part()?
+    } else {
+        let path = metadata.path()?;
+        metadata.check_required(&app.settings.orders.required_metadata)?;
+        path
+    };
     if with_upload
         && let (Some(length), Some(sent)) = (said.upload_length, said.content_length)
         && sent > length
@@ -86,6 +160,7 @@ async fn new_upload(
             path,
             metadata: metadata.to_record(),
             length: None,
+            role: if is_part { Role::Part } else { Role::File },
         },
         created: OnceLock::new(),
     };

@@ -114,7 +114,7 @@ impl Door {
 }
 
 /// The upload link that `text` is.
-async fn upload_link(app: &App, text: &str) -> Answer<Link> {
+pub(super) async fn upload_link(app: &App, text: &str) -> Answer<Link> {
     let link = app.vault.open_link(&Token::presented(text)).await?;
     link.filter(|link| link.scope == Scope::Upload)
         .ok_or_else(links::closed)

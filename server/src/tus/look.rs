@@ -5,10 +5,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
+use stemvault_storage::upload::{Role, UploadState};
 use tus_protocol::Headers;
 
 use super::answer::{self, Refused, TUS_RESUMABLE, VERSION, stand, wrong_version};
-use super::append::without_metadata;
+use super::append::for_the_core;
+use super::checksum::ALGORITHMS;
+use super::concat;
 use super::metadata::as_sent;
 use super::protocol::{Removing, config, protocol};
 use crate::app::{App, SharedApp};
@@ -29,18 +32,27 @@ pub(super) async fn head(
         return Ok(wrong_version());
     }
     let upload = app.vault.upload_settled(order, id).await?;
-    if upload.expires_at.is_some_and(|end| end <= app.clock.now()) {
+    if app.vault.is_expired(&upload).await? {
         let message = format!(
             "the upload of {:?} has expired: begin it again",
             upload.path.as_str()
         );
         return Err(Refusal::new(RefusalKind::Gone, message).into());
     }
+    if upload.role == Role::Final && upload.state == UploadState::Open {
+        // If nobody does so at this moment.
+        drop(app.vault.begin_join(order, id));
+    }
     let mut answer = StatusCode::OK.into_response();
     stand(&mut answer, &upload);
     let headers = answer.headers_mut();
+    if let Some(concat) = concat::as_sent(app, &upload).await? {
+        headers.insert(HeaderName::from_static("upload-concat"), concat);
+    }
     match upload.length {
         Some(length) => headers.insert(HeaderName::from_static("upload-length"), length.into()),
+        // How long its parts will be is not for its own sender to say.
+        None if upload.role == Role::Final => None,
         None => headers.insert(
             HeaderName::from_static("upload-defer-length"),
             HeaderValue::from_static("1"),
@@ -59,7 +71,7 @@ pub(super) async fn delete(
     id: UploadId,
     headers: &HeaderMap,
 ) -> Result<Response, Refused> {
-    let said = Headers::from_headers(&without_metadata(headers)).map_err(Refused::Protocol)?;
+    let said = Headers::from_headers(&for_the_core(headers)).map_err(Refused::Protocol)?;
     let config = config(app);
     let one = Removing {
         vault: &app.vault,
@@ -88,6 +100,19 @@ pub(super) fn capabilities(app: &App) -> Response {
     let said = protocol(&config, &nobody).options();
     let mut answer = StatusCode::NO_CONTENT.into_response();
     answer.headers_mut().extend(said.headers);
+    let headers = answer.headers_mut();
+    // The core would want the sums for itself.
+    let extensions = headers.get("tus-extension");
+    let extensions = extensions.and_then(|value| value.to_str().ok());
+    let extensions = format!("{},checksum", extensions.unwrap_or_default());
+    headers.insert(
+        HeaderName::from_static("tus-extension"),
+        HeaderValue::try_from(extensions).expect("plain ASCII"),
+    );
+    headers.insert(
+        HeaderName::from_static("tus-checksum-algorithm"),
+        HeaderValue::from_static(ALGORITHMS),
+    );
     answer::uncached(&mut answer);
     answer
 }

@@ -21,7 +21,7 @@ const AS_SENT: &str = "as sent";
 const MODIFIED: &str = "modified";
 
 /// Padding or none: both are sent.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
+pub(super) const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
@@ -96,6 +96,17 @@ impl Metadata {
         };
         SessionPath::parse(path)
             .map_err(|why| Refusal::new(RefusalKind::BadPath, why.to_string()).of_file(path))
+    }
+
+    /// Where a part says that its file stands; most clients leave that to the file itself.
+    ///
+    /// # Errors
+    /// [`RefusalKind::BadPath`].
+    pub(super) fn path_of_part(&self) -> Result<SessionPath, Refusal> {
+        if self.get("relativePath")?.is_some() || self.get("filename")?.is_some() {
+            return self.path();
+        }
+        Ok(SessionPath::parse("a part").expect("a plain name"))
     }
 
     /// What the file is part of.

@@ -1,4 +1,5 @@
-//! The upload dialect tus 1.0: core, creation, creation-with-upload, termination, expiration.
+//! The upload dialect tus 1.0 with all of its extensions but checksum-trailer: creation,
+//! creation-with-upload, creation-defer-length, checksum, concatenation, termination, expiration.
 //!
 //! One implementation on two mounts: `/files/`, with an API token and the order in the metadata,
 //! and `/u/{link}`, where the link says both. The protocol's rules are those of the crate
@@ -10,6 +11,8 @@
 
 mod answer;
 mod append;
+mod checksum;
+mod concat;
 mod create;
 mod door;
 mod look;
@@ -91,6 +94,13 @@ async fn run(app: SharedApp, mount: Mount, upload: Option<String>, request: Requ
         let text = "the server cannot do this at the moment: what was acknowledged is safe, try again in a minute";
         answer::sentence(StatusCode::INTERNAL_SERVER_ERROR, text)
     })
+}
+
+/// Completes an answer to a request of any kind whose body nobody reads: its sender comes to read
+/// the answer.
+pub(crate) fn unread(answer: Response, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    answer::finished(answer, &parts, &SharedBody::new(body))
 }
 
 async fn item(

@@ -20,14 +20,16 @@ use tus_protocol::{
     NoopLocker, Protocol, Result, StateStore, Storage, StorageHandle, UploadState, WriteMode,
 };
 
+use super::checksum::Checksum;
 use super::receive::{End, Noted, Patience, receive};
 use crate::app::App;
 
 /// What we offer.
 pub(super) fn config(app: &App) -> Config {
     Config::new()
-        .without_extension(Extension::CreationDeferLength)
+        .with_extension(Extension::CreationDeferLength)
         .with_extension(Extension::CreationWithUpload)
+        .with_extension(Extension::Concatenation)
         .with_extension(Extension::Expiration)
         .with_max_size(app.settings.uploads.max_file)
 }
@@ -148,6 +150,8 @@ pub(super) struct Appending {
     pub(super) writer: Mutex<Writer>,
     pub(super) noted: Noted,
     pub(super) patience: Patience,
+    /// What the body is said to sum up to.
+    pub(super) checksum: Mutex<Option<Checksum>>,
     /// How it ended. Once this is set the answer follows from it alone: the crate knows of bytes
     /// only that all came or none did.
     pub(super) end: OnceLock<End>,
@@ -170,7 +174,9 @@ impl Storage for Appending {
             ChunkStream::Buffered(_) => return never("a buffered body"),
         };
         let mut writer = self.writer.lock().await;
-        let end = receive(&mut writer, &mut bytes, &self.noted, self.patience.clone()).await;
+        let checksum = self.checksum.lock().await.take();
+        let patience = self.patience.clone();
+        let end = receive(&mut writer, &mut bytes, &self.noted, patience, checksum).await;
         let whole = matches!(end, End::Body);
         drop(self.end.set(end));
         if whole {

@@ -19,6 +19,7 @@ use stemvault_storage::intake::{Signal, Writer};
 use tokio::sync::{Mutex, watch};
 use tus_protocol::{BodyFrame, BodyStream, ByteStream};
 
+use super::checksum::Checksum;
 use crate::app::App;
 
 /// So many bytes are taken at most, as long as they are there, before it is seen whether there is a
@@ -135,13 +136,18 @@ pub(super) fn frames(body: SharedBody, room: u64, noted: Noted) -> BodyStream {
     Box::pin(frames)
 }
 
-/// Why no more bytes are taken. Except after [`Failed`](Self::Failed), all that arrived is durable.
+/// Why no more bytes are taken. Except after [`Failed`](Self::Failed), all that arrived is durable;
+/// of a body with a checksum all or nothing.
 #[derive(Debug)]
 pub(super) enum End {
     /// The body is over.
     Body,
     /// The body goes on after the end of the file.
     TooLong,
+    /// The body goes on and is too long to be checked.
+    TooMuch,
+    /// The body does not have the sum that it was said to have.
+    WrongSum,
     /// The connection broke.
     Broken,
     /// Nothing came for too long.
@@ -176,15 +182,29 @@ pub(super) async fn receive(
     bytes: &mut ByteStream,
     noted: &Noted,
     mut patience: Patience,
+    mut checksum: Option<Checksum>,
 ) -> End {
-    let end = match take(writer, bytes, noted, &mut patience).await {
-        Ok(end) => end,
-        Err(error) => return End::Failed(error),
+    let received = async {
+        if checksum.is_some() {
+            writer.hold_back().await?;
+        }
+        let end = take(writer, bytes, noted, &mut patience, &mut checksum).await?;
+        match (end, checksum) {
+            (end, None) => {
+                writer.flush().await?;
+                Ok(end)
+            }
+            (End::Body, Some(checksum)) => {
+                if !checksum.is_right() {
+                    return Ok(End::WrongSum);
+                }
+                writer.keep().await?;
+                Ok(End::Body)
+            }
+            (end, Some(_)) => Ok(end),
+        }
     };
-    match writer.flush().await {
-        Ok(_) => end,
-        Err(error) => End::Failed(error),
-    }
+    received.await.unwrap_or_else(End::Failed)
 }
 
 async fn take(
@@ -192,6 +212,7 @@ async fn take(
     bytes: &mut (impl Stream<Item = io::Result<Bytes>> + Unpin),
     noted: &Noted,
     patience: &mut Patience,
+    checksum: &mut Option<Checksum>,
 ) -> Result<End, Error> {
     let mut unseen = 0;
     loop {
@@ -208,6 +229,9 @@ async fn take(
         match (frame, noted.get()) {
             (Some(Ok(data)), _) => {
                 unseen += data.len().max(FRAME);
+                if let Some(checksum) = checksum {
+                    checksum.update(&data);
+                }
                 writer.push(&data).await?;
             }
             // The protocol core calls a body of another length than it was told an error; what
@@ -236,6 +260,8 @@ async fn next<S: Stream<Item = io::Result<Bytes>> + Unpin>(
             () = &mut idle => return Ok(Err(End::Idle)),
         };
         match signal {
+            // On the way down every append is asked to stop.
+            Signal::Stop if *patience.ending.borrow() => return Ok(Err(End::Stopping)),
             Signal::Stop => return Ok(Err(End::TakenOver)),
             Signal::Pressure => writer.yield_memory().await?,
         }

@@ -153,6 +153,10 @@ async fn a_server_that_ends_says_so_and_keeps_what_it_has() {
         (answer.offset(), answer.header("retry-after")),
         (100_000, "1")
     );
+    // Who comes meanwhile is told the same.
+    let late = studio.head(&at).await.expect(503);
+    assert_eq!(late.header("retry-after"), "1");
+    studio.ending.send_replace(false);
     assert_eq!(studio.head(&at).await.offset(), 100_000);
 }
 

@@ -87,6 +87,38 @@ impl Studio {
     }
 
     pub async fn with(change: impl FnOnce(&mut Settings, &mut Limits)) -> Self {
+        Self::over(None, change).await
+    }
+
+    /// With a bucket that takes everything, and as soon as it is told so takes and never answers.
+    pub async fn over_bucket(
+        hang: watch::Receiver<bool>,
+        change: impl FnOnce(&mut Settings, &mut Limits),
+    ) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let bucket = Router::new().fallback(move |request: Request<Body>| async move {
+            let whole = request.into_body().collect().await;
+            while whole.is_err() || *hang.borrow() {
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+            }
+            [("etag", "\"x\"")]
+        });
+        tokio::spawn(async move { axum::serve(listener, bucket).await });
+        let options = [
+            ("endpoint", endpoint.as_str()),
+            ("allow_http", "true"),
+            ("region", "eu"),
+            ("access_key_id", "a"),
+            ("secret_access_key", "b"),
+        ];
+        let options = options.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let url = "s3://bucket".parse().unwrap();
+        let working = Store::open("working", &url, options.into()).unwrap();
+        Self::over(Some(working), change).await
+    }
+
+    async fn over(bucket: Option<Store>, change: impl FnOnce(&mut Settings, &mut Limits)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::defaults(folder.path()).unwrap();
         let mut limits = Limits {
@@ -105,6 +137,7 @@ impl Studio {
         let keys = KeyStore::open(store("keys", "keys"), MasterKey::random().into());
         let keys = keys.await.unwrap();
         let (working, archive) = (store("working", "bucket"), store("archive", "bucket"));
+        let working = bucket.unwrap_or(working);
         let clock_of_vault = Arc::clone(&clock);
         let vault = Vault::new(catalog, working, archive, keys, clock_of_vault, limits);
         let vault = Arc::new(vault);
@@ -124,7 +157,8 @@ impl Studio {
         let batch = put(Batch::new(), tables::token(Digest(token.digest())), &row);
         vault.catalog().commit(batch).await.unwrap();
         let (ending, ended) = watch::channel(false);
-        let public_url = "https://studio.example".parse().unwrap();
+        let public_url = settings.server.public_url.clone();
+        let public_url = public_url.unwrap_or_else(|| "https://studio.example".parse().unwrap());
         let app = App::new(vault, Arc::new(settings), public_url, ended).unwrap();
         let app = Arc::new(app);
         Self {

@@ -169,6 +169,12 @@ impl HeaderReader {
         &self.head
     }
 
+    /// Whether nothing but [`head`](Self::head) can change any more, whatever is pushed.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.record == Record::Over
+    }
+
     /// What the first bytes are; surer the more of them were pushed, final after [`SNIFF_LEN`].
     #[must_use]
     pub fn format(&self) -> Option<Format> {

@@ -63,6 +63,8 @@ pub enum Logical {
     Record(u64),
     /// A tombstone.
     Tombstone,
+    /// The draft of a form; a row of the catalog, not an object.
+    Draft,
 }
 
 impl Logical {
@@ -74,6 +76,7 @@ impl Logical {
             Self::Index(attempt) => format!("index:{attempt}"),
             Self::Record(version) => format!("record:{version}"),
             Self::Tombstone => "tombstone".to_owned(),
+            Self::Draft => "draft".to_owned(),
         }
     }
 }

@@ -121,6 +121,14 @@ impl Batch {
         self
     }
 
+    /// This batch and then another, as one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.expected.extend(other.expected);
+        self.writes.extend(other.writes);
+        self
+    }
+
     /// Whether any row is written or removed by it.
     #[must_use]
     pub fn changes_rows(&self) -> bool {

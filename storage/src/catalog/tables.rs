@@ -12,7 +12,7 @@ use crate::ids::{AttemptId, LinkId, OrderId, RunId, SessionId, UploadId};
 use crate::link::{ApiToken, Digest, Link};
 use crate::order::{Order, OrderNumber};
 use crate::session::{BlockRef, SessionRow};
-use crate::upload::Upload;
+use crate::upload::{PartOf, PartUse, Upload};
 
 /// What can be a row.
 pub trait Record: Serialize + DeserializeOwned {
@@ -150,6 +150,8 @@ records! {
     SessionRow, "session";
     Upload, "upload";
     BlockRef, "block";
+    PartOf, "part of a file";
+    PartUse, "use of a part";
     Attempt, "archive attempt";
     OrderOf, "pointer to an order";
     Link, "link";
@@ -253,6 +255,43 @@ pub fn fragments(upload: UploadId) -> Key {
 #[must_use]
 pub fn fragment(upload: UploadId, at: u64) -> Key {
     key(b'f', &[upload.as_bytes(), &at.to_be_bytes()])
+}
+
+/// The [`PartOf`] rows of a file made of parts.
+#[must_use]
+pub fn parts(upload: UploadId) -> Key {
+    key(b'c', &[upload.as_bytes()])
+}
+
+/// One [`PartOf`].
+#[must_use]
+pub fn part(upload: UploadId, at: u64) -> Key {
+    key(b'c', &[upload.as_bytes(), &at.to_be_bytes()])
+}
+
+/// All [`PartOf`] rows there are.
+#[must_use]
+pub fn all_parts() -> Key {
+    key(b'c', &[])
+}
+
+/// Of which file the key of a [`PartOf`] is.
+#[must_use]
+pub fn made_of_parts(key: &Key) -> Option<UploadId> {
+    let id = key.0.get(1..1 + size_of::<UploadId>())?;
+    id.try_into().ok().map(UploadId)
+}
+
+/// The [`PartUse`] of a part.
+#[must_use]
+pub fn part_use(part: UploadId) -> Key {
+    key(b'p', &[part.as_bytes()])
+}
+
+/// The draft of an order's form: sealed bytes, no record.
+#[must_use]
+pub fn draft(order: OrderId) -> Key {
+    key(b'd', &[order.as_bytes()])
 }
 
 /// The [`Attempt`]s of an order.

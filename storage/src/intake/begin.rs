@@ -11,7 +11,7 @@ use crate::error::{Result, no_such_upload};
 use crate::ids::{OrderId, UploadId};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::Lease;
-use crate::upload::{Upload, UploadState};
+use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 
 impl Vault {
@@ -45,8 +45,9 @@ impl Vault {
         let lease = Lease::new(&self.clock, &order);
         let gate = self.open_gate(order).await?;
         let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+        let row = row.filter(|(upload, _)| upload.role != Role::RemovedPart);
         let (upload, row) = row.ok_or_else(|| no_such_upload(id))?;
-        if upload.expires_at.is_some_and(|end| end <= self.clock.now()) {
+        if self.is_expired(&upload).await? {
             let message = format!(
                 "the upload of {:?} has expired: begin it again",
                 upload.path.as_str()
@@ -71,14 +72,17 @@ impl Vault {
             vault: Arc::clone(self),
             running: Arc::clone(running),
             cut: upload.progress.cut().clone(),
+            frontier: upload.progress.frontier().clone(),
             received: upload.offset,
             longest: self.longest(&upload).await?,
             ended: upload.state != UploadState::Open,
+            joined: upload.blocks,
             upload,
             row,
             gate,
             lease,
             gathering: None,
+            held: None,
             in_flight: VecDeque::new(),
             hashed: None,
             broken: false,

@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::FileFacts;
+use super::facts::{FileFacts, Known};
 use super::family::{Family, is_audio};
+pub use super::message::about;
 use super::message::{self, Depth, Wanted};
 use crate::audio::{Coding, Container, Format, SampleFormat};
-use crate::path::is_junk;
+use crate::names::is_junk;
 
 /// What can be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,19 +87,82 @@ pub struct Finding {
     pub message: String,
 }
 
+/// A file to be judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Judged<'a> {
+    /// Its normalised path.
+    pub path: &'a str,
+    /// What is known of it.
+    pub facts: &'a FileFacts,
+    /// How much of that is final.
+    pub known: Known,
+}
+
+/// Something found, before it is put into one sentence with the names of its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Which rule.
+    pub rule: Rule,
+    /// How bad it is here.
+    pub severity: Severity,
+    /// What is wrong and what to do, without the names.
+    pub text: String,
+    /// Which of the files given, by their place.
+    pub files: Vec<usize>,
+}
+
+impl Rule {
+    /// Whether a file breaks it only together with others.
+    #[must_use]
+    pub fn is_of_session(self) -> bool {
+        matches!(self, Self::MixedSampleRates | Self::MixedBitDepths)
+    }
+}
+
 /// Checks a session: its files by path, in the order in which findings shall name them.
 pub fn check<'a>(
     files: impl IntoIterator<Item = (&'a str, &'a FileFacts)>,
     severity: impl Fn(Rule) -> Severity,
 ) -> Vec<Finding> {
+    let judged = |(path, facts)| Judged {
+        path,
+        facts,
+        known: Known::Header,
+    };
+    let files: Vec<_> = files.into_iter().map(judged).collect();
+    let troubles = judge(&files, severity);
+    troubles
+        .iter()
+        .map(|trouble| trouble.finding(&files))
+        .collect()
+}
+
+impl Trouble {
+    /// As receipts and pages have it.
+    #[must_use]
+    pub fn finding(&self, files: &[Judged<'_>]) -> Finding {
+        let paths: Vec<_> = self.files.iter().map(|&at| files[at].path).collect();
+        Finding {
+            rule: self.rule,
+            severity: self.severity,
+            message: about(&paths, &self.text),
+            files: paths.into_iter().map(str::to_owned).collect(),
+        }
+    }
+}
+
+/// The same of files that may not all be known to their headers' ends: what is not known yet is not
+/// held against a file.
+pub fn judge(files: &[Judged<'_>], severity: impl Fn(Rule) -> Severity) -> Vec<Trouble> {
     let files: Vec<_> = files
-        .into_iter()
-        .filter(|(path, _)| !is_junk(path))
+        .iter()
+        .enumerate()
+        .filter(|(_, file)| !is_junk(file.path))
         .collect();
     let audio: Vec<_> = files
         .iter()
         .copied()
-        .filter(|(path, facts)| is_audio(path, facts))
+        .filter(|(_, file)| file.known >= Known::Format && is_audio(file.path, file.facts))
         .collect();
     let rates = Census::of(&audio, |samples| Some(samples.sample_rate));
     let depths = Census::of(&audio, Depth::of);
@@ -108,67 +172,64 @@ pub fn check<'a>(
     };
 
     // Files with the same trouble share one finding: eighty MP3s are one sentence, not eighty.
-    let mut found: BTreeMap<Rule, Vec<(String, Vec<&str>)>> = BTreeMap::new();
-    let mut note = |rule, trouble: String, path| {
+    let mut found: BTreeMap<Rule, Vec<(String, Vec<usize>)>> = BTreeMap::new();
+    let mut note = |rule, trouble: String, at| {
         let same_rule = found.entry(rule).or_default();
         match same_rule.iter_mut().find(|(it, _)| *it == trouble) {
-            Some((_, paths)) => paths.push(path),
-            None => same_rule.push((trouble, vec![path])),
+            Some((_, files)) => files.push(at),
+            None => same_rule.push((trouble, vec![at])),
         }
     };
-    for (path, facts) in &files {
-        if facts.length == 0 {
-            note(Rule::EmptyFile, message::empty(), path);
-        } else if is_audio(path, facts) {
-            for (rule, trouble) in troubles(path, facts, &wanted) {
-                note(rule, trouble, path);
-            }
+    for &(at, file) in &files {
+        if file.facts.length == 0 {
+            note(Rule::EmptyFile, message::empty(), at);
         }
     }
-    for (path, rate, most) in rates.others {
-        note(
-            Rule::MixedSampleRates,
-            message::other_rate(rate, most, &wanted),
-            path,
-        );
+    for &(at, file) in audio.iter().filter(|(_, file)| file.facts.length > 0) {
+        for (rule, trouble) in troubles(file, &wanted) {
+            note(rule, trouble, at);
+        }
     }
-    for (path, depth, most) in depths.others {
-        note(
-            Rule::MixedBitDepths,
-            message::other_depth(depth, most, &wanted),
-            path,
-        );
+    for (at, rate, most) in rates.others {
+        let trouble = message::other_rate(rate, most, &wanted);
+        note(Rule::MixedSampleRates, trouble, at);
+    }
+    for (at, depth, most) in depths.others {
+        let trouble = message::other_depth(depth, most, &wanted);
+        note(Rule::MixedBitDepths, trouble, at);
     }
 
-    let mut findings = Vec::new();
+    let mut all = Vec::new();
     for (rule, troubles) in found {
         let severity = severity(rule);
         if severity == Severity::Ignore {
             continue;
         }
-        findings.extend(troubles.into_iter().map(|(trouble, paths)| Finding {
+        all.extend(troubles.into_iter().map(|(text, files)| Trouble {
             rule,
             severity,
-            message: message::about(&paths, &trouble),
-            files: paths.into_iter().map(str::to_owned).collect(),
+            text,
+            files,
         }));
     }
-    findings
+    all
 }
 
 /// How many files have which value, and which ones differ from most.
-struct Census<'a, K> {
+struct Census<K> {
     /// The value of most files; of most bytes if two are equally frequent.
     most: Option<K>,
     /// The files with another value: theirs, and that of most.
-    others: Vec<(&'a str, K, K)>,
+    others: Vec<(usize, K, K)>,
 }
 
-impl<'a, K: Ord + Copy> Census<'a, K> {
-    fn of(files: &[(&'a str, &FileFacts)], key: impl Fn(&SampleFormat) -> Option<K>) -> Self {
+impl<K: Ord + Copy> Census<K> {
+    fn of(files: &[(usize, &Judged<'_>)], key: impl Fn(&SampleFormat) -> Option<K>) -> Self {
         let values: Vec<_> = files
             .iter()
-            .filter_map(|(path, facts)| Some((*path, facts.length, key(&facts.usable_samples()?)?)))
+            .filter_map(|(at, Judged { facts, .. })| {
+                Some((*at, facts.length, key(&facts.usable_samples()?)?))
+            })
             .collect();
         let mut votes = BTreeMap::<K, (usize, u64)>::new();
         for (_, length, value) in &values {
@@ -180,9 +241,9 @@ impl<'a, K: Ord + Copy> Census<'a, K> {
             .iter()
             .max_by_key(|(_, weight)| **weight)
             .map(|(value, _)| *value);
-        let differs = |(path, _, value): &(&'a str, u64, K)| {
+        let differs = |(at, _, value): &(usize, u64, K)| {
             most.filter(|most| most != value)
-                .map(|most| (*path, *value, most))
+                .map(|most| (*at, *value, most))
         };
         Self {
             most,
@@ -192,7 +253,8 @@ impl<'a, K: Ord + Copy> Census<'a, K> {
 }
 
 /// What is wrong with one audio file that is not empty.
-fn troubles(path: &str, facts: &FileFacts, wanted: &Wanted) -> Vec<(Rule, String)> {
+fn troubles(file: &Judged<'_>, wanted: &Wanted) -> Vec<(Rule, String)> {
+    let Judged { path, facts, known } = *file;
     let Some(format) = facts.format else {
         let why = if facts.blank {
             message::blank(wanted)
@@ -208,7 +270,9 @@ fn troubles(path: &str, facts: &FileFacts, wanted: &Wanted) -> Vec<(Rule, String
     if format.is_lossy() {
         troubles.push((Rule::LossyFormat, message::lossy(format, wanted)));
     }
-    if let Format::Samples(container) = format {
+    if let Format::Samples(container) = format
+        && known == Known::Header
+    {
         troubles.extend(sample_troubles(facts, container, wanted));
     }
     troubles

@@ -11,7 +11,7 @@ use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::Result;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::upload::{Fragment, Upload, UploadState};
+use crate::upload::{Fragment, Role, Upload, UploadState};
 
 impl Writer {
     /// Waits for the oldest block and commits it with all that are ready behind it.
@@ -55,10 +55,14 @@ impl Writer {
         mut batch: Batch,
         replaced: Vec<Fragment>,
     ) -> Result<()> {
-        upload.expires_at = match upload.state {
-            UploadState::Open => Some(self.now() + self.vault.limits.expire_after),
-            _ => None,
-        };
+        if let Some(held) = &mut self.held {
+            held.batch = std::mem::take(&mut held.batch).and(batch);
+            held.replaced.extend(replaced);
+            self.upload = upload;
+            return Ok(());
+        }
+        let kept = upload.state != UploadState::Open && !upload.role.is_part();
+        upload.expires_at = (!kept).then(|| self.now() + self.vault.limits.expire_after);
         let (order, id) = (upload.order, upload.id);
         let key = tables::upload(order, id);
         for fragment in replaced.iter().filter(|fragment| fragment.inline) {
@@ -69,39 +73,44 @@ impl Writer {
             .expect(key.clone(), Expect::At(self.row))
             .expect(tables::outbox(order), Expect::Absent);
         let running = Arc::clone(&self.running);
-        let fenced = running.fenced.lock().await;
-        if *fenced {
-            return Err(self.taken_over().into());
-        }
-        loop {
+        let (now, version) = loop {
+            let committing = running.committing.lock().await;
+            if running.is_fenced() {
+                return Err(self.taken_over().into());
+            }
             match self.vault.catalog.commit(batch.clone()).await {
-                Ok(()) => break,
+                Ok(()) => {
+                    let row = load::<Upload>(&*self.vault.catalog, &key).await?;
+                    let own = row.filter(|(now, _)| *now == upload);
+                    break own.ok_or_else(|| self.taken_over())?;
+                }
                 Err(CommitError::Failed(error)) => return Err(error.into()),
                 // A decision that is not on record yet: help, then try again.
                 Err(CommitError::Conflict(row)) if row == tables::outbox(order) => {
+                    // That waits for a store, which may be slow: whoever takes over does not.
+                    drop(committing);
                     self.vault.drain(order).await?;
                 }
                 Err(CommitError::Conflict(_)) => return Err(self.taken_over().into()),
             }
-        }
-        let row = load::<Upload>(&*self.vault.catalog, &key).await?;
-        let Some((now, version)) = row.filter(|(now, _)| *now == upload) else {
-            return Err(self.taken_over().into());
         };
-        drop(fenced);
-        if now.length.is_none() {
+        if now.length.is_none() && now.role != Role::Final {
             let grown = now.offset - self.upload.offset;
             if let Some(usage) = self.vault.intake.usage().get_mut(&order) {
                 usage.bytes += grown;
             }
         }
-        (self.upload, self.row) = (now, version);
+        let before = std::mem::replace(&mut self.upload, now);
+        self.row = version;
         self.longest = self.vault.longest(&self.upload).await?;
         for fragment in replaced.iter().filter(|fragment| !fragment.inline) {
             let path = paths::upload(order, id).join(fragment.name());
             if let Err(error) = self.vault.working.delete(&path).await {
                 tracing::warn!(%error, "fragment left for the sweep");
             }
+        }
+        if self.upload.state != before.state && self.upload.role == Role::Part {
+            self.vault.part_is_whole(order, id).await;
         }
         Ok(())
     }

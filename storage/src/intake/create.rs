@@ -13,7 +13,7 @@ use crate::path::SessionPath;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review};
-use crate::upload::{METADATA_MAX, Upload, UploadState};
+use crate::upload::{METADATA_MAX, Role, Upload, UploadState};
 use crate::vault::Vault;
 
 const TRIES: usize = 64;
@@ -31,6 +31,8 @@ pub struct NewUpload {
     pub metadata: BTreeMap<String, String>,
     /// How long it is, if that is known.
     pub length: Option<u64>,
+    /// Whether it is a file, or a part of one ([`Vault::create_final`] makes the others).
+    pub role: Role,
 }
 
 impl Vault {
@@ -66,7 +68,10 @@ impl Vault {
                 self.resume_sealing(order).await?;
                 continue;
             }
-            self.check_limits(&at.order, &new).await?;
+            self.check_room(&at.order, &new).await?;
+            let length = new.length.unwrap_or(0);
+            self.check_length(&at.order.number, order, new.path.as_str(), 0, length)
+                .await?;
             self.working.prepare(&paths::upload(order, new.id)).await?;
             let upload = self.new_upload(&at.order, &new);
             let key = tables::upload(order, new.id);
@@ -79,7 +84,8 @@ impl Vault {
             match self.catalog.commit(batch).await {
                 Ok(()) => {
                     if let Some(usage) = self.intake.usage().get_mut(&order) {
-                        usage.files += 1;
+                        usage.files += u64::from(!new.role.is_part());
+                        usage.parts += u64::from(new.role.is_part());
                         usage.bytes += new.length.unwrap_or(0);
                     }
                     return Ok(upload);
@@ -91,7 +97,7 @@ impl Vault {
         Err(Error::Busy { order })
     }
 
-    fn new_upload(&self, order: &Order, new: &NewUpload) -> Upload {
+    pub(super) fn new_upload(&self, order: &Order, new: &NewUpload) -> Upload {
         let now = self.clock.now();
         let progress = Progress::default();
         let empty = new.length == Some(0);
@@ -108,9 +114,10 @@ impl Vault {
             fragments: Vec::new(),
             fragments_made: 0,
             progress,
+            role: new.role,
             created_at: now,
-            expires_at: (!empty).then(|| now + self.limits.expire_after),
-            state: if empty {
+            expires_at: (!empty || new.role.is_part()).then(|| now + self.limits.expire_after),
+            state: if empty && new.role != Role::Final {
                 UploadState::Finished { hash, at: now }
             } else {
                 UploadState::Open
@@ -118,7 +125,8 @@ impl Vault {
         }
     }
 
-    async fn check_limits(&self, order: &Order, new: &NewUpload) -> Result<()> {
+    /// Checks everything that is known before the first byte, but for the length of the file.
+    pub(super) async fn check_room(&self, order: &Order, new: &NewUpload) -> Result<()> {
         let file = new.path.as_str();
         let refuse = |kind, message: String| {
             Err(Refusal::new(kind, message)
@@ -139,16 +147,23 @@ impl Vault {
                 ),
             );
         }
-        let length = new.length.unwrap_or(0);
+        // The bytes of a file made of parts are there.
+        let length = match new.role {
+            Role::Final => 0,
+            _ => new.length.unwrap_or(0),
+        };
         let limits = &self.limits;
-        self.check_length(&order.number, order.id, file, 0, length)
-            .await?;
-        let Usage { files, .. } = self.usage(order.id).await?;
-        if files >= limits.max_files {
+        let usage = self.usage(order.id).await?;
+        let (count, what) = if new.role.is_part() {
+            (usage.parts, "parts of files")
+        } else {
+            (usage.files, "files")
+        };
+        if count >= limits.max_files {
             return refuse(
                 RefusalKind::TooLarge,
                 format!(
-                    "order {} has {files} files already, as many as the studio takes: pack small files together, or ask the studio",
+                    "order {} has {count} {what} already, as many as the studio takes: pack small files together, or ask the studio",
                     order.number
                 ),
             );
@@ -172,24 +187,34 @@ impl Vault {
         if let Some(usage) = known {
             return Ok(usage);
         }
-        let uploads = self.uploads(order).await?;
-        let bytes = uploads
-            .iter()
-            .map(|upload| upload.length.unwrap_or(upload.offset))
-            .sum();
-        let usage = Usage {
-            files: uploads.len() as u64,
-            bytes,
-        };
+        let mut usage = Usage::default();
+        for upload in self.all_uploads(order).await? {
+            usage.files += u64::from(!upload.role.is_part());
+            usage.parts += u64::from(upload.role.is_part());
+            // Bytes of a part that a file is made of count as that file's.
+            if !upload.role.is_part() || self.uses(upload.id).await?.0.finals.is_empty() {
+                usage.bytes += upload.length.unwrap_or(upload.offset);
+            }
+        }
         self.intake.usage().insert(order, usage);
         Ok(usage)
     }
 
-    /// All uploads of an order, oldest first.
+    /// The files of an order that were sent or are being sent, oldest first. Parts are no files.
     ///
     /// # Errors
     /// Those of the catalog.
     pub async fn uploads(&self, order: OrderId) -> Result<Vec<Upload>> {
+        let mut uploads = self.all_uploads(order).await?;
+        uploads.retain(|upload| !upload.role.is_part());
+        Ok(uploads)
+    }
+
+    /// All uploads of an order, oldest first: files, parts, and parts that were removed.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn all_uploads(&self, order: OrderId) -> Result<Vec<Upload>> {
         let rows = load_all::<Upload>(&*self.catalog, &tables::uploads(order)).await?;
         let mut uploads: Vec<_> = rows.into_iter().map(|(_, upload, _)| upload).collect();
         uploads.sort_by(|a, b| (a.created_at, &a.path, a.id).cmp(&(b.created_at, &b.path, b.id)));
@@ -202,6 +227,7 @@ impl Vault {
     /// [`RefusalKind::NotFound`].
     pub async fn upload(&self, order: OrderId, id: UploadId) -> Result<Upload> {
         let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+        let row = row.filter(|(upload, _)| upload.role != Role::RemovedPart);
         Ok(row.ok_or_else(|| no_such_upload(id))?.0)
     }
 
@@ -237,23 +263,23 @@ impl Vault {
                 return Err(no_such_upload(id).into());
             };
             self.check_may_terminate(&at.order, &upload).await?;
-            let mut batch = Batch::new()
+            let batch = Batch::new()
                 .expect(tables::gate(order), Expect::At(at.gate))
                 .expect(tables::outbox(order), Expect::Absent)
-                .expect(key.clone(), Expect::At(version))
-                .delete(key)
-                .delete(tables::order_of_upload(id));
-            for table in [tables::blocks(id), tables::fragments(id)] {
-                for (row, _) in self.catalog.scan_prefix(&table).await? {
-                    batch = batch.delete(row);
-                }
-            }
+                .expect(key.clone(), Expect::At(version));
+            // A returned session may still name its blocks: then the sweep decides.
+            let sealed = matches!(upload.state, UploadState::Sealed { .. });
+            let (batch, folders) = match upload.role {
+                Role::RemovedPart => return Err(no_such_upload(id).into()),
+                Role::Part => self.removed_part(batch, upload).await?,
+                Role::Final => self.removed_final(batch, upload).await?,
+                Role::File => (self.without_upload(batch, order, id).await?, vec![id]),
+            };
             match self.catalog.commit(batch).await {
                 Ok(()) => {
                     self.intake.forget_usage(order);
-                    // A returned session may still name its blocks: then the sweep decides.
-                    if !matches!(upload.state, UploadState::Sealed { .. }) {
-                        self.working.empty(&paths::upload(order, id)).await?;
+                    for folder in folders.into_iter().filter(|_| !sealed) {
+                        self.working.empty(&paths::upload(order, folder)).await?;
                     }
                     return Ok(());
                 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::audio::{Coding, Data, Format, HeaderReader, SampleFormat, flac_samples};
+use crate::audio::{Coding, Data, Format, HeaderReader, SNIFF_LEN, SampleFormat, flac_samples};
 
 /// What is known of one file without its name; the checks judge by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,18 @@ pub struct FileFacts {
     pub declared_end: Option<u64>,
     /// Whether its first bytes are all zero: a place was kept for it, nothing was written.
     pub blank: bool,
+}
+
+/// How much of a file's facts is final, whatever bytes are still to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Known {
+    /// Its length alone.
+    Length,
+    /// What it is by its first bytes as well, and the form of its samples if that was seen.
+    Format,
+    /// Everything that submit will judge by.
+    Header,
 }
 
 impl FileFacts {
@@ -40,6 +52,26 @@ impl FileFacts {
             declared_end: header.declared_end(),
             blank: !head.is_empty() && head.iter().all(|byte| *byte == 0),
         }
+    }
+
+    /// Of a file of `length` bytes whose first ones `header` has taken, and how much of that the
+    /// rest of the file cannot change.
+    #[must_use]
+    pub fn of_start(header: &HeaderReader, length: u64) -> (Self, Known) {
+        let known = if header.offset() >= length {
+            Known::Header
+        } else if header.head().len() < SNIFF_LEN {
+            Known::Length
+        } else if header.is_over() {
+            Known::Header
+        } else {
+            Known::Format
+        };
+        let facts = Self {
+            length,
+            ..Self::of(header)
+        };
+        (facts, known)
     }
 
     /// The samples, if they are ones that a mix can be made of: not lossy, and making sense.

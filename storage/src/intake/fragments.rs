@@ -13,6 +13,7 @@ use crate::block::{BLOCK_MAX, Codec, Logical, Overhead, Sealer, open};
 use crate::catalog::tables;
 use crate::catalog::{Batch, MAX_VALUE};
 use crate::error::{Damage, Result};
+use crate::ids::FragmentId;
 use crate::paths;
 use crate::upload::Fragment;
 
@@ -41,7 +42,7 @@ impl Writer {
         for fragment in &self.upload.fragments {
             sealer.push(&self.read_fragment(fragment).await?);
         }
-        self.vault.intake.note_begun(&self.running);
+        self.note_begun();
         let kept = sealer.plain().len();
         self.gathering = Some(Gathering {
             sealer,
@@ -113,6 +114,7 @@ impl Writer {
         let piece = &gathering.sealer.plain()[gathering.kept - again..];
         let fragment = Fragment {
             number: upload.fragments_made,
+            id: FragmentId::random(),
             length: u32::try_from(piece.len()).expect("at most a block"),
             inline: piece.len() <= INLINE_MAX,
         };

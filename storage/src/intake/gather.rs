@@ -29,17 +29,23 @@ impl Writer {
     /// Takes bytes up to the end of the current block: how many, and whether it ends there.
     pub(super) async fn gather(&mut self, bytes: &[u8]) -> Result<(usize, bool)> {
         let most = bytes.len().min(BLOCK_MAX - self.cut.block_len());
-        let mut memory = self.memory(most).await?;
+        let mut memory = if self.held.is_some() {
+            self.memory_for_a_block().await?
+        } else {
+            self.memory(most).await?
+        };
         // Not before there is memory: waiting for it may write down what was received so far.
         let end = self.cut.next_end(&bytes[..most]);
         let taken = end.unwrap_or(most);
-        drop(memory.split(most - taken));
+        if self.held.is_none() {
+            drop(memory.split(most - taken));
+        }
         let bytes = &bytes[..taken];
         if let Some(gathering) = &mut self.gathering {
             gathering.memory.merge(memory);
             gathering.sealer.push(bytes);
         } else {
-            self.vault.intake.note_begun(&self.running);
+            self.note_begun();
             let mut sealer = Sealer::with_capacity(self.block_capacity());
             sealer.push(bytes);
             self.gathering = Some(Gathering {
@@ -86,6 +92,13 @@ impl Writer {
         }
     }
 
+    /// From now on it can be asked to write down what it holds, if it can do that.
+    pub(super) fn note_begun(&self) {
+        if self.held.is_none() {
+            self.vault.intake.note_begun(&self.running);
+        }
+    }
+
     fn block_capacity(&self) -> usize {
         let left = self
             .upload
@@ -105,6 +118,9 @@ impl Writer {
     }
 
     async fn let_go(&mut self) -> Result<()> {
+        if self.held.is_some() {
+            return Ok(());
+        }
         self.write_down().await?;
         self.gathering = None;
         self.vault.intake.note_empty(&self.running);

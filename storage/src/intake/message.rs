@@ -59,7 +59,8 @@ impl fmt::Display for Wanted {
 }
 
 /// The whole message: the files and their trouble.
-pub(super) fn about(paths: &[&str], trouble: &str) -> String {
+#[must_use]
+pub fn about(paths: &[&str], trouble: &str) -> String {
     const NAMED: usize = 3;
     let names = paths[..paths.len().min(NAMED)].join(", ");
     match paths.len().saturating_sub(NAMED) {

@@ -15,11 +15,18 @@ mod family;
 mod fragments;
 mod gather;
 pub mod hash;
+mod held;
+mod join;
 mod message;
+mod parts;
+pub mod preflight;
 pub mod progress;
+mod room;
 mod running;
 mod writer;
 
 pub use create::NewUpload;
+pub use parts::NamedPart;
+pub use room::Room;
 pub use running::{GRACE, Intake, Signal};
 pub use writer::Writer;

@@ -5,17 +5,22 @@
 //! commit is refused here, before the catalog would refuse it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
+use super::join::Joins;
 use crate::block::BLOCK_MAX;
 use crate::ids::{OrderId, UploadId};
 
 /// How long an append that was asked to stop may take to commit what it holds.
 pub const GRACE: Duration = Duration::from_millis(500);
+
+/// How long a commit that runs when the grace is over may take to end. Whoever took over does not
+/// wait longer: should it still land, the compare-and-swap sorts the two out.
+const LAST_COMMIT: Duration = Duration::from_millis(400);
 
 /// How many puts run at once: enough for the disk's journal to join their syncs, few enough to
 /// bound the sealed bytes in memory.
@@ -34,12 +39,17 @@ pub struct Intake {
     /// Files and bytes of orders that upload at the moment: scanning them for every new file of a
     /// thousand would make the last ones slow.
     usage: Mutex<HashMap<OrderId, Usage>>,
+    pub(super) joins: Joins,
+    /// Turns of appends that hold a block until its sum is known: half of the budget at most.
+    pub(super) checked: Arc<Semaphore>,
 }
 
 /// What an order has in uploads of any state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
     pub(super) files: u64,
+    /// Parts of files.
+    pub(super) parts: u64,
     pub(super) bytes: u64,
 }
 
@@ -49,8 +59,10 @@ pub(super) struct Running {
     upload: UploadId,
     stop: watch::Sender<bool>,
     ended: watch::Sender<bool>,
-    /// Held during a commit; true once the append has been taken over.
-    pub(super) fenced: tokio::sync::Mutex<bool>,
+    /// Held during a commit, and not while a store is waited for.
+    pub(super) committing: tokio::sync::Mutex<()>,
+    /// True once the append has been taken over: no commit begins any more.
+    fenced: AtomicBool,
     pressed: Notify,
     /// When its block in the making was begun; `u64::MAX` if it holds nothing.
     since: AtomicU64,
@@ -78,6 +90,8 @@ impl Intake {
             appends: Mutex::default(),
             begun: AtomicU64::new(0),
             usage: Mutex::default(),
+            joins: Joins::default(),
+            checked: Arc::new(Semaphore::new((memory / 2 / BLOCK_MAX).max(1))),
         }
     }
 
@@ -107,8 +121,8 @@ impl Intake {
         }
     }
 
-    /// Ends the running append of an upload, if there is one: when this returns it has committed
-    /// what it could, and will commit nothing more.
+    /// Ends the running append of an upload, if there is one: when this returns, in under a second
+    /// whatever the store does, it has committed what it could, and begins no further commit.
     pub(crate) async fn take_over(&self, upload: UploadId) {
         let Some(running) = self.appends().get(&upload).cloned() else {
             return;
@@ -119,7 +133,9 @@ impl Intake {
             .await
             .is_err()
         {
-            *running.fenced.lock().await = true;
+            running.fenced.store(true, Ordering::SeqCst);
+            // Between the two a commit may have begun. It is short, unless the disk hangs.
+            drop(tokio::time::timeout(LAST_COMMIT, running.committing.lock()).await);
         }
         self.forget(&running);
     }
@@ -136,7 +152,8 @@ impl Intake {
                 upload,
                 stop: watch::Sender::new(false),
                 ended: watch::Sender::new(false),
-                fenced: tokio::sync::Mutex::new(false),
+                committing: tokio::sync::Mutex::new(()),
+                fenced: AtomicBool::new(false),
                 pressed: Notify::new(),
                 since: AtomicU64::new(u64::MAX),
             });
@@ -214,6 +231,11 @@ impl Drop for Waiting<'_> {
 }
 
 impl Running {
+    /// Whether it has been taken over.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.fenced.load(Ordering::SeqCst)
+    }
+
     /// Waits until this append should look up. Cancel-safe.
     pub(super) async fn signal(&self) -> Signal {
         let mut stop = self.stop.subscribe();

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use super::cut::Cut;
 use super::gather::Gathering;
 use super::hash::Frontier;
+use super::held::Held;
 use super::running::{Running, Signal};
 use crate::block::{Codec, Logical, aside};
 use crate::catalog::Version;
@@ -40,7 +41,7 @@ pub struct Writer {
     pub(super) vault: Arc<Vault>,
     pub(super) keys: Arc<SealingKeys>,
     pub(super) running: Arc<Running>,
-    /// The record as it was last committed.
+    /// The record as it was last committed, or would be if nothing were held back.
     pub(super) upload: Upload,
     pub(super) row: Version,
     pub(super) gate: Version,
@@ -51,9 +52,15 @@ pub struct Writer {
     /// How long the file may become at most.
     pub(super) longest: u64,
     pub(super) gathering: Option<Gathering>,
+    /// What is committed only once its sum was compared.
+    pub(super) held: Option<Box<Held>>,
     pub(super) in_flight: VecDeque<InFlight>,
     /// The file's hash after the block in flight that was handed on last.
     pub(super) hashed: Option<oneshot::Receiver<Frontier>>,
+    /// Of a file made of parts: how many of their blocks were joined.
+    pub(super) joined: u64,
+    /// The hash of a file made of parts, after the blocks that were joined.
+    pub(super) frontier: Frontier,
     /// Whether the file's last block was handed on.
     pub(super) ended: bool,
     /// True while bytes are on their way through here, and for good once that failed or was cut
@@ -82,7 +89,9 @@ impl Writer {
     /// The upload as it was last committed.
     #[must_use]
     pub fn upload(&self) -> &Upload {
-        &self.upload
+        self.held
+            .as_ref()
+            .map_or(&self.upload, |held| &held.durable)
     }
 
     /// Waits until there is a reason to look up from the body. Cancel-safe.

@@ -96,6 +96,14 @@ impl KeyStore {
         Ok(keys)
     }
 
+    /// Asks whether the key store is there and lets us read.
+    ///
+    /// # Errors
+    /// When it is not, or does not.
+    pub async fn answers(&self) -> Result<()> {
+        self.store.answers().await
+    }
+
     /// The key that seals tombstones.
     #[must_use]
     pub fn records(&self) -> &Arc<SealingKeys> {

@@ -1,9 +1,13 @@
 //! A store: an object store (theirs) and what we ask of it beyond its interface.
 //!
-//! Puts are plain and whole, start only while their [`Lease`] is fresh, and end within
-//! [`PUT_LONGEST`]; so [`QUIET_AFTER`] a gate has changed, nothing that rested on the old one can
-//! still land. "Not found" on delete is success. Local folders are synced where the crate does not.
+//! Puts are plain and whole, start only while their [`Lease`] is fresh, are given up after [`TRIED`]
+//! and have landed, or never will, within [`PUT_LONGEST`]; so [`QUIET_AFTER`] a gate has changed,
+//! nothing that rested on the old one can still land. "Not found" on delete is success. Local
+//! folders are synced where the crate does not. Every request is counted
+//! (`stemvault_store_requests_total`), and every failure says what to check.
 
+mod advice;
+mod cloud;
 mod local;
 
 use std::sync::Arc;
@@ -14,7 +18,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload, RetryConfig};
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use url::Url;
 
 use crate::clock::SharedClock;
@@ -27,11 +31,27 @@ const LARGE: usize = 1 << 20;
 /// No put starts later than this after its gate was read.
 pub const LEASE: Duration = Duration::from_secs(30);
 
-/// No put lasts longer than this, retries included.
-pub const PUT_LONGEST: Duration = Duration::from_secs(90);
+/// A put is given up after this, retries included.
+pub const TRIED: Duration = Duration::from_secs(60);
+
+/// A store that has the whole of a put, but whose answer we no longer wait for, finishes it within
+/// this or never.
+const LANDS_WITHIN: Duration = Duration::from_secs(30);
+
+/// No put lands later than this after it began.
+pub const PUT_LONGEST: Duration = Duration::from_secs(TRIED.as_secs() + LANDS_WITHIN.as_secs());
 
 /// From then on nothing can land that rested on a gate which has changed.
-pub const QUIET_AFTER: Duration = Duration::from_secs(120);
+pub const QUIET_AFTER: Duration = Duration::from_secs(LEASE.as_secs() + PUT_LONGEST.as_secs());
+
+#[cfg(feature = "torture")]
+pub(crate) use crate::torture::hurried;
+
+/// A wait for a store, as long as it is.
+#[cfg(not(feature = "torture"))]
+pub(crate) fn hurried(time: Duration) -> Duration {
+    time
+}
 
 /// How many deletes run at once: enough to hide a round trip, few enough to stay polite.
 const DELETES_AT_ONCE: usize = 8;
@@ -86,13 +106,15 @@ impl Store {
     /// # Errors
     /// When the URL or an option is not understood, or the folder cannot be made.
     pub fn open(name: &'static str, url: &Url, options: Vec<(String, String)>) -> Result<Self> {
+        let is_local = url.scheme() == "file";
         let fail = |source| Error::Store {
             store: name,
             verb: "open",
             path: url.to_string(),
+            advice: advice::advice(&source, is_local),
             source: Box::new(source),
         };
-        if url.scheme() == "file" {
+        if is_local {
             let folder = std::path::PathBuf::from(
                 percent_encoding::percent_decode_str(url.path())
                     .decode_utf8_lossy()
@@ -108,7 +130,7 @@ impl Store {
                 local: Some(Arc::new(local)),
             });
         }
-        let (inner, path) = cloud(url, options).map_err(fail)?;
+        let (inner, path) = cloud::open(name, url, options).map_err(fail)?;
         let inner: Arc<dyn ObjectStore> = if path.as_ref().is_empty() {
             inner
         } else {
@@ -157,7 +179,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::TooLate`] if the lease is over; [`Error::Store`] if the store fails or takes longer
-    /// than [`PUT_LONGEST`].
+    /// than [`TRIED`]: what was put may be there all the same, now or until [`PUT_LONGEST`] is over.
     pub async fn put(&self, path: &Path, bytes: Bytes, lease: &Lease) -> Result<()> {
         lease.check()?;
         self.put_now(path, bytes).await
@@ -170,10 +192,11 @@ impl Store {
     pub async fn put_now(&self, path: &Path, bytes: Bytes) -> Result<()> {
         let length = bytes.len();
         let put = self.inner.put(path, PutPayload::from_bytes(bytes));
-        match tokio::time::timeout(PUT_LONGEST, put).await {
-            Ok(done) => done.map_err(|source| self.failed("put", path, source))?,
-            Err(late) => return Err(self.failed("put", path, generic(late))),
+        let done = match tokio::time::timeout(hurried(TRIED), put).await {
+            Ok(done) => done.map(drop),
+            Err(late) => Err(generic(late)),
         };
+        self.told("put", path, done)?;
         if let (Some(local), LARGE..) = (self.local.clone(), length) {
             let at = path.to_string();
             tokio::task::spawn_blocking(move || local.uncache(&at));
@@ -187,11 +210,12 @@ impl Store {
     /// [`Error::Store`].
     pub async fn get_opt(&self, path: &Path) -> Result<Option<Bytes>> {
         let read = async { self.inner.get(path).await?.bytes().await };
-        match read.await {
+        let read = match read.await {
             Ok(bytes) => Ok(Some(bytes)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(source) => Err(self.failed("get", path, source)),
-        }
+            Err(source) => Err(source),
+        };
+        self.told("get", path, read)
     }
 
     /// Paths and sizes of all objects below a folder.
@@ -199,12 +223,9 @@ impl Store {
     /// # Errors
     /// [`Error::Store`].
     pub async fn list(&self, folder: &Path) -> Result<Vec<(Path, u64)>> {
-        self.inner
-            .list(Some(folder))
-            .map_ok(|object| (object.location, object.size))
-            .try_collect()
-            .await
-            .map_err(|source| self.failed("list", folder, source))
+        let objects = self.inner.list(Some(folder));
+        let objects = objects.map_ok(|object| (object.location, object.size));
+        self.told("list", folder, objects.try_collect().await)
     }
 
     /// Names of the folders directly below a folder.
@@ -213,7 +234,7 @@ impl Store {
     /// [`Error::Store`].
     pub async fn folders(&self, folder: &Path) -> Result<Vec<String>> {
         let found = self.inner.list_with_delimiter(Some(folder)).await;
-        let found = found.map_err(|source| self.failed("list", folder, source))?;
+        let found = self.told("list", folder, found)?;
         let name = |path: Path| path.filename().map(ToOwned::to_owned);
         Ok(found.common_prefixes.into_iter().filter_map(name).collect())
     }
@@ -223,10 +244,23 @@ impl Store {
     /// # Errors
     /// [`Error::Store`].
     pub async fn delete(&self, path: &Path) -> Result<()> {
-        match self.inner.delete(path).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(source) => Err(self.failed("delete", path, source)),
+        let gone = match self.inner.delete(path).await {
+            Err(object_store::Error::NotFound { .. }) => Ok(()),
+            other => other,
+        };
+        self.told("delete", path, gone)
+    }
+
+    /// Asks whether the store is there and lets us read. An object that is not there says less than
+    /// it seems: a bucket that is missing answers the same.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn answers(&self) -> Result<()> {
+        if self.get_opt(&crate::paths::readme()).await?.is_none() {
+            self.folders(&Path::default()).await?;
         }
+        Ok(())
     }
 
     /// Deletes everything below a folder, including what a killed put left and `list` hides.
@@ -316,13 +350,26 @@ impl Store {
             .map_err(|error| self.failed(verb, path, generic(error)))
     }
 
+    /// Counts a request, and puts its failure into words.
+    fn told<T>(
+        &self,
+        verb: &'static str,
+        path: &Path,
+        outcome: object_store::Result<T>,
+    ) -> Result<T> {
+        let word = if outcome.is_ok() { "ok" } else { "failed" };
+        metrics::counter!("stemvault_store_requests_total", "store" => self.name, "verb" => verb, "outcome" => word)
+            .increment(1);
+        outcome.map_err(|source| self.failed(verb, path, source))
+    }
+
     fn failed(&self, verb: &'static str, path: &Path, source: object_store::Error) -> Error {
-        let source = Box::new(source);
         Error::Store {
             store: self.name,
             verb,
             path: path.to_string(),
-            source,
+            advice: advice::advice(&source, self.is_local()),
+            source: Box::new(source),
         }
     }
 }
@@ -332,42 +379,4 @@ fn generic(source: impl std::error::Error + Send + Sync + 'static) -> object_sto
         store: "stemvault",
         source: Box::new(source),
     }
-}
-
-/// S3, Azure and Google, with retries that end within [`PUT_LONGEST`].
-fn cloud(
-    url: &Url,
-    options: Vec<(String, String)>,
-) -> object_store::Result<(Arc<dyn ObjectStore>, Path)> {
-    let (scheme, path) = object_store::ObjectStoreScheme::parse(url)?;
-    let retry = RetryConfig {
-        retry_timeout: PUT_LONGEST / 2,
-        ..RetryConfig::default()
-    };
-    macro_rules! build {
-        ($builder:ty) => {{
-            let mut builder = <$builder>::new()
-                .with_url(url.to_string())
-                .with_retry(retry);
-            for (key, value) in options {
-                builder = builder.with_config(key.parse()?, value);
-            }
-            Arc::new(builder.build()?) as Arc<dyn ObjectStore>
-        }};
-    }
-    let store = match scheme {
-        object_store::ObjectStoreScheme::AmazonS3 => build!(object_store::aws::AmazonS3Builder),
-        object_store::ObjectStoreScheme::MicrosoftAzure => {
-            build!(object_store::azure::MicrosoftAzureBuilder)
-        }
-        object_store::ObjectStoreScheme::GoogleCloudStorage => {
-            build!(object_store::gcp::GoogleCloudStorageBuilder)
-        }
-        _ => {
-            return Err(object_store::Error::NotSupported {
-                source: format!("{url} is none of file:, s3:, az:, gs:").into(),
-            });
-        }
-    };
-    Ok((store, path))
 }

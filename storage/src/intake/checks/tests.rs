@@ -13,7 +13,11 @@ fn facts(file: &[u8]) -> FileFacts {
     cut.facts()
 }
 
+/// What is found in these files; and preflight must say the same of their starts.
 fn found(files: &[(&str, &[u8])]) -> Vec<Finding> {
+    for (path, file) in files {
+        super::super::preflight::tests::agree(path, file);
+    }
     let facts: Vec<_> = files
         .iter()
         .map(|(path, file)| (*path, facts(file)))

@@ -1,0 +1,469 @@
+//! The upload link as the page uses it: state, preflight, form, submit, receipt, assets.
+
+use axum::body::Body;
+use serde_json::{Value, json};
+use stemvault_storage::link::Scope;
+
+use crate::studio::{Answer, Studio, whole};
+
+const MEDIA: &str = "Content-Type: application/vnd.stemvault.preflight";
+
+/// The smallest good WAV: one channel, 16 bit, `frames` frames.
+fn wav(rate: u32, frames: u32) -> Vec<u8> {
+    let mut file = b"RIFF".to_vec();
+    file.extend((36 + frames * 2).to_le_bytes());
+    file.extend(b"WAVEfmt \x10\0\0\0\x01\0\x01\0");
+    file.extend(rate.to_le_bytes());
+    file.extend((rate * 2).to_le_bytes());
+    file.extend(b"\x02\0\x10\0data");
+    file.extend((frames * 2).to_le_bytes());
+    file.extend(std::iter::repeat_n(7, frames as usize * 2));
+    file
+}
+
+/// One file of a preflight: its head is what comes first of `bytes`.
+fn part(path: &str, length: usize, bytes: &[u8]) -> Vec<u8> {
+    let json = json!({"path": path, "length": length.to_string()}).to_string();
+    let head = &bytes[..bytes.len().min(65_536)];
+    let mut part = Vec::new();
+    for piece in [json.as_bytes(), head] {
+        part.extend(u32::try_from(piece.len()).unwrap().to_be_bytes());
+        part.extend(piece);
+    }
+    part
+}
+
+impl Studio {
+    async fn at_link(&self, method: &str, path: &str, headers: &[&str], body: Body) -> Answer {
+        let path = format!("/u/{}/{path}", self.link);
+        self.ask(method, &path, headers, body).await
+    }
+
+    async fn state(&self) -> Value {
+        let answer = self.at_link("GET", "state", &[], Body::empty()).await;
+        answer.expect(200).json()
+    }
+
+    async fn preflight(&self, parts: &[Vec<u8>]) -> Value {
+        let body = whole(&parts.concat());
+        let answer = self.at_link("POST", "preflight", &[MEDIA], body).await;
+        answer.expect(200).json()
+    }
+
+    async fn upload(&self, name: &str, bytes: &[u8]) {
+        let at = self.create(name, bytes.len() as u64).await;
+        if !bytes.is_empty() {
+            self.patch(&at, 0, None, whole(bytes)).await.expect(204);
+        }
+    }
+
+    async fn submit_form(&self, form: Value) -> Answer {
+        let body = Body::from(json!({ "form": form }).to_string());
+        self.at_link("POST", "submit", &[], body).await
+    }
+}
+
+async fn studio() -> Studio {
+    Studio::with(|settings, _| {
+        settings.orders.required_form = vec!["song".to_owned(), "label".to_owned()];
+    })
+    .await
+}
+
+#[tokio::test]
+async fn closed_links_look_alike_at_every_address() {
+    let studio = Studio::new().await;
+    let vault = &studio.app.vault;
+    let order = studio.order.id;
+    let (gone, revoked) = vault.create_link(order, Scope::Upload, None).await.unwrap();
+    vault.revoke_link(gone.id).await.unwrap();
+    studio.upload("a.txt", b"a").await;
+    let receipt = studio.submit().await;
+    let session = studio.session_link(&receipt).await;
+    let delivery = session.rsplit('/').next().unwrap();
+    let page = format!("receipts/{}", receipt["session"].as_str().unwrap());
+    let mut seen = Vec::new();
+    for link in ["nothing", revoked.reveal(), delivery] {
+        for (method, path) in [
+            ("GET", "state"),
+            ("POST", "preflight"),
+            ("PUT", "form"),
+            ("POST", "submit"),
+            ("GET", page.as_str()),
+            ("GET", "receipts/x"),
+            ("GET", "?plain"),
+        ] {
+            let path = format!("/u/{link}/{path}");
+            // A body that would be refused for other reasons is not even looked at.
+            let answer = studio.ask(method, &path, &[], Body::from("no json")).await;
+            seen.push(answer.expect(404).body);
+        }
+    }
+    assert_eq!(seen[..7], seen[7..14]);
+    assert_eq!(seen[..7], seen[14..]);
+    assert!(seen.iter().all(|body| *body == seen[0]));
+}
+
+#[tokio::test]
+async fn state_says_what_is_here_and_what_is_missing() {
+    let studio = studio().await;
+    let state = studio.state().await;
+    assert_eq!(state["order"], "2026-0117");
+    assert_eq!(
+        (&state["stage_open"], &state["session"]),
+        (&true.into(), &Value::Null)
+    );
+    assert_eq!(state["preflight"]["bytes"], "65536");
+    assert_eq!(state["limits"]["used_files"], "0");
+    assert_eq!(state["rules"]["truncated"], "refuse");
+    let names: Vec<_> = state["form"]["fields"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|field| (field["name"].as_str().unwrap(), field["required"] == true))
+        .collect();
+    let expected = [
+        ("song", true),
+        ("artist", false),
+        ("notes", false),
+        ("credits", false),
+        ("isrc", false),
+        ("tempo", false),
+        ("key", false),
+        ("label", true),
+    ];
+    assert_eq!(names, expected);
+    let missing = |state: &Value| state["missing"].to_string();
+    let said = missing(&state);
+    assert!(
+        said.contains("upload files first") && said.contains("Song:"),
+        "{said}"
+    );
+
+    let at = studio.create("b.txt", 2).await;
+    studio.upload("a.wav", &wav(48_000, 100)).await;
+    studio.upload("b.wav", &wav(44_100, 10)).await;
+    let state = studio.state().await;
+    assert!(missing(&state).contains("not wholly uploaded"), "{state}");
+    assert_eq!(state["findings"][0]["rule"], "mixed_sample_rates");
+    assert_eq!(state["limits"]["used_files"], "3");
+    studio.patch(&at, 0, None, whole(b"ab")).await.expect(204);
+    studio
+        .submit_form(json!({"song": "One", "label": "X"}))
+        .await
+        .expect(201);
+    let state = studio.state().await;
+    assert_eq!(
+        (&state["submitted"], &state["missing"]),
+        (&true.into(), &json!([]))
+    );
+    assert_eq!(state["session"]["file_count"], 3);
+    assert_eq!(state["form"]["fields"][0]["value"], "One");
+    let page = state["receipt"].as_str().unwrap();
+    studio.get(page, &[]).await.expect(200);
+}
+
+#[tokio::test]
+async fn preflight_says_what_submit_says_and_writes_nothing() {
+    let studio = Studio::with(|settings, _| {
+        settings.orders.required_form.clear();
+    })
+    .await;
+    let long = wav(48_000, 100_000);
+    let files: [(&str, Vec<u8>); 6] = [
+        ("S/good.wav", long.clone()),
+        ("S/short.wav", long[..150_000].to_vec()),
+        ("S/other.wav", wav(44_100, 40_000)),
+        ("S/mp3.wav", b"\xFF\xFB\x90\x64\0\0\0\0".to_vec()),
+        ("S/empty.txt", Vec::new()),
+        ("S/web.aif", b"<html><body>404".to_vec()),
+    ];
+    let mut parts: Vec<_> = files
+        .iter()
+        .map(|(path, bytes)| part(path, bytes.len(), bytes))
+        .collect();
+    parts.push(part("S/.DS_Store", 6148, b"\0\0\0\x01Bud1"));
+    parts.push(part("../up.wav", 3, b"abc"));
+    let said = studio.preflight(&parts).await;
+    assert_eq!(studio.state().await["limits"]["used_files"], "0");
+    for (path, bytes) in &files {
+        studio.upload(path, bytes).await;
+    }
+    let receipt = studio.submit().await;
+    // Every finding of submit, as one line for each file, and the same of preflight.
+    let mut of_submit = Vec::new();
+    let mut together = Vec::new();
+    for finding in receipt["findings"].as_array().unwrap() {
+        let files = finding["files"].as_array().unwrap();
+        let rule = finding["rule"].as_str().unwrap();
+        if rule.starts_with("mixed") {
+            together.push(finding.clone());
+            continue;
+        }
+        let message = finding["message"].as_str().unwrap();
+        let text = message.split_once(": ").unwrap().1;
+        of_submit.extend(files.iter().map(|file| {
+            let severity = &finding["severity"];
+            format!("{} {rule} {severity} {text}", file.as_str().unwrap())
+        }));
+    }
+    let mut of_preflight = Vec::new();
+    for file in &said["files"].as_array().unwrap()[..files.len()] {
+        assert_eq!(
+            (&file["action"], &file["known"]),
+            (&"upload".into(), &"header".into())
+        );
+        for finding in file["findings"].as_array().unwrap() {
+            of_preflight.push(format!(
+                "{} {} {} {}",
+                file["normalised"].as_str().unwrap(),
+                finding["rule"].as_str().unwrap(),
+                finding["severity"],
+                finding["message"].as_str().unwrap()
+            ));
+        }
+    }
+    of_submit.sort();
+    of_preflight.sort();
+    assert_eq!(of_submit, of_preflight);
+    assert!(of_submit.len() >= 4, "{of_submit:?}");
+    assert_eq!(said["session"], json!(together));
+    assert_eq!(said["files"][6]["action"], "skip");
+    assert_eq!(said["forbidden"][0]["path"], "../up.wav");
+    // It came back at once: what is in it need not be sent again.
+    assert_eq!(receipt["review"]["state"], "returned");
+    let again = studio.preflight(&parts[..1]).await;
+    assert_eq!(again["files"][0]["action"], "already_here");
+    let mended = [part("S/short.wav", long.len(), &long)];
+    let again = studio.preflight(&mended).await;
+    assert_eq!(again["files"][0]["action"], "upload");
+    assert_eq!(again["files"][0]["findings"], json!([]));
+    assert!(studio.preflight(&[]).await["session"].is_array());
+}
+
+#[tokio::test]
+async fn a_preflight_that_is_none_is_refused_in_a_sentence() {
+    let studio = Studio::new().await;
+    let ask = |headers: &'static [&'static str], body: Vec<u8>| {
+        studio.at_link("POST", "preflight", headers, Body::from(body))
+    };
+    let good = part("a.wav", 10, b"RIFF");
+    for (headers, body, status) in [
+        (&[][..], good.clone(), 400),
+        (&["Content-Type: multipart/form-data"], good.clone(), 400),
+        (&[MEDIA], good[..9].to_vec(), 400),
+        (&[MEDIA], b"not at all".to_vec(), 400),
+        (&[MEDIA], part("a.wav", 3, b"RIFF"), 400),
+        (&[MEDIA], part("a.wav", 9, b"RIFF").repeat(257), 413),
+    ] {
+        let answer = ask(headers, body).await.expect(status);
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.len() > 20, "{detail}");
+    }
+    let answer = studio.at_link("POST", "preflight", &[MEDIA], crate::studio::broken(&good));
+    answer.await.expect(400);
+    let path = format!("/u/{}/preflight", studio.link);
+    studio.get(&path, &[]).await.expect(405);
+}
+
+#[tokio::test]
+async fn the_form_is_kept_and_the_engineer_submits_with_it() {
+    let studio = studio().await;
+    let put = |form: Value| {
+        let body = Body::from(json!({ "form": form }).to_string());
+        studio.at_link("PUT", "form", &[], body)
+    };
+    studio.upload("a.txt", b"a").await;
+    put(json!({"song": " Eins ", "isrc": "nonsense"}))
+        .await
+        .expect(204);
+    let field = |state: &Value, at: usize| state["form"]["fields"][at].clone();
+    let state = studio.state().await;
+    assert_eq!(field(&state, 0)["value"], " Eins ");
+    assert!(
+        field(&state, 4)["problem"]
+            .as_str()
+            .unwrap()
+            .contains("ISRC")
+    );
+    assert_eq!(field(&state, 7)["problem"], Value::Null);
+    for bad in [
+        json!({"song": "x".repeat(5000)}),
+        json!({"song": "\u{7}"}),
+        json!({"incomplete": "x"}),
+        json!({"song": 5}),
+        json!([]),
+    ] {
+        put(bad).await.expect(400);
+    }
+    assert_eq!(field(&studio.state().await, 0)["value"], " Eins ");
+
+    let no = studio
+        .submit_form(json!({"song": "Zwei", "tempo": "fast"}))
+        .await
+        .expect(400);
+    assert_eq!(no.json()["missing"], json!(["tempo", "label"]));
+    // Without a form the draft is meant, whoever submits.
+    let no = studio
+        .at_link("POST", "submit", &[], Body::empty())
+        .await
+        .expect(400);
+    assert_eq!(no.json()["missing"], json!(["isrc", "label"]));
+    let bearer = format!("Authorization: Bearer {}", studio.token);
+    let bearer = [bearer.as_str()];
+    let engineer = |body: Value| {
+        let body = Body::from(body.to_string());
+        let path = "/api/v1/orders/2026-0117/submit";
+        studio.ask("POST", path, &bearer, body)
+    };
+    let no = engineer(json!({"form": {"isrc": "USRC17607839"}}))
+        .await
+        .expect(400);
+    assert_eq!(no.json()["missing"], json!(["label"]));
+    engineer(json!({"incomplete": " "})).await.expect(400);
+    let body = json!({"form": {"isrc": "USRC17607839"}, "incomplete": "they are on tour"});
+    let receipt = engineer(body).await.expect(201).json();
+    let session = receipt["session"].as_str().unwrap().parse().unwrap();
+    let kept = studio
+        .app
+        .vault
+        .receipt(studio.order.id, session)
+        .await
+        .unwrap();
+    let form = &kept.manifest.form;
+    assert_eq!(
+        (form["song"].as_str(), form["isrc"].as_str()),
+        ("Eins", "USRC17607839")
+    );
+    assert_eq!(form["incomplete"], "they are on tour");
+    // The draft went into the session; the next one begins with what was said there.
+    assert_eq!(studio.app.vault.draft(studio.order.id).await.unwrap(), None);
+    assert_eq!(field(&studio.state().await, 0)["value"], "Eins");
+    put(json!({})).await.expect(204);
+}
+
+#[tokio::test]
+async fn a_receipt_is_a_page_to_print_for_the_one_who_sent_it() {
+    let studio = Studio::new().await;
+    studio.upload("<i>a</i>.txt", b"abc").await;
+    let form = json!({"song": "<script>alert(1)</script>", "notes": "two\nlines"});
+    let receipt = studio.submit_form(form).await.expect(201).json();
+    let session = receipt["session"].as_str().unwrap();
+    let page = studio
+        .get(&format!("/u/{}/receipts/{session}", studio.link), &[])
+        .await
+        .expect(200);
+    let text = page.text();
+    for word in [
+        "2026-0117",
+        session,
+        receipt["files"][0]["hash"].as_str().unwrap(),
+        "&lt;i&gt;a",
+        "two\nlines",
+    ] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert!(
+        !text.contains("<script") && !text.contains(" style="),
+        "{text}"
+    );
+    assert!(
+        page.header("content-security-policy")
+            .contains("style-src 'self'")
+    );
+    assert!(
+        !page
+            .header("content-security-policy")
+            .contains("script-src")
+    );
+    let style = studio.get("/assets/receipt.css", &[]).await.expect(200);
+    assert!(style.text().contains("@media print"));
+    assert_eq!(style.header("x-content-type-options"), "nosniff");
+    let tag = format!("If-None-Match: {}", style.header("etag"));
+    studio.get("/assets/receipt.css", &[&tag]).await.expect(304);
+    // What the studio makes is not for this link.
+    let at = studio.create_as_studio("mix.txt", b"mix").await;
+    assert!(!at.is_empty());
+    let other = format!("/u/{}/receipts/{at}", studio.link);
+    let browser = "Accept: text/html";
+    let no = studio.get(&other, &[browser]).await.expect(404);
+    let unknown = format!("/u/{}/receipts/{}", studio.link, "0".repeat(64));
+    assert_eq!(
+        no.body,
+        studio.get(&unknown, &[browser]).await.expect(404).body
+    );
+}
+
+impl Studio {
+    /// Uploads and submits a delivery; its session.
+    async fn create_as_studio(&self, name: &str, bytes: &[u8]) -> String {
+        use base64::Engine;
+        use base64::engine::general_purpose::STANDARD;
+        let word = |text: &str| STANDARD.encode(text);
+        let metadata = format!(
+            "Upload-Metadata: order {},kind {},filename {}",
+            word("2026-0117"),
+            word("delivery"),
+            word(name)
+        );
+        let bearer = format!("Authorization: Bearer {}", self.token);
+        let length = format!("Upload-Length: {}", bytes.len());
+        let tus = "Tus-Resumable: 1.0.0";
+        let headers = [tus, &bearer, &length, &metadata];
+        let made = self
+            .ask("POST", "/files/", &headers, Body::empty())
+            .await
+            .expect(201);
+        let headers = [tus, &bearer, crate::studio::OCTETS, "Upload-Offset: 0"];
+        let at = made.header("location");
+        self.ask("PATCH", at, &headers, whole(bytes))
+            .await
+            .expect(204);
+        let body = Body::from(r#"{"kind": "delivery"}"#);
+        let path = "/api/v1/orders/2026-0117/submit";
+        let receipt = self
+            .ask("POST", path, &[&bearer], body)
+            .await
+            .expect(201)
+            .json();
+        receipt["session"].as_str().unwrap().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn the_page_works_without_its_script_and_says_so() {
+    let studio = Studio::new().await;
+    let page = format!("/u/{}", studio.link);
+    let browser = "Accept: text/html";
+    let shell = studio.get(&page, &[browser]).await.expect(200);
+    let plain = studio
+        .get(&format!("{page}?plain"), &[browser])
+        .await
+        .expect(200);
+    for text in [shell.text(), plain.text()] {
+        assert!(
+            text.contains("stemvault push") && text.contains("2026-0117"),
+            "{text}"
+        );
+    }
+    assert!(!plain.text().contains("<script"));
+    if stemvault::assets::is_built() {
+        let link = format!("<main id=\"upload\" data-link=\"{page}\">");
+        assert!(shell.text().contains(&link), "{}", shell.text());
+        assert!(shell.text().contains("<noscript>"));
+        let policy = shell.header("content-security-policy");
+        assert!(
+            policy.contains("script-src 'self';") && !policy.contains("unsafe"),
+            "{policy}"
+        );
+        let script = studio.get("/assets/upload.js", &[]).await.expect(200);
+        assert_eq!(
+            script.header("content-type"),
+            "text/javascript; charset=utf-8"
+        );
+    } else {
+        assert!(shell.text().contains("built without its upload page"));
+        studio.get("/assets/upload.js", &[]).await.expect(404);
+    }
+}

@@ -1,0 +1,278 @@
+// Sends bytes: Uppy with its tus plug-in, and Golden Retriever where the browser has no handles.
+//
+// Promises: a file that is fed ends in exactly one of `done` and `failed`, or is withdrawn; nothing
+// is retried here, as the one who feeds asks the server first where a file stands. Withdrawing never
+// deletes what has arrived.
+
+import Uppy, { type Meta, type Body } from "@uppy/core";
+import GoldenRetriever from "@uppy/golden-retriever";
+import Tus from "@uppy/tus";
+
+import { hasCopies, keepCap, keptCap } from "./kept";
+import type { Picked } from "./pick";
+import { RequestSize } from "./pure/request-size";
+import { judge, retryAfter, type Trouble } from "./pure/trouble";
+
+/** A file to send. */
+export interface Load {
+  key: string;
+  path: string;
+  file: File;
+  modified: string;
+  /** Address of the upload to go on with. */
+  url?: string | undefined;
+}
+
+/** What becomes of it. */
+export interface Heard {
+  began(key: string): void;
+  acknowledged(key: string, offset: number): void;
+  done(key: string): void;
+  failed(key: string, trouble: Trouble): void;
+}
+
+/** Silence after which a request is given up, in milliseconds: longer than a line is ever quiet. */
+const SILENCE = 90_000;
+/** What is kept of small files where the browser has no handles. */
+const KEPT = { maxFileSize: 16 << 20, maxTotalSize: 512 << 20 };
+const KEPT_FOR = 14 * 86_400_000;
+/** How long reading them back may take, in milliseconds. */
+const RESTORING = 30_000;
+
+const TOO_TIGHT =
+  "something between this computer and the studio refuses even small uploads: another network may help, or ask the studio";
+
+interface Going {
+  key: string;
+  heardAt: number;
+  /** What its request brings at most. */
+  bytes: number;
+}
+
+interface FileMeta extends Meta {
+  key: string;
+  filename: string;
+  relativePath: string;
+  modified: string;
+}
+
+export class Engine {
+  private readonly uppy: Uppy<FileMeta, Body>;
+  private readonly tus: Tus<FileMeta, Body>;
+  private readonly size = new RequestSize(keptCap());
+  /** By Uppy's id of the file. */
+  private readonly going = new Map<string, Going>();
+  private readonly ids = new Map<string, string>();
+  private fed = 0;
+  private readonly run = Date.now().toString(36);
+
+  constructor(
+    endpoint: string,
+    memory: string,
+    private readonly heard: Heard,
+  ) {
+    this.uppy = new Uppy<FileMeta, Body>({ id: memory, autoProceed: false, logger: silent });
+    // HTTP/1.1 gives six connections a server: two stay free for everything else.
+    const [page] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
+    const limit = page?.nextHopProtocol === "h2" ? 6 : 4;
+    this.uppy.use(Tus, {
+      endpoint,
+      limit,
+      retryDelays: [],
+      chunkSize: this.size.bytes,
+      uploadDataDuringCreation: true,
+      storeFingerprintForResuming: false,
+      allowedMetaFields: ["filename", "relativePath", "modified"],
+      onShouldRetry: () => false,
+      onBeforeRequest: (request, file) => this.before(request, file.id),
+      onAfterResponse: (request, response) => this.after(request, response),
+    });
+    this.tus = this.uppy.getPlugin<Tus<FileMeta, Body>>("Tus")!;
+    this.uppy.on("upload-progress", (file) => file && this.alive(file.id));
+    this.uppy.on("upload-success", (file) => file && this.succeeded(file.id));
+    this.uppy.on("upload-error", (file, _error, response) => {
+      if (file) this.broke(file.id, (response?.body as { xhr?: XMLHttpRequest } | undefined)?.xhr);
+    });
+    setInterval(() => this.watch(), 15_000);
+  }
+
+  /** Files that a closed browser left here. Nothing may be fed before. */
+  async restore(): Promise<Picked[]> {
+    const some = await hasCopies(this.uppy.getID());
+    const restored = new Promise<void>((resolve) => {
+      this.uppy.on("restored", () => resolve());
+      setTimeout(resolve, some ? RESTORING : 0);
+    });
+    this.uppy.use(GoldenRetriever, { expires: KEPT_FOR, indexedDB: KEPT as object });
+    await restored;
+    const picks: Picked[] = [];
+    for (const file of this.uppy.getFiles()) {
+      if (file.data instanceof File) picks.push({ path: file.meta.relativePath, file: file.data });
+      this.uppy.removeFile(file.id);
+    }
+    this.uppy.setState({ recoveredState: null, currentUploads: {} });
+    return picks;
+  }
+
+  /**
+   * No copies of small files from now on. For good: installed once more, it would put back what it
+   * saw last over what is there.
+   */
+  keepNoCopies(): void {
+    const plugin = this.uppy.getPlugin("GoldenRetriever");
+    if (plugin) this.uppy.removePlugin(plugin);
+  }
+
+  /** How many files are in here. */
+  get busy(): number {
+    return this.ids.size;
+  }
+
+  has(key: string): boolean {
+    return this.ids.has(key);
+  }
+
+  feed(loads: Load[]): void {
+    if (loads.length === 0) return;
+    this.tus.setOptions({ chunkSize: this.size.bytes });
+    for (const load of loads) {
+      // Uppy would take names that differ in their case only for one.
+      const name = `${this.run}-${this.fed++}`;
+      const filename = load.path.slice(load.path.lastIndexOf("/") + 1);
+      const { key, path, modified, url } = load;
+      const id = this.uppy.addFile({
+        name,
+        type: "application/octet-stream",
+        data: load.file,
+        meta: { key, filename, relativePath: path, modified },
+      });
+      // Without an endpoint: an answer other than yes must not begin the file anew by itself.
+      if (url !== undefined) this.uppy.setFileState(id, { tus: { endpoint: "", uploadUrl: url } });
+      this.ids.set(key, id);
+    }
+    // What becomes of each file is heard by events.
+    this.uppy.upload().catch(() => {});
+  }
+
+  /** Stops sending; the files stay in here, so that a closed browser finds them again. */
+  pause(): void {
+    this.uppy.pauseAll();
+    this.going.clear();
+  }
+
+  /** Whether a request of this file is under way. */
+  isGoing(key: string): boolean {
+    const id = this.ids.get(key);
+    return id !== undefined && this.going.has(id);
+  }
+
+  /** Takes a file out. What has arrived of it stays where it is. */
+  withdraw(key: string): void {
+    const id = this.ids.get(key);
+    if (id === undefined) return;
+    this.ids.delete(key);
+    this.going.delete(id);
+    const upload = this.tus.uploaders[id];
+    // The plug-in deletes the upload of a removed file, if it knows its address.
+    if (upload) upload.url = null;
+    if (this.uppy.getFile(id)) this.uppy.removeFile(id);
+  }
+
+  withdrawAll(): void {
+    for (const key of [...this.ids.keys()]) this.withdraw(key);
+  }
+
+  private keyOf(id: string): string | undefined {
+    return this.uppy.getFile(id)?.meta.key;
+  }
+
+  private readonly sent = new WeakMap<object, { id: string; at: number; from: number }>();
+
+  private before(request: { getMethod(): string; getHeader(name: string): string | undefined }, id: string): void {
+    const key = this.keyOf(id);
+    const upload = this.tus.uploaders[id];
+    if (key === undefined) return;
+    const bytes = upload?.options.chunkSize ?? this.size.bytes;
+    if (upload) {
+      // Of the request after this one.
+      upload.options.chunkSize = this.size.bytes;
+      // From here on its address is known; see `feed`.
+      if (request.getMethod() !== "POST") upload.options.endpoint = "";
+    }
+    if (!this.going.has(id)) this.heard.began(key);
+    const now = performance.now();
+    const from = Number(request.getHeader("Upload-Offset") ?? 0);
+    const left = (this.uppy.getFile(id).size ?? bytes) - from;
+    this.going.set(id, { key, heardAt: now, bytes: Math.min(bytes, left) });
+    this.sent.set(request, { id, at: now, from });
+  }
+
+  private after(
+    request: object,
+    response: { getStatus(): number; getHeader(name: string): string | undefined },
+  ): void {
+    const sent = this.sent.get(request);
+    if (sent === undefined) return;
+    this.alive(sent.id);
+    const key = this.keyOf(sent.id);
+    const status = response.getStatus();
+    const said = response.getHeader("Upload-Offset");
+    if (key === undefined || status < 200 || status > 299 || said === undefined) return;
+    const offset = Number(said);
+    this.size.took(offset - sent.from, performance.now() - sent.at);
+    this.heard.acknowledged(key, offset);
+  }
+
+  private alive(id: string): void {
+    const going = this.going.get(id);
+    if (going) going.heardAt = performance.now();
+  }
+
+  private succeeded(id: string): void {
+    const key = this.keyOf(id);
+    this.going.delete(id);
+    if (key === undefined) return;
+    this.heard.done(key);
+    // After the plug-in has let go of it: this event comes before that.
+    setTimeout(() => this.withdraw(key), 0);
+  }
+
+  private broke(id: string, xhr: XMLHttpRequest | undefined): void {
+    const key = this.keyOf(id);
+    const bytes = this.going.get(id)?.bytes ?? this.size.bytes;
+    this.going.delete(id);
+    if (key === undefined) return;
+    const ours = xhr !== undefined && xhr.getResponseHeader("Tus-Resumable") !== null;
+    const trouble = judge({
+      status: xhr?.status ?? 0,
+      ours,
+      text: xhr === undefined ? "" : xhr.responseText,
+      after: retryAfter(xhr?.getResponseHeader("Retry-After")),
+    });
+    if (trouble.kind === "smaller" && xhr?.status === 413) {
+      if (this.size.refused(bytes)) {
+        keepCap(this.size.cap);
+      } else {
+        trouble.kind = "wait";
+        trouble.text = TOO_TIGHT;
+      }
+    } else if (trouble.kind !== "file") {
+      this.size.broke();
+    }
+    this.heard.failed(key, trouble);
+  }
+
+  /** Gives up requests of which nothing was heard for long: the line is dead and nobody says so. */
+  private watch(): void {
+    const now = performance.now();
+    for (const [id, going] of [...this.going]) {
+      if (now - going.heardAt < SILENCE) continue;
+      this.going.delete(id);
+      this.size.broke();
+      this.withdraw(going.key);
+      this.heard.failed(going.key, judge({ status: 0, ours: false, text: "" }));
+    }
+  }
+}
+
+const silent = { debug() {}, warn() {}, error() {} };

@@ -1,0 +1,141 @@
+// The page's state beside the files: the order, the form, submitting, the receipt.
+
+import { Refused, type Field, type Link, type Receipt, type State } from "./api";
+import { Awake, askBeforeLeaving } from "./awake";
+import { Draft } from "./draft";
+import type { Item } from "./items";
+import type { Memory } from "./kept";
+import { pass } from "./looking";
+import { backOff } from "./pure/trouble";
+import { sentence } from "./pure/words";
+import { Sending } from "./sending";
+
+/** What stands between now and a submitted session. */
+export interface Missing {
+  fields: Field[];
+  /** Files that are not here. */
+  files: Item[];
+  /** Nothing is here, or nothing new. */
+  nothing: boolean;
+}
+
+export class Page {
+  readonly sending: Sending;
+  readonly draft: Draft;
+  session: Receipt | null;
+  /** What was missing when somebody last pressed Submit. */
+  asked: Missing | undefined;
+  /** What the server said against it. */
+  refusal: string | undefined;
+  submitting = false;
+  /** Submitted since the page was opened. */
+  submitted = false;
+  /** Fields that the server does not take as they are, by name. */
+  readonly bad = new Set<string>();
+  private readonly awake = new Awake();
+
+  constructor(
+    readonly link: Link,
+    readonly state: State,
+    memory: Memory,
+    private readonly changed: () => void,
+  ) {
+    this.session = state.session;
+    const touched = () => this.touched();
+    this.draft = new Draft(link, memory.key, state.form.fields, touched);
+    this.sending = new Sending(link, memory, state, touched);
+    askBeforeLeaving(() => this.sending.active || this.unsubmitted);
+  }
+
+  /** Files are here that belong to no session yet. */
+  get unsubmitted(): boolean {
+    return this.sending.totals.unsealed > 0 && this.sending.closed === undefined;
+  }
+
+  /** Whether the session that was submitted is all there is to see. */
+  get finished(): boolean {
+    const { of } = this.sending.totals;
+    const more = of.looking + of.queued + of.sending + of.refused + of.failed + of.absent;
+    return this.session !== null && this.session.review.state !== "returned" && !this.unsubmitted && more === 0;
+  }
+
+  enter(name: string, value: string): void {
+    this.bad.delete(name);
+    if (this.bad.size === 0) this.refusal = undefined;
+    this.draft.set(name, value);
+  }
+
+  missing(): Missing {
+    const { totals, items } = this.sending;
+    const fields = this.state.form.fields.filter(
+      (field) => field.required && (this.draft.values[field.name] ?? "").trim() === "",
+    );
+    const files = [...items.values()].filter((item) => item.stage !== "here" && item.stage !== "left");
+    return { fields, files, nothing: totals.unsealed === 0 };
+  }
+
+  /** Submits, or says what is missing. `without`: the files that are not here stay out. */
+  async submit(without = false): Promise<void> {
+    if (this.submitting) return;
+    this.refusal = undefined;
+    this.bad.clear();
+    this.submitting = true;
+    this.changed();
+    try {
+      if (without) await this.sending.leave(this.missing().files);
+      if (this.isMissing()) return;
+      await this.sending.settle();
+      if (this.isMissing()) return;
+      const receipt = await this.seal();
+      this.session = receipt;
+      this.submitted = true;
+      this.draft.over();
+      this.sending.sealed();
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.refusal = sentence(error.trouble.text);
+      for (const name of error.missing) this.bad.add(name);
+    } finally {
+      this.submitting = false;
+      this.touched();
+    }
+  }
+
+  private isMissing(): boolean {
+    const missing = this.missing();
+    const some = missing.fields.length > 0 || missing.files.length > 0 || missing.nothing;
+    this.asked = some ? missing : undefined;
+    return some;
+  }
+
+  /** The answer may get lost on its way: then the server is asked whether it has sealed. */
+  private async seal(): Promise<Receipt> {
+    const before = this.session?.session;
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await this.link.submit(this.draft.filled());
+      } catch (error) {
+        if (!(error instanceof Refused) || error.trouble.kind !== "wait" || error.status === 409 || tries > 4) throw error;
+        await pass(backOff(tries, error.trouble.after));
+        const { session } = await this.link.state();
+        if (session !== null && session.session !== before) return session;
+      }
+    }
+  }
+
+  private touched(): void {
+    // Called while it is being made, too.
+    if (this.sending !== undefined) {
+      const { active, waiting, totals } = this.sending;
+      this.awake.set(active && waiting === undefined && totals.of.sending > 0);
+      if (this.asked !== undefined && !this.submitting) {
+        const still = this.missing();
+        const fields = this.asked.fields.filter((field) => still.fields.includes(field));
+        const files = still.files.length > 0 && this.asked.files.length > 0 ? still.files : [];
+        const nothing = this.asked.nothing && still.nothing;
+        this.asked = fields.length + files.length > 0 || nothing ? { fields, files, nothing } : undefined;
+      }
+    }
+    this.changed();
+  }
+}

@@ -1,0 +1,86 @@
+// Submit, and what is missing before it can be done.
+
+import { useEffect, useRef } from "preact/hooks";
+
+import type { Missing, Page } from "../page";
+import { count } from "../pure/words";
+
+export function Finish({ page }: { page: Page }) {
+  const box = useRef<HTMLDivElement>(null);
+  const asked = page.asked !== undefined || page.refusal !== undefined;
+  useEffect(() => {
+    if (asked) box.current?.focus();
+  }, [asked, page.refusal]);
+  const step = page.state.form.fields.length > 0 ? 3 : 2;
+  return (
+    <section aria-labelledby="submit">
+      <h2 id="submit">
+        <span class="step">{step}</span> Submit
+      </h2>
+      <p>
+        The studio starts when you submit. Until then nobody there sees that you are done, even if every file has
+        arrived.
+      </p>
+      {asked && (
+        <div class="notice bad" ref={box} tabIndex={-1} role="alert">
+          {page.refusal !== undefined && (
+            <p>
+              <strong>Not submitted yet.</strong> {page.refusal}
+            </p>
+          )}
+          {page.asked && <StillMissing page={page} missing={page.asked} />}
+        </div>
+      )}
+      <button
+        type="button"
+        class="primary wide"
+        aria-disabled={page.submitting}
+        onClick={() => void page.submit()}
+      >
+        {page.submitting ? "Submitting …" : "Submit to the studio"}
+      </button>
+    </section>
+  );
+}
+
+function StillMissing({ page, missing }: { page: Page; missing: Missing }) {
+  const { fields, files, nothing } = missing;
+  const decide = files.filter((item) => item.stage === "refused" || item.stage === "failed").length;
+  const absent = files.filter((item) => item.stage === "absent").length;
+  const coming = files.length - decide - absent;
+  // Not while some are on their way: they only need time.
+  const without = files.length > 0 && coming === 0 && page.sending.totals.unsealed > 0;
+  return (
+    <>
+      <p>
+        <strong>Not submitted yet.</strong> Still missing:
+      </p>
+      <ul>
+        {nothing && files.length === 0 && (
+          <li>{page.session ? "something new since the last time" : "your files: choose them above"}</li>
+        )}
+        {coming > 0 && <li>{count(coming, "file")} still on the way: wait until everything has arrived</li>}
+        {absent > 0 && <li>{count(absent, "file")} to be chosen again, above</li>}
+        {decide > 0 && <li>your decision on {count(decide, "file")} that would come back, above</li>}
+        {fields.map((field) => (
+          <li key={field.name}>
+            <a
+              href={`#field-${field.name}`}
+              onClick={(event) => {
+                event.preventDefault();
+                document.getElementById(`field-${field.name}`)?.focus();
+              }}
+            >
+              {field.label}
+            </a>
+          </li>
+        ))}
+      </ul>
+      {without && (
+        <button type="button" onClick={() => void page.submit(true)}>
+          Submit without {files.length === 1 ? "this file" : `these ${files.length.toLocaleString("en")} files`}
+        </button>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,90 @@
+// After submitting: the receipt, or why the studio sent the session back.
+
+import { useEffect, useRef } from "preact/hooks";
+
+import type { Receipt } from "../api";
+import type { Page } from "../page";
+import { count, sentence, size } from "../pure/words";
+
+export function Done({ page, receipt }: { page: Page; receipt: Receipt }) {
+  const head = useRef<HTMLHeadingElement>(null);
+  useEffect(() => {
+    if (page.submitted) head.current?.focus();
+  }, [receipt.session]);
+  const accepted = receipt.review.state === "accepted";
+  const { totals } = page.sending;
+  return (
+    <section class="card receipt" aria-labelledby="receipt">
+      <h2 id="receipt" ref={head} tabIndex={-1}>
+        {accepted ? "The studio has accepted your files" : "Submitted. Thank you!"}
+      </h2>
+      <p>
+        {count(receipt.file_count, "file")}, {size(Number(receipt.total_bytes))}, on{" "}
+        {new Date(receipt.sealed_at).toLocaleString("en", { dateStyle: "long", timeStyle: "short" })}.{" "}
+        {accepted
+          ? "Nothing is left to do."
+          : "The studio looks at them now. If something has to be mended, you find it here, under the same link."}
+      </p>
+      {accepted && receipt.review.reasons.map((reason) => <p key={reason}>{sentence(reason)}</p>)}
+      {receipt.findings.length > 0 && !accepted && (
+        <details>
+          <summary>What the checks say: {count(receipt.findings.length, "remark")}</summary>
+          <ul>
+            {receipt.findings.map((finding) => (
+              <li key={finding.rule + finding.message}>{sentence(finding.message)}</li>
+            ))}
+          </ul>
+        </details>
+      )}
+      <p>
+        <a class="button primary" href={page.link.receipt(receipt.session)} target="_blank" rel="noopener">
+          Open the receipt to print or keep
+        </a>
+      </p>
+      <details>
+        <summary>The files and their hashes</summary>
+        <p class="hint">
+          The hash is what <code>b3sum</code> prints: it proves that what arrived is what you have.
+        </p>
+        <ul class="rows hashes">
+          {receipt.files.slice(0, 500).map((file) => (
+            <li key={file.path}>
+              <p class="name">
+                <span class="file">{file.path}</span>
+                <span class="size">{size(Number(file.length))}</span>
+              </p>
+              <code>{file.hash}</code>
+            </li>
+          ))}
+        </ul>
+        {receipt.files.length > 500 && <p class="hint">The rest is on the receipt.</p>}
+      </details>
+      <p class="hint">
+        Session <code class="id">{receipt.session}</code>
+      </p>
+      {totals.of.left > 0 && <p class="hint">{count(totals.of.left, "file was", "files were")} left out.</p>}
+    </section>
+  );
+}
+
+export function Returned({ page, receipt }: { page: Page; receipt: Receipt }) {
+  const head = useRef<HTMLHeadingElement>(null);
+  // At once after submitting, as the checks answer then; when the page is opened it is read anyway.
+  useEffect(() => {
+    if (page.submitted) head.current?.focus();
+  }, [receipt.session]);
+  return (
+    <section class="notice bad" aria-labelledby="returned">
+      <h2 id="returned" ref={head} tabIndex={-1}>The studio needs something mended</h2>
+      <ul>
+        {receipt.review.reasons.map((reason) => (
+          <li key={reason}>{sentence(reason)}</li>
+        ))}
+      </ul>
+      <p>
+        Add the mended files below, with the same names in the same folders, then submit again. The others need not be
+        sent again.
+      </p>
+    </section>
+  );
+}

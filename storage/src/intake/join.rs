@@ -1,0 +1,271 @@
+//! Joining: the bytes of a file's parts are read once, in order, and checked on the way.
+//!
+//! The hash of the file and what its header says follow from its bytes in order, and parts arrive
+//! side by side. So a task reads them back when they are whole: a block at a time, a few ahead; what
+//! it has read is committed now and then, and whoever goes on, on whatever node, begins there. It
+//! goes as far as parts are whole and begins again when the next one is.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::stream::{self, StreamExt};
+use tokio::sync::{Semaphore, watch};
+
+use super::progress::Progress;
+use super::running::Signal;
+use super::writer::Writer;
+use crate::block::aside;
+use crate::catalog::Batch;
+use crate::catalog::tables::{self, OrderOf, load, load_all};
+use crate::error::{Damage, Error, Result};
+use crate::ids::{OrderId, UploadId};
+use crate::outlet::read_block;
+use crate::paths;
+use crate::session::BlockRef;
+use crate::upload::{Role, Upload, UploadState};
+use crate::vault::Vault;
+
+/// Files that are joined at once: each keeps a processor and the store busy.
+const AT_ONCE: usize = 2;
+
+/// Blocks read ahead, 4 MiB each.
+const READ_AHEAD: usize = 2;
+
+/// Blocks between two commits: what a restart reads again, 64 MiB at most.
+const COMMIT_EVERY: u64 = 16;
+
+/// The files that are being joined by this process.
+#[derive(Debug)]
+pub(super) struct Joins {
+    running: Mutex<HashMap<UploadId, Joining>>,
+    turns: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct Joining {
+    over: watch::Receiver<bool>,
+    /// Something has changed since it looked.
+    again: bool,
+}
+
+impl Default for Joins {
+    fn default() -> Self {
+        Self {
+            running: Mutex::default(),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+}
+
+impl Joins {
+    /// Says what to wait for, and whether nobody else works on it.
+    fn begin(&self, id: UploadId) -> Result<watch::Sender<bool>, watch::Receiver<bool>> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(joining) = running.get_mut(&id) {
+            joining.again = true;
+            return Err(joining.over.clone());
+        }
+        let (done, over) = watch::channel(false);
+        running.insert(id, Joining { over, again: false });
+        Ok(done)
+    }
+
+    /// Whether that was all.
+    fn end(&self, id: UploadId) -> bool {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = running
+            .get_mut(&id)
+            .is_some_and(|joining| std::mem::take(&mut joining.again));
+        if !again {
+            running.remove(&id);
+        }
+        !again
+    }
+}
+
+impl Vault {
+    /// Joins a file made of parts as far as they are whole, in a task of its own. True is seen when
+    /// it has come as far as it can.
+    pub fn begin_join(self: &Arc<Self>, order: OrderId, id: UploadId) -> watch::Receiver<bool> {
+        let done = match self.intake.joins.begin(id) {
+            Ok(done) => done,
+            Err(over) => return over,
+        };
+        let over = done.subscribe();
+        let vault = Arc::clone(self);
+        tokio::spawn(async move {
+            loop {
+                if let Err(error) = vault.join(order, id).await {
+                    tracing::warn!(order.id = %order, upload = %id, %error, "a file made of parts was not joined: it goes on when somebody asks for it");
+                }
+                if vault.intake.joins.end(id) {
+                    break;
+                }
+            }
+            done.send_replace(true);
+        });
+        over
+    }
+
+    /// Goes on with every file that is being made of parts, after a restart.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn resume_joins(self: &Arc<Self>) -> Result<()> {
+        let mut before = None;
+        for (key, _) in self.catalog.scan_prefix(&tables::all_parts()).await? {
+            let id = tables::made_of_parts(&key);
+            if id == before {
+                continue;
+            }
+            before = id;
+            let Some(id) = id else { continue };
+            let of = load::<OrderOf>(&*self.catalog, &tables::order_of_upload(id)).await?;
+            let Some((OrderOf { order }, _)) = of else {
+                continue;
+            };
+            let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+            if row.is_some_and(|(upload, _)| upload.state == UploadState::Open) {
+                drop(self.begin_join(order, id));
+            }
+        }
+        Ok(())
+    }
+
+    /// A part is whole: files that are made of it may go on.
+    pub(super) async fn part_is_whole(self: &Arc<Self>, order: OrderId, id: UploadId) {
+        match self.uses(id).await {
+            Ok((uses, _)) => {
+                for file in uses.finals {
+                    drop(self.begin_join(order, file));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "files made of a part wait until somebody asks for them");
+            }
+        }
+    }
+
+    async fn join(self: &Arc<Self>, order: OrderId, id: UploadId) -> Result<()> {
+        let turns = Arc::clone(&self.intake.joins.turns);
+        let _turn = turns.acquire_owned().await.expect("never closed");
+        let Some((file, _)) = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?
+        else {
+            return Ok(());
+        };
+        if file.role != Role::Final || file.state != UploadState::Open {
+            return Ok(());
+        }
+        let mut writer = self.begin_append(order, id, file.offset).await?;
+        let mut end = 0;
+        for of in self.parts_of(id).await? {
+            let part = load::<Upload>(&*self.catalog, &tables::upload(order, of.part)).await?;
+            let Some((part, _)) = part.filter(|(it, _)| it.state != UploadState::Open) else {
+                return writer.joined().await;
+            };
+            let start = end;
+            end += part.offset;
+            if end > writer.received() && !writer.join_part(&part, start).await? {
+                return Ok(());
+            }
+        }
+        let number = self.order(order).await?.number;
+        let counted = writer.upload().length.unwrap_or(end);
+        self.check_length(&number, order, file.path.as_str(), counted, end)
+            .await?;
+        writer.join_ends(end).await
+    }
+}
+
+impl Writer {
+    /// Takes the blocks of a whole part that begins at `start` of the file. False: someone wants
+    /// this to stop.
+    async fn join_part(&mut self, part: &Upload, start: u64) -> Result<bool> {
+        let rows = load_all::<BlockRef>(&*self.vault.catalog, &tables::blocks(part.id)).await?;
+        let (mut end, joined) = (start, self.received);
+        let blocks = rows.into_iter().map(|(_, block, _)| block);
+        let blocks: Vec<_> = blocks
+            .filter(|block| {
+                end += u64::from(block.length);
+                end > joined
+            })
+            .collect();
+        let (vault, keys) = (Arc::clone(&self.vault), Arc::clone(&self.keys));
+        let (order, folder) = (part.order, paths::upload(part.order, part.id));
+        let mut read = stream::iter(blocks)
+            .map(|block| {
+                let (vault, keys, folder) = (Arc::clone(&vault), Arc::clone(&keys), &folder);
+                async move {
+                    let path = folder.clone().join(keys.object_name(block.hash));
+                    let plain = read_block(&vault.working, &keys, order, &path, block).await?;
+                    plain.map_err(|detail| {
+                        Error::from(Damage {
+                            order,
+                            file: None,
+                            what: "a block of a part".to_owned(),
+                            store: vault.working.name(),
+                            object: path.to_string(),
+                            detail,
+                        })
+                    })
+                }
+            })
+            .buffered(READ_AHEAD);
+        while let Some(plain) = read.next().await {
+            let path = self.upload.path.as_str();
+            let plain = plain.map_err(|error| error.of_file(path))?;
+            let (mut cut, mut frontier) = (self.cut.clone(), self.frontier.clone());
+            let length = plain.len();
+            (self.cut, self.frontier) = aside(length, move || {
+                let mut rest = &plain[..];
+                while !rest.is_empty() {
+                    rest = &rest[cut.next_end(rest).unwrap_or(rest.len())..];
+                }
+                frontier.push(&plain);
+                (cut, frontier)
+            })
+            .await;
+            self.received += length as u64;
+            self.joined += 1;
+            if self.joined >= self.upload.blocks + COMMIT_EVERY {
+                self.joined().await?;
+            }
+            let running = Arc::clone(&self.running);
+            tokio::select! {
+                biased;
+                signal = running.signal() => if signal == Signal::Stop {
+                    self.joined().await?;
+                    return Ok(false);
+                },
+                () = std::future::ready(()) => {}
+            }
+        }
+        Ok(true)
+    }
+
+    /// Commits how far it has come.
+    async fn joined(&mut self) -> Result<()> {
+        if self.upload.offset == self.received {
+            return Ok(());
+        }
+        let upload = self.as_joined();
+        self.commit(upload, Batch::new(), Vec::new()).await
+    }
+
+    /// All parts are joined: the file is whole.
+    async fn join_ends(&mut self, length: u64) -> Result<()> {
+        let mut upload = self.as_joined();
+        upload.length = Some(length);
+        upload.state = self.finished(&upload);
+        self.commit(upload, Batch::new(), Vec::new()).await
+    }
+
+    fn as_joined(&self) -> Upload {
+        Upload {
+            offset: self.received,
+            blocks: self.joined,
+            progress: Progress::new(self.cut.clone(), self.frontier.clone()),
+            ..self.upload.clone()
+        }
+    }
+}

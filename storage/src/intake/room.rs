@@ -1,0 +1,87 @@
+//! How much more an order may hold, in numbers that preflight can tell before the first byte.
+
+use super::checks::Severity;
+use super::preflight::Together;
+use super::running::Usage;
+use crate::error::Result;
+use crate::ids::OrderId;
+use crate::vault::Vault;
+
+/// How much an order may hold, and holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Bytes in one file, at most.
+    pub max_file: u64,
+    /// Bytes in all files, at most.
+    pub max_order: u64,
+    /// Files, at most.
+    pub max_files: u64,
+    /// Bytes of all uploads, as announced.
+    pub used_bytes: u64,
+    /// Uploads.
+    pub used_files: u64,
+}
+
+impl Room {
+    /// Why one file is too long.
+    #[must_use]
+    pub fn too_long(&self, file: &str, length: u64) -> String {
+        format!(
+            "{file:?} has {length} bytes, the studio takes files of up to {}: split it, or ask the studio",
+            self.max_file
+        )
+    }
+
+    /// Without one file of so many bytes, which has its place already.
+    pub fn free(&mut self, bytes: u64) {
+        self.used_bytes = self.used_bytes.saturating_sub(bytes);
+        self.used_files = self.used_files.saturating_sub(1);
+    }
+
+    /// Why so many more files do not fit.
+    pub(super) fn too_much(&self, files: u64, bytes: u64) -> Vec<Together> {
+        let mut said = Vec::new();
+        let mut say = |message| {
+            said.push(Together {
+                rule: "limit",
+                severity: Severity::Refuse,
+                files: Vec::new(),
+                message,
+            });
+        };
+        let (files, bytes) = (
+            self.used_files.saturating_add(files),
+            self.used_bytes.saturating_add(bytes),
+        );
+        if files > self.max_files {
+            say(format!(
+                "with these the order would have {files} files, the studio takes up to {}: pack small files together, or ask the studio",
+                self.max_files
+            ));
+        }
+        if bytes > self.max_order {
+            say(format!(
+                "with these the order would have {bytes} bytes, the studio takes up to {}: ask the studio",
+                self.max_order
+            ));
+        }
+        said
+    }
+}
+
+impl Vault {
+    /// How much an order may hold, and holds.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn room(&self, order: OrderId) -> Result<Room> {
+        let Usage { files, bytes, .. } = self.usage(order).await?;
+        Ok(Room {
+            max_file: self.limits.max_file,
+            max_order: self.limits.max_order,
+            max_files: self.limits.max_files,
+            used_bytes: bytes,
+            used_files: files,
+        })
+    }
+}

@@ -1,0 +1,185 @@
+//! How an order stands before a submit: which uploads one would take, what is here and what is
+//! missing. Read, and not changed.
+
+use std::collections::BTreeMap;
+
+use crate::error::Result;
+use crate::ids::{OrderId, SessionId};
+use crate::intake::preflight::Here;
+use crate::order::Order;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::session::{Kind, Review, SessionRow};
+use crate::upload::{Role, Upload, UploadState};
+use crate::vault::Vault;
+
+/// How many file names a refusal lists before it only counts.
+const NAMED: usize = 10;
+
+/// What a submit would take.
+pub(crate) struct Taken {
+    pub(crate) finished: Vec<Upload>,
+    /// Still in a session that was returned, and not removed since.
+    pub(crate) again: Vec<Upload>,
+    pub(crate) unfinished: Vec<Upload>,
+    pub(crate) latest: Option<SessionRow>,
+}
+
+/// How an order stands before a submit of one kind.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The files that a submit would take, by path.
+    pub here: Vec<Here>,
+    /// Uploads of which bytes are missing.
+    pub unfinished: Vec<Upload>,
+    /// The last session of this kind.
+    pub latest: Option<SessionRow>,
+    /// Why a submit would make no new session, in its own words; `None` if it would.
+    pub obstacle: Option<Refusal>,
+    /// Whether the last session is the one that a submit would answer with: nothing is left to do.
+    pub submitted: bool,
+}
+
+impl Vault {
+    /// How an order stands before a submit of this kind.
+    ///
+    /// # Errors
+    /// Those of the catalog, and of reading the manifest of a returned session.
+    pub async fn standing(&self, order: &Order, kind: Kind) -> Result<Standing> {
+        let taken = self.taken(order.id, kind).await?;
+        let checked = Self::check_takes_files(order).and_then(|()| taken.check(order, kind));
+        let submitted = matches!(checked, Ok(Some(_)));
+        let mut here = BTreeMap::new();
+        if let Some(row) = taken.latest.as_ref().filter(|_| !taken.again.is_empty()) {
+            let manifest = self.manifest(order.id, row.session).await?;
+            let facts: BTreeMap<_, _> = manifest
+                .files
+                .iter()
+                .map(|file| (file.upload, file.facts))
+                .collect();
+            for upload in &taken.again {
+                if let Some(facts) = facts.get(&upload.id) {
+                    here.insert(upload.path.as_str().to_owned(), (&upload.path, *facts));
+                }
+            }
+        }
+        // The same path twice: what was finished last counts.
+        let mut finished: Vec<_> = taken.finished.iter().collect();
+        finished.sort_by_key(|upload| match upload.state {
+            UploadState::Finished { at, .. } => (Some(at), upload.id),
+            _ => (None, upload.id),
+        });
+        for upload in finished {
+            let facts = upload.progress.facts();
+            here.insert(upload.path.as_str().to_owned(), (&upload.path, facts));
+        }
+        let here = here.into_values().map(|(path, facts)| Here {
+            path: path.clone(),
+            facts,
+        });
+        Ok(Standing {
+            here: here.collect(),
+            unfinished: taken.unfinished,
+            latest: taken.latest,
+            obstacle: checked.err(),
+            submitted,
+        })
+    }
+
+    pub(crate) async fn taken(&self, order: OrderId, kind: Kind) -> Result<Taken> {
+        let sessions = self.sessions(order).await?;
+        let latest = sessions.into_iter().rfind(|row| row.kind == kind);
+        let returned = latest
+            .as_ref()
+            .filter(|row| matches!(row.review, Review::Returned { .. }))
+            .map(|row| row.session);
+        let (mut finished, mut again, mut unfinished) = (Vec::new(), Vec::new(), Vec::new());
+        for upload in self.uploads(order).await? {
+            match upload.state {
+                _ if upload.kind != kind => {}
+                UploadState::Open => unfinished.push(upload),
+                UploadState::Finished { .. } => finished.push(upload),
+                UploadState::Sealed { session, .. } if Some(session) == returned => {
+                    again.push(upload);
+                }
+                UploadState::Sealed { .. } => {}
+            }
+        }
+        Ok(Taken {
+            finished,
+            again,
+            unfinished,
+            latest,
+        })
+    }
+}
+
+impl Taken {
+    /// The session to answer with when nothing is new, or why this cannot be submitted.
+    pub(crate) fn check(&self, order: &Order, kind: Kind) -> Result<Option<SessionId>, Refusal> {
+        let refuse = |message: String| {
+            Err(Refusal::new(RefusalKind::BadRequest, message).of_order(&order.number))
+        };
+        if !self.unfinished.is_empty() {
+            let names = named(&self.unfinished);
+            return refuse(format!(
+                "{} of order {} are not wholly uploaded: {names}; finish or remove them, then submit",
+                count(self.unfinished.len(), "file"),
+                order.number
+            ));
+        }
+        let unchanged = self.finished.is_empty()
+            && self.latest.as_ref().is_none_or(|row| {
+                !matches!(row.review, Review::Returned { .. })
+                    || self.again.len() as u64 == row.files
+            });
+        match (&self.latest, unchanged) {
+            (_, false) if self.finished.is_empty() && self.again.is_empty() => refuse(format!(
+                "every file of the returned session of order {} was removed: upload the right ones, then submit",
+                order.number
+            )),
+            (_, false) => Ok(None),
+            (None, true) => refuse(format!(
+                "order {} has no {kind} to submit: upload files first",
+                order.number
+            )),
+            (Some(row), true) => match row.review {
+                Review::Submitted => Ok(Some(row.session)),
+                Review::Accepted { .. } => refuse(format!(
+                    "the {kind} of order {} was accepted and nothing was uploaded since: there is nothing to submit",
+                    order.number
+                )),
+                Review::Returned { .. } => refuse(format!(
+                    "the {kind} of order {} was returned and nothing was uploaded or removed since: mend the files that the studio named, then submit",
+                    order.number
+                )),
+            },
+        }
+    }
+}
+
+pub(crate) fn count(n: usize, what: &str) -> String {
+    if n == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{n} {what}s")
+    }
+}
+
+/// The names of these files, as many as one can take in.
+pub(crate) fn named(uploads: &[Upload]) -> String {
+    let names = uploads.iter().take(NAMED).map(|upload| {
+        let path = upload.path.as_str();
+        match (upload.role, &upload.state) {
+            (Role::Final, UploadState::Open) => format!(
+                "{path:?} (made of parts, {} bytes are put together: wait a moment)",
+                upload.offset
+            ),
+            _ => format!("{path:?}"),
+        }
+    });
+    let names = names.collect::<Vec<_>>().join(", ");
+    match uploads.len().saturating_sub(NAMED) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
+}

@@ -1,0 +1,47 @@
+// A proxy as hotels and companies have them: TLS with the studio's certificate, bodies up to a
+// limit, each one taken in whole before it is passed on.
+
+import { readFileSync } from "node:fs";
+import { Agent, createServer, request } from "node:https";
+
+/** Listens on a port of its own; `counts` says what it refused and let through. */
+export function proxy(target, folder, limit) {
+  const tls = { key: readFileSync(`${folder}/key.pem`), cert: readFileSync(`${folder}/cert.pem`) };
+  const agent = new Agent({ rejectUnauthorized: false, keepAlive: true });
+  const counts = { refused: 0, largest: 0 };
+  const server = createServer(tls, async (asked, answer) => {
+    const announced = Number(asked.headers["content-length"] ?? 0);
+    if (announced > limit) {
+      counts.refused += 1;
+      // As nginx does: the body is not read, the connection closes a little later.
+      answer.writeHead(413, { "content-type": "text/html", connection: "close" });
+      answer.end("<html><h1>413 Request Entity Too Large</h1></html>");
+      asked.resume();
+      return;
+    }
+    const parts = [];
+    try {
+      for await (const part of asked) parts.push(part);
+    } catch {
+      return;
+    }
+    const body = Buffer.concat(parts);
+    counts.largest = Math.max(counts.largest, body.length);
+    const headers = { ...asked.headers };
+    const passed = request(new URL(asked.url, target), { method: asked.method, headers, agent }, (said) => {
+      const back = { ...said.headers };
+      delete back.connection;
+      delete back["transfer-encoding"];
+      answer.writeHead(said.statusCode, back);
+      said.pipe(answer);
+    });
+    passed.on("error", () => answer.destroy());
+    passed.end(body);
+  });
+  return new Promise((resolve) => {
+    server.listen(0, "127.0.0.1", () => {
+      const base = `https://127.0.0.1:${server.address().port}`;
+      resolve({ base, counts, close: () => server.close() });
+    });
+  });
+}

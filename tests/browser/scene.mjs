@@ -1,0 +1,30 @@
+// Plays one scene on the upload page:
+//
+//   node scene.mjs NAME LINK FOLDER DATA SEED
+//
+// LINK is an order's upload link, FOLDER an empty folder for the scene's files, DATA the server's
+// data directory. Says in JSON lines what happened; asks the test for what only it can do.
+
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+
+import * as ends from "./scenes/ends.mjs";
+import * as interrupted from "./scenes/interrupted.mjs";
+import * as looks from "./scenes/looks.mjs";
+import * as whole from "./scenes/whole.mjs";
+import { lastPictures, seeded, tell } from "./studio.mjs";
+
+const [name, link, folder, data, seed] = process.argv.slice(2);
+const scenes = { ...whole, ...interrupted, ...ends, ...looks };
+const home = join(folder, "browser");
+const session = join(folder, "Nachtzug");
+await mkdir(session, { recursive: true });
+try {
+  await scenes[name]({ link, folder, home, session, data, random: seeded(Number(seed)) });
+  tell("done");
+  process.exit(0);
+} catch (error) {
+  await lastPictures(name);
+  tell("failed", { message: `${error.stack ?? error}` });
+  process.exit(1);
+}

@@ -1,0 +1,221 @@
+// Interrupted at seeded points: by the server's death, the network, the person, the browser's death.
+
+import { execFileSync } from "node:child_process";
+
+import {
+  arrived,
+  ask,
+  check,
+  chooseFolder,
+  clean,
+  fill,
+  lay,
+  open,
+  percent,
+  network,
+  submit,
+  tell,
+  until,
+  visit,
+  wav,
+  withoutHandles,
+} from "../studio.mjs";
+
+/** Bytes a second. */
+const RATE = 6e6;
+const FORM = { song: "Nachtzug", artist: "Demo-Band" };
+
+/** Some large files and many small ones, 36 MB in all. */
+function long(random) {
+  const files = {};
+  for (let n = 1; n <= 3; n += 1) files[`Spur ${n}.wav`] = wav(9_000_000 + Math.floor(random() * 1e6), random);
+  for (let n = 1; n <= 60; n += 1) files[`Takes/Take ${n}.wav`] = wav(100_000, random);
+  return files;
+}
+
+/** `count` points in percent, ascending, away from both ends. */
+function points(random, count) {
+  const step = 70 / count;
+  return Array.from({ length: count }, (_, n) => Math.round(10 + n * step + random() * step * 0.8));
+}
+
+/** kill -9 and restart, offline and online, pause and resume: the page goes on by itself. */
+export async function shaken({ link, home, session, random }) {
+  await lay(session, long(random));
+  const context = await open(home);
+  const page = await visit(context, link, withoutHandles);
+  await network(page, RATE);
+  await chooseFolder(page, session);
+  const shocks = [
+    async () => {
+      await ask("kill9");
+      await page.getByText(/interrupted|not available/).first().waitFor();
+      check((await page.title()).startsWith("Waiting"), "the title does not say that it waits");
+      await ask("start");
+    },
+    async () => {
+      await page.getByRole("button", { name: "Pause" }).click();
+      await page.getByText("Paused.").first().waitFor();
+      const before = await percent(page);
+      // Nothing moves in as long as it would have taken to move visibly.
+      await page.waitForTimeout(1500);
+      check((await percent(page)) <= before + 1, "bytes flowed while it was paused");
+      await page.getByRole("button", { name: "Go on" }).click();
+    },
+    async () => {
+      await network(page, -1, true);
+      await page.getByText("This computer is offline.").first().waitFor();
+      await network(page, RATE);
+    },
+  ];
+  let last = 0;
+  for (const [n, point] of points(random, 3).entries()) {
+    await until(page, point);
+    await shocks[n]();
+    const now = await percent(page);
+    check(now >= last, `from ${last} % back to ${now} %`);
+    last = now;
+  }
+  await arrived(page);
+  await fill(page, FORM);
+  tell("receipt", { hashes: await submit(page) });
+  clean(page);
+  await context.close();
+}
+
+/**
+ * The tab is closed in the middle; the link is opened again and the folder chosen again, for files
+ * that are too large for the browser to keep copies of.
+ */
+export async function closed({ link, home, session, random }) {
+  const files = { "Mitten.txt": Buffer.from("x") };
+  for (const name of ["Spur 1.wav", "Spur 2.wav"]) files[name] = wav(18_000_000, random);
+  await lay(session, files);
+  const context = await open(home);
+  const page = await visit(context, link, withoutHandles);
+  await network(page, 6e6);
+  await chooseFolder(page, session);
+  await fill(page, { song: FORM.song });
+  const [point] = points(random, 1);
+  await until(page, point);
+  // As a person does who does not wait: without being asked.
+  await page.close({ runBeforeUnload: false });
+  const before = await ask("uploads");
+
+  const again = await visit(context, link, withoutHandles);
+  check((await again.locator("#field-song").inputValue()) === FORM.song, "the form was forgotten");
+  await again.getByText(/files? (is|are) still to come/).waitFor();
+  const sent = watch(again, link);
+  await chooseFolder(again, session);
+  await arrived(again);
+  await fill(again, { artist: FORM.artist });
+  tell("receipt", { hashes: await submit(again) });
+  const kept = before.reduce((sum, upload) => sum + Number(upload.offset), 0);
+  tell("resumed", { kept, sent: sent() });
+  clean(again);
+  await context.close();
+}
+
+/** Bytes of bodies that a page sends from now on. */
+function watch(page, link) {
+  let bytes = 0;
+  page.on("requestfinished", async (request) => {
+    const upload = request.method() === "PATCH" || (request.method() === "POST" && request.url() === link);
+    if (upload) bytes += Number((await request.allHeaders())["content-length"] ?? 0);
+  });
+  return () => bytes;
+}
+
+/** Ends a browser as a power cut does. */
+function kill(home) {
+  // The browser that has this home folder, and no other.
+  const pids = execFileSync("pgrep", ["-f", "--", `--user-data-dir=${home}`]).toString().trim().split("\n");
+  for (const pid of pids) {
+    try {
+      process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // It went with its parent.
+    }
+  }
+}
+
+/**
+ * The whole browser dies and comes back. Small files come back by themselves, as the browser kept
+ * copies; the large one is asked for.
+ */
+export async function copies({ link, home, session, random }) {
+  const files = long(random);
+  delete files["Spur 2.wav"];
+  delete files["Spur 3.wav"];
+  files["Spur 1.wav"] = wav(20_000_000, random);
+  await lay(session, files);
+  const context = await open(home);
+  const page = await visit(context, link, withoutHandles);
+  await network(page, 3e6);
+  await chooseFolder(page, session);
+  await until(page, 25);
+  // The browser writes what it keeps a moment after it was picked.
+  await page.waitForTimeout(4000);
+  kill(home);
+  await context.close().catch(() => {});
+
+  const second = await open(home);
+  const again = await visit(second, link, withoutHandles);
+  await again.getByText("1 file is still to come").waitFor();
+  await chooseFolder(again, session);
+  await arrived(again);
+  await fill(again, FORM);
+  tell("receipt", { hashes: await submit(again) });
+  clean(again);
+  await second.close();
+}
+
+/**
+ * The same in a browser with handles: it goes on with nothing asked. The origin's private files
+ * stand for a folder of the disk, as nobody can click in a picker of the system here; their handles
+ * are kept and opened again in the same way.
+ */
+export async function handles({ link, home, random }) {
+  const seed = Math.floor(random() * 1e9);
+  const folder = () => {
+    globalThis.showDirectoryPicker = async () => {
+      const root = await navigator.storage.getDirectory();
+      return root.getDirectoryHandle("Nachtzug", { create: true });
+    };
+  };
+  const context = await open(home);
+  const page = await visit(context, link, (page) => page.addInitScript(folder));
+  await page.evaluate(async (seed) => {
+    const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("Nachtzug", { create: true });
+    const audio = await root.getDirectoryHandle("Audio", { create: true });
+    for (let n = 0; n < 12; n += 1) {
+      const file = await (n % 2 ? audio : root).getFileHandle(`Spur ${n}.bin`, { create: true });
+      const writer = await file.createWritable();
+      const bytes = new Uint32Array(n === 0 ? 5_000_000 : 200_000);
+      let state = seed + n;
+      for (let at = 0; at < bytes.length; at += 1) bytes[at] = state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      await writer.write(bytes);
+      await writer.close();
+    }
+  }, seed);
+  await network(page, 4e6);
+  await page.getByRole("button", { name: "Choose a folder" }).click();
+  await until(page, 20);
+  await page.waitForTimeout(1500);
+  const before = await ask("uploads");
+  kill(home);
+  await context.close().catch(() => {});
+
+  const second = await open(home);
+  const again = await visit(second, link, (page) => page.addInitScript(folder));
+  await arrived(again);
+  await fill(again, FORM);
+  const hashes = await submit(again);
+  check(Object.keys(hashes).length === 12, `${Object.keys(hashes).length} files of 12`);
+  const after = await ask("uploads");
+  const largest = (list) => list.filter((upload) => upload.length === "20000000").map((upload) => upload.id);
+  check(largest(before).length === 1, "the large file was not begun");
+  check(String(largest(before)) === String(largest(after)), "the large file was begun again");
+  clean(again);
+  await second.close();
+}

@@ -1,0 +1,95 @@
+// How the page looks and sounds: three widths, light and dark, each state it can be in. Nothing is
+// wider than the screen, and axe finds nothing serious. Pictures go to $STEMVAULT_PICTURES, if set.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+import {
+  arrived,
+  ask,
+  check,
+  chooseFolder,
+  clean,
+  fill,
+  lay,
+  network,
+  leaveOut,
+  noise,
+  open,
+  submit,
+  until,
+  visit,
+  wav,
+  withoutHandles,
+} from "../studio.mjs";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const WIDTHS = [360, 768, 1280];
+
+async function look(page, name) {
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    for (const width of WIDTHS) {
+      await page.setViewportSize({ width, height: 900 });
+      const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      check(over <= 0, `${name} at ${width}: ${over} pixels too wide`);
+      const folder = process.env.STEMVAULT_PICTURES;
+      if (folder) await page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png`, fullPage: true });
+    }
+    await judge(page, `${name}, ${colorScheme}`);
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize({ width: 768, height: 1000 });
+}
+
+async function judge(page, name) {
+  // Through the debugger, as the page's policy lets no script in.
+  const { violations } = await page.evaluate(`${AXE}; axe.run(document, { resultTypes: ["violations"] })`);
+  const grave = violations.filter((it) => it.impact === "serious" || it.impact === "critical");
+  const said = grave.map((it) => `${it.id}: ${it.help} (${it.nodes.map((node) => node.html).slice(0, 3).join(" ")})`);
+  check(grave.length === 0, `${name}: ${said.join("\n")}`);
+}
+
+export async function looks({ link, home, session, random }) {
+  const files = {
+    "Audio/Gitarren & Stimmen/Ein sehr langer Name, wie ihn ein Programm vergibt_bip_0123456789_ABCDEFGHIJKLMNOPQRSTUVWXYZ-01.wav": wav(18_000_000, random),
+    "Audio/Schlagzeug.wav": wav(12_000_000, random),
+    "Audio/kaputt.wav": noise(40_000, random),
+    "Audio/44.wav": wav(60_000, random, 44_100),
+    "Texte/wer war's?.txt": noise(2000, random),
+    "Texte/leer.txt": Buffer.alloc(0),
+    ".DS_Store": noise(6148, random),
+  };
+  await lay(session, files);
+  const context = await open(home);
+  const page = await visit(context, link, withoutHandles);
+  await look(page, "1-empty");
+  await network(page, 1e6);
+  await chooseFolder(page, session);
+  await until(page, 8);
+  await look(page, "2-uploading");
+  await page.getByRole("button", { name: "Pause" }).click();
+  for (const summary of await page.locator("details.card > summary").all()) await summary.click();
+  await look(page, "3-paused-all-open");
+  await network(page, -1, true);
+  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByText("This computer is offline.").first().waitFor();
+  await look(page, "4-offline");
+  await network(page, -1);
+  await page.getByRole("button", { name: "Submit to the studio" }).click();
+  await page.getByText("Not submitted yet.").waitFor();
+  await look(page, "5-missing");
+  await leaveOut(page);
+  await arrived(page);
+  await fill(page, { song: "Nachtzug", artist: "Demo-Band" });
+  await look(page, "6-arrived");
+  await submit(page);
+  await page.getByText("The files and their hashes").click();
+  await look(page, "7-receipt");
+  await ask("return", { reasons: ["the snare is cut off: bounce it again from bar 1", "two sample rates: export everything at 48 kHz"] });
+  await page.reload();
+  await page.getByText("The studio needs something mended").waitFor();
+  await look(page, "8-returned");
+  clean(page);
+  await context.close();
+}

@@ -1,0 +1,184 @@
+//! Scenes on the upload page: Debian's Chromium, driven by a script in `browser/` that runs as a
+//! process of its own and asks us for what only the studio's owner can do.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::order::{Files, Job, read};
+use crate::studio::{Setup, Studio};
+
+/// The order that every scene is about.
+const NUMBER: &str = "2026-0117";
+
+/// A studio that wants to know what it is to mix.
+const SETTINGS: &str = "[orders]\nrequired_form = [\"song\", \"artist\"]\n";
+
+/// Which choices scenes make of themselves.
+const SEED: u64 = 20_260_117;
+
+/// A script in the middle of its scene.
+struct Script {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Script {
+    fn start(name: &str, link: &str, folder: &Path, data: &Path) -> Result<Self> {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
+        ensure!(
+            scripts.join("node_modules/playwright-core").is_dir(),
+            "playwright-core is not installed: ./tests/run does it"
+        );
+        let mut child = Command::new("node")
+            .arg(scripts.join("scene.mjs"))
+            .args([name, link])
+            .args([folder, data])
+            .arg(SEED.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("node is needed")?;
+        let out = child.stdout.take().context("a script without output")?;
+        Ok(Self {
+            child,
+            lines: BufReader::new(out),
+        })
+    }
+
+    fn next(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        tokio::task::block_in_place(|| self.lines.read_line(&mut line))?;
+        ensure!(!line.is_empty(), "the script ended without a word");
+        serde_json::from_str(&line).with_context(|| format!("no JSON: {line}"))
+    }
+
+    fn answer(&mut self, answer: &Value) -> Result<()> {
+        let stdin = self
+            .child
+            .stdin
+            .as_mut()
+            .context("a script without input")?;
+        writeln!(stdin, "{answer}")?;
+        Ok(stdin.flush()?)
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        // It has ended, or it has nothing left to say; what failed was told.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// What a scene left behind.
+#[derive(Debug)]
+pub struct Played {
+    /// What the script told, in order.
+    pub events: Vec<Value>,
+    /// The folder that it made and uploaded, read when it ended.
+    pub files: Files,
+}
+
+impl Played {
+    /// The events of that name.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &Value> {
+        self.events.iter().filter(move |it| it["event"] == name)
+    }
+
+    /// The last event of that name.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn last(&self, name: &str) -> Result<&Value> {
+        let found = self.all(name).last();
+        found.with_context(|| format!("no {name:?} in {:?}", self.events))
+    }
+
+    /// Compares the hashes that the page last showed with those of the files, computed here.
+    ///
+    /// # Errors
+    /// With what differs.
+    pub fn check_hashes(&self) -> Result<()> {
+        let shown: BTreeMap<String, String> =
+            serde_json::from_value(self.last("receipt")?["hashes"].clone())?;
+        let here: BTreeMap<String, String> = self
+            .files
+            .iter()
+            .filter(|(path, _)| !path.ends_with(".DS_Store"))
+            .map(|(path, bytes)| {
+                // As the server writes it: composed.
+                let path = path.replace("o\u{308}", "\u{f6}");
+                (format!("Nachtzug/{path}"), blake3::hash(bytes).to_string())
+            })
+            .collect();
+        ensure!(shown == here, "shown: {shown:#?}\nhere: {here:#?}");
+        Ok(())
+    }
+}
+
+/// Plays a scene on a new order of a new studio.
+///
+/// # Errors
+/// With what the script says, or the studio.
+pub async fn play(name: &str) -> Result<Played> {
+    let mut studio = Studio::open(Setup {
+        settings: SETTINGS.to_owned(),
+        ..Setup::default()
+    })
+    .await?;
+    let link = {
+        let job = Job::create(studio.door(), NUMBER).await?;
+        job.link(json!({"scope": "upload"})).await?
+    };
+    let folder: PathBuf = studio.scratch().join("scene");
+    std::fs::create_dir_all(&folder)?;
+    let mut script = Script::start(name, &link, &folder, &studio.data_dir())?;
+    let mut events = Vec::new();
+    loop {
+        let said = script.next()?;
+        if let Some(wanted) = said["ask"].as_str() {
+            let answer = obey(&mut studio, wanted, &said).await;
+            script.answer(&answer.with_context(|| format!("asked for {wanted}"))?)?;
+            continue;
+        }
+        match said["event"].as_str() {
+            Some("failed") => bail!("{}", said["message"].as_str().unwrap_or_default()),
+            Some("done") => break,
+            _ => events.push(said),
+        }
+    }
+    drop(script);
+    let files = read(&folder.join("Nachtzug"))?;
+    studio.done().await?;
+    Ok(Played { events, files })
+}
+
+/// Does to the studio what a script asks for.
+async fn obey(studio: &mut Studio, wanted: &str, said: &Value) -> Result<Value> {
+    match wanted {
+        "kill9" => studio.kill9()?,
+        "start" => studio.restart().await?,
+        "uploads" => {
+            let path = format!("orders/{NUMBER}/uploads");
+            return Ok(studio.door().get(&path).await?["uploads"].clone());
+        }
+        "return" => {
+            let door = studio.door();
+            let order = door.get(&format!("orders/{NUMBER}")).await?;
+            let last = order["sessions"].as_array().and_then(|all| all.last());
+            let session = last.and_then(|it| it["session"].as_str());
+            let session = session.context("nothing was submitted")?;
+            let path = format!("orders/{NUMBER}/sessions/{session}/return");
+            door.post(&path, json!({"reasons": said["reasons"]}))
+                .await?;
+        }
+        other => bail!("nobody knows how to {other}"),
+    }
+    Ok(json!({}))
+}
