@@ -22,6 +22,7 @@ pub mod page;
 pub mod prefix;
 pub mod preflight;
 pub mod ranges;
+mod reads;
 pub mod ready;
 pub mod receipt_page;
 pub mod router;

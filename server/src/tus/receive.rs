@@ -1,8 +1,9 @@
 //! From a request's body to durable bytes: whatever arrives is kept, however the body ends.
 //!
-//! Frames go to the [`Writer`] one by one and are gathered there. Between two frames it is seen
-//! whether another request takes over, memory is short, or the server ends. When the body ends,
-//! for whatever reason, what arrived is written down before anybody is told anything.
+//! Frames go to the [`Writer`] one by one and are gathered there. When none is there, and after every
+//! megabyte, it is seen whether another request takes over, memory is short, or the server ends.
+//! When the body ends, for whatever reason, what arrived is written down before anybody is told
+//! anything.
 
 use std::io;
 use std::ops::DerefMut;
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::StatusCode;
-use futures::{Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use http_body_util::BodyExt;
 use stemvault_storage::Error;
 use stemvault_storage::intake::{Signal, Writer};
@@ -23,6 +24,13 @@ use tus_protocol::{BodyFrame, BodyStream, ByteStream};
 
 use super::checksum::Checksum;
 use crate::app::App;
+
+/// So many bytes are taken at most, as long as they are there, before it is seen whether there is a
+/// reason to stop.
+const LOOK_UP: usize = 1 << 20;
+
+/// What a frame counts at least: a trickle of bytes is looked up from as well.
+const FRAME: usize = 1 << 10;
 
 /// A body that stays ours while the protocol core reads it, because what is left of it afterwards
 /// decides how to answer.
@@ -256,26 +264,21 @@ async fn take(
     patience: &mut Patience,
     checksum: &mut Option<Checksum>,
 ) -> Result<End, Error> {
+    let mut unseen = 0;
     loop {
-        let idle = tokio::time::sleep(patience.idle);
-        tokio::pin!(idle);
-        let frame = loop {
-            let signal = tokio::select! {
-                biased;
-                signal = writer.signal() => signal,
-                () = ended(&mut patience.ending) => return Ok(End::Stopping),
-                frame = bytes.next() => break frame,
-                () = &mut idle => return Ok(End::Idle),
-            };
-            match signal {
-                // On the way down every append is asked to stop.
-                Signal::Stop if *patience.ending.borrow() => return Ok(End::Stopping),
-                Signal::Stop => return Ok(End::TakenOver),
-                Signal::Pressure => writer.yield_memory().await?,
+        let there = (unseen < LOOK_UP).then(|| bytes.next().now_or_never());
+        let frame = if let Some(frame) = there.flatten() {
+            frame
+        } else {
+            unseen = 0;
+            match next(writer, bytes, patience).await? {
+                Ok(frame) => frame,
+                Err(end) => return Ok(end),
             }
         };
         match (frame, noted.get()) {
             (Some(Ok(data)), _) => {
+                unseen += data.len().max(FRAME);
                 if let Some(checksum) = checksum {
                     checksum.update(&data);
                 }
@@ -289,6 +292,31 @@ async fn take(
                 return Ok(full.map_or(End::TooLong, End::Limit));
             }
             (_, Some(Ending::Broken)) | (Some(Err(_)), None) => return Ok(End::Broken),
+        }
+    }
+}
+
+/// Waits for the next frame, or for a reason to take no more.
+async fn next<S: Stream<Item = io::Result<Bytes>> + Unpin>(
+    writer: &mut Writer,
+    bytes: &mut S,
+    patience: &mut Patience,
+) -> Result<Result<Option<S::Item>, End>, Error> {
+    let idle = tokio::time::sleep(patience.idle);
+    tokio::pin!(idle);
+    loop {
+        let signal = tokio::select! {
+            biased;
+            signal = writer.signal() => signal,
+            () = ended(&mut patience.ending) => return Ok(Err(End::Stopping)),
+            frame = bytes.next() => return Ok(Ok(frame)),
+            () = &mut idle => return Ok(Err(End::Idle)),
+        };
+        match signal {
+            // On the way down every append is asked to stop.
+            Signal::Stop if *patience.ending.borrow() => return Ok(Err(End::Stopping)),
+            Signal::Stop => return Ok(Err(End::TakenOver)),
+            Signal::Pressure => writer.yield_memory().await?,
         }
     }
 }

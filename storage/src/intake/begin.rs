@@ -94,7 +94,8 @@ impl Vault {
             keys: self.keys.order(order).await?,
             vault: Arc::clone(self),
             running: Arc::clone(running),
-            progress: upload.progress.clone(),
+            cut: upload.progress.cut().clone(),
+            frontier: upload.progress.frontier().clone(),
             received: upload.offset,
             granted: upload.offset,
             ended: upload.state != UploadState::Open,
@@ -106,6 +107,7 @@ impl Vault {
             gathering: None,
             held: None,
             in_flight: VecDeque::new(),
+            hashed: None,
             broken: false,
         })
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::progress::Progress;
 use super::writer::{InFlight, Writer};
 use crate::catalog::tables::{self, load, put};
 use crate::catalog::{Batch, CommitError, Expect};
@@ -23,8 +24,8 @@ impl Writer {
                 break;
             }
             let block = (&mut next.put).await.expect("no panic in a put");
-            let InFlight { progress, end, .. } = self.in_flight.pop_front().expect("just seen");
-            let block = match block {
+            let InFlight { cut, end, .. } = self.in_flight.pop_front().expect("just seen");
+            let (block, frontier) = match block {
                 Ok(block) => block,
                 Err(error) => {
                     failed = Some(error);
@@ -34,7 +35,7 @@ impl Writer {
             batch = put(batch, tables::block(upload.id, upload.blocks), &block);
             upload.blocks += 1;
             upload.offset = end;
-            upload.progress = progress;
+            upload.progress = Progress::new(cut, frontier);
         }
         let fragments = std::mem::take(&mut upload.fragments);
         if upload.length == Some(upload.offset) {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use tokio::sync::{Semaphore, watch};
 
+use super::progress::Progress;
 use super::running::Signal;
 use super::writer::Writer;
 use crate::block::aside;
@@ -238,14 +239,15 @@ impl Writer {
         while let Some(plain) = read.next().await {
             let path = self.upload.path.as_str();
             let plain = plain.map_err(|error| error.of_file(path))?;
-            let mut progress = self.progress.clone();
+            let (mut cut, mut frontier) = (self.cut.clone(), self.frontier.clone());
             let length = plain.len();
-            self.progress = aside(length, move || {
+            (self.cut, self.frontier) = aside(length, move || {
                 let mut rest = &plain[..];
                 while !rest.is_empty() {
-                    rest = &rest[progress.advance(rest).0..];
+                    rest = &rest[cut.next_end(rest).unwrap_or(rest.len())..];
                 }
-                progress
+                frontier.push(&plain);
+                (cut, frontier)
             })
             .await;
             self.received += length as u64;
@@ -287,7 +289,7 @@ impl Writer {
         Upload {
             offset: self.received,
             blocks: self.joined,
-            progress: self.progress.clone(),
+            progress: Progress::new(self.cut.clone(), self.frontier.clone()),
             ..self.upload.clone()
         }
     }
