@@ -154,7 +154,7 @@ impl Failure {
             Error::Refused(refusal) => Some(refusal),
             _ => None,
         };
-        if let Some((refusal, limit)) = refusal.and_then(|it| Some((it, it.limit?))) {
+        if let Some((refusal, limit)) = refusal.and_then(|it| Some((it, it.limit.as_deref()?))) {
             tracing::info!(
                 limit = limit.name,
                 value = limit.value,
@@ -193,7 +193,7 @@ impl IntoResponse for Failure {
         };
         let (order, file, limit, missing) = match &self.error {
             Error::Refused(refusal) => {
-                let limit = refusal.limit.map(|limit| Met {
+                let limit = refusal.limit.as_deref().map(|limit| Met {
                     name: limit.name,
                     value: limit.value.to_string(),
                 });
@@ -201,7 +201,7 @@ impl IntoResponse for Failure {
                     refusal.order.as_deref(),
                     refusal.file.as_deref(),
                     limit,
-                    refusal.missing.as_slice(),
+                    &*refusal.missing,
                 )
             }
             _ => (None, None, None, &[][..]),

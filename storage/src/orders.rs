@@ -120,7 +120,7 @@ impl Vault {
                     );
                     return Err(Refusal::new(RefusalKind::NotFound, message)
                         .of_order(&receipt.manifest.number)
-                        .of_file(path)
+                        .of_file(path.as_str())
                         .into());
                 }
             }

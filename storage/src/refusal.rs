@@ -70,13 +70,13 @@ pub struct Refusal {
     /// One sentence for a human, with what to do next.
     pub message: String,
     /// The order it is about.
-    pub order: Option<String>,
+    pub order: Option<Box<str>>,
     /// The file it is about.
-    pub file: Option<String>,
+    pub file: Option<Box<str>>,
     /// The limit that it comes from.
-    pub limit: Option<Limit>,
+    pub limit: Option<Box<Limit>>,
     /// The fields of a form that are to be filled in or mended.
-    pub missing: Vec<String>,
+    pub missing: Box<[String]>,
 }
 
 impl RefusalKind {
@@ -100,21 +100,21 @@ impl Refusal {
             order: None,
             file: None,
             limit: None,
-            missing: Vec::new(),
+            missing: Box::default(),
         }
     }
 
     /// Says which limit was met.
     #[must_use]
     pub fn at_limit(mut self, name: &'static str, value: u64) -> Self {
-        self.limit = Some(Limit { name, value });
+        self.limit = Some(Box::new(Limit { name, value }));
         self
     }
 
     /// Says which order.
     #[must_use]
     pub fn of_order(mut self, number: &OrderNumber) -> Self {
-        self.order = Some(number.to_string());
+        self.order = Some(number.to_string().into());
         self
     }
 
@@ -127,7 +127,7 @@ impl Refusal {
 
     /// Says which file.
     #[must_use]
-    pub fn of_file(mut self, path: impl Into<String>) -> Self {
+    pub fn of_file(mut self, path: impl Into<Box<str>>) -> Self {
         self.file = Some(path.into());
         self
     }

@@ -129,7 +129,7 @@ fn refusal<T: std::fmt::Debug>(done: Result<T>) -> Refusal {
 }
 
 fn limit(refusal: &Refusal) -> (&'static str, u64) {
-    let limit = refusal.limit.unwrap();
+    let limit = refusal.limit.as_deref().unwrap();
     assert_eq!(refusal.order.as_deref(), Some("2026-0117"));
     assert!(refusal.file.is_some());
     assert!(refusal.message.contains("2026-0117"), "{refusal}");
