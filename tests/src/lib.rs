@@ -19,6 +19,7 @@ pub mod proxy;
 pub mod recordings;
 pub mod s3;
 pub mod scenes;
+pub mod sender;
 pub mod studio;
 pub mod tus;
 pub mod wav;

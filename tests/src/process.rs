@@ -88,6 +88,16 @@ impl Process {
         Ok(self.child.wait()?)
     }
 
+    /// Whether it is over.
+    ///
+    /// # Panics
+    /// Never in practice.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let log = self.log.0.lock();
+        log.expect("nobody panics with the log").ended
+    }
+
     /// SIGKILL, and waits.
     ///
     /// # Errors

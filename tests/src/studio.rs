@@ -134,7 +134,22 @@ impl Studio {
             bail!("cli.toml came after {PATIENCE:?}");
         };
         self.door = Some(door.clone());
-        let ready = tokio::time::timeout(PATIENCE, door.wait_until_ready()).await;
+        let ended = async {
+            while self.server.as_ref().is_some_and(|it| !it.has_ended()) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let ready = tokio::time::timeout(PATIENCE, async {
+            tokio::select! {
+                () = door.wait_until_ready() => true,
+                () = ended => false,
+            }
+        });
+        let ready = ready.await;
+        if ready == Ok(false) {
+            self.wait_for_end()?;
+            bail!("the server ended at its start:\n{}", self.log());
+        }
         if ready.is_err() {
             bail!(
                 "the server is not ready after {PATIENCE:?}:\n{}",
