@@ -1,6 +1,8 @@
 //! A sender that never gives up: one file, in one of the dialects, slowly, through any number of
 //! deaths of the server; and who holds it to every offset that it acknowledged.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -70,8 +72,10 @@ pub struct Sender {
     pub dialect: Dialect,
     /// Bytes of one request, where it is sent in pieces.
     pub piece: usize,
-    /// Rest after every 64 KiB.
+    /// Rest before every 64 KiB.
     pub pace: Duration,
+    /// How often an answer did not come, over all who share this.
+    pub unheard: Arc<AtomicUsize>,
 }
 
 /// Bytes that leave this side at once.
@@ -104,7 +108,9 @@ impl Sender {
             self.send_one().await
         };
         let (dialect, path) = (self.dialect, &self.path);
-        sending.await.with_context(|| format!("{dialect:?} {path:?}"))
+        sending
+            .await
+            .with_context(|| format!("{dialect:?} {path:?}"))
     }
 
     /// Creates it and sends what one request brings; then nothing more.
@@ -236,7 +242,10 @@ impl Sender {
         );
         told.offset = offset;
         if let Some(hash) = hash_of(&head) {
-            ensure!(offset == self.bytes.len() as u64, "whole with {offset} bytes");
+            ensure!(
+                offset == self.bytes.len() as u64,
+                "whole with {offset} bytes"
+            );
             return Ok(Some(hash));
         }
         let at = usize::try_from(offset)?;
@@ -304,17 +313,18 @@ impl Sender {
         if !matches!(method, Method::GET | Method::HEAD) {
             all.push(("content-length", &length));
         }
-        let body = body.map(|body| self.slowly(body));
+        let body = body.map(|body| self.slowly(&body));
         match self.door.ask_with(method, url, &all, body).await {
             Ok(answer) if answer.status != 503 => Ok(Heard::Answer(answer)),
             _ => {
+                self.unheard.fetch_add(1, Ordering::Relaxed);
                 self.door.wait_until_ready().await;
                 Ok(Heard::Nothing)
             }
         }
     }
 
-    fn slowly(&self, body: Bytes) -> Body {
+    fn slowly(&self, body: &Bytes) -> Body {
         let pace = self.pace;
         let steps: Vec<_> = (0..body.len())
             .step_by(STEP)

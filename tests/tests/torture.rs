@@ -5,9 +5,12 @@
 //! Half a minute of it; `tests/torture --minutes 30 --seed 7` for more. A seed chooses the files,
 //! the moments and the writes; how far a sender is by then, it cannot.
 
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -69,7 +72,12 @@ struct Round {
 }
 
 impl Round {
-    async fn begin(studio: &Studio, rng: &mut StdRng, nth: usize) -> Result<Self> {
+    async fn begin(
+        studio: &Studio,
+        rng: &mut StdRng,
+        nth: usize,
+        unheard: &Arc<AtomicUsize>,
+    ) -> Result<Self> {
         let number = format!("2026-{nth:04}");
         let job = Job::create(studio.door(), &number).await?;
         let link = job.link(json!({"scope": "upload"})).await?;
@@ -87,6 +95,7 @@ impl Round {
                 dialect,
                 piece: rng.random_range(100_000..3_000_000),
                 pace: Duration::from_millis(rng.random_range(0..20)),
+                unheard: Arc::clone(unheard),
             }
         };
         let named = |dialect| sender(Some(format!("{dialect:?}.wav")), dialect);
@@ -171,7 +180,7 @@ impl Round {
                     Some(joined) => joined??,
                     None => return Ok(deaths),
                 },
-                () = &mut patience => anyhow::bail!("some never end:\n{}", studio.log()),
+                () = &mut patience => bail!("some never end:\n{}", studio.log()),
             }
         }
     }
@@ -205,29 +214,36 @@ impl Round {
     }
 }
 
+/// Blocks, and whatever else lies where blocks lie.
+fn working(studio: &Studio) -> Result<Vec<PathBuf>> {
+    let mut found = bucket::objects(&studio.bucket().join("orders"))?;
+    found.retain(|path| path.to_string_lossy().contains("/working/"));
+    Ok(found)
+}
+
 /// Lets what nobody continues expire, sweeps, and looks: nothing may be left over, nothing missing.
-async fn sweep(studio: &Studio, expected: usize) -> Result<()> {
+/// How many objects were.
+async fn sweep(studio: &Studio, expected: usize) -> Result<usize> {
     let door = studio.door();
+    let before = working(studio)?.len();
     door.post("clock", json!({"advance": "15d"})).await?;
-    let orders = studio.bucket().join("orders");
     let mut found = Vec::new();
     // What expires in one run is swept in the next at the latest.
     for _ in 0..3 {
         door.post("retention/run", json!({})).await?;
-        found = bucket::objects(&orders)?;
-        found.retain(|path| path.to_string_lossy().contains("/working/"));
+        found = working(studio)?;
         ensure!(
             found.len() >= expected,
             "{expected} blocks belong here, {} are left",
             found.len()
         );
         if found.len() == expected {
-            return Ok(());
+            return Ok(before.saturating_sub(expected));
         }
         door.post("clock", json!({"advance": "1d"})).await?;
     }
     let runs = door.get("runs").await?;
-    anyhow::bail!(
+    bail!(
         "{expected} blocks belong here, there are {}: {found:#?}\n{runs}",
         found.len()
     )
@@ -240,12 +256,13 @@ async fn uploads_of_every_dialect_outlive_the_server() -> Result<()> {
     println!("seed {seed}, {span:?}");
     let mut rng = StdRng::seed_from_u64(seed);
     let mut studio = Studio::start().await?;
-    let (mut expected, mut deaths) = (0, 0);
-    let began = Instant::now();
+    let unheard = Arc::new(AtomicUsize::new(0));
+    let (mut expected, mut deaths, mut swept) = (0, 0, 0);
+    let enough = tokio::spawn(tokio::time::sleep(span));
     let mut nth = 0;
     // The first is undisturbed: what it leaves is what all others may leave.
-    while nth < 2 || began.elapsed() < span {
-        let round = Round::begin(&studio, &mut rng, nth).await?;
+    while nth < 2 || !enough.is_finished() {
+        let round = Round::begin(&studio, &mut rng, nth, &unheard).await?;
         let mortal = nth > 0;
         let told = || format!("seed {seed}, round {nth}");
         let died = round.send(&mut studio, &mut rng, mortal).await;
@@ -254,11 +271,13 @@ async fn uploads_of_every_dialect_outlive_the_server() -> Result<()> {
         submitted.with_context(told)?;
         deaths += usize::from(mortal);
         expected += round.senders.iter().map(objects).sum::<usize>();
-        sweep(&studio, expected).await.with_context(told)?;
+        swept += sweep(&studio, expected).await.with_context(told)?;
         nth += 1;
     }
     let files = nth * Dialect::ALL.len();
-    println!("{deaths} deaths under {files} files in {:?}", began.elapsed());
-    ensure!(deaths >= 3, "only {deaths} deaths");
+    let unheard = unheard.load(Ordering::Relaxed);
+    println!("{deaths} deaths under {files} files: {unheard} answers lost, {swept} objects swept");
+    ensure!(deaths >= 3 && unheard >= deaths, "the server died in peace");
+    ensure!(swept > 0, "nothing was ever left over");
     studio.done().await
 }
