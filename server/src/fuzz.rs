@@ -194,7 +194,7 @@ fn audio(bytes: &[u8]) {
 
     let mut cut = Cut::new();
     let mut ends = 0;
-    for piece in file.chunks(step) {
+    for (nth, piece) in file.chunks(step).enumerate() {
         let mut rest = piece;
         while let Some(taken) = cut.next_end(rest) {
             assert!(taken > 0);
@@ -202,6 +202,9 @@ fn audio(bytes: &[u8]) {
             ends += 1;
         }
         assert!(cut.block_len() < BLOCK_MAX);
+        if nth % 64 > 0 {
+            continue;
+        }
         let stored = serde_json::to_vec(&cut).expect("plain fields");
         let again: Cut = serde_json::from_slice(&stored).expect("it was stored so");
         assert_eq!(again, cut);

@@ -8,6 +8,7 @@ pub mod browser;
 pub mod bucket;
 pub mod clients;
 pub mod cloud;
+pub mod disk;
 pub mod door;
 pub mod faulty;
 pub mod fixtures;

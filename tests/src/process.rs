@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -88,14 +89,15 @@ impl Process {
         Ok(self.child.wait()?)
     }
 
-    /// Whether it is over.
+    /// Returns when it is over.
     ///
     /// # Panics
     /// Never in practice.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        let log = self.log.0.lock();
-        log.expect("nobody panics with the log").ended
+    pub async fn ended(&self) {
+        let over = || self.log.0.lock().expect("nobody panics with the log").ended;
+        while !over() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// SIGKILL, and waits.

@@ -134,29 +134,17 @@ impl Studio {
             bail!("cli.toml came after {PATIENCE:?}");
         };
         self.door = Some(door.clone());
-        let ended = async {
-            while self.server.as_ref().is_some_and(|it| !it.has_ended()) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+        let server = self.server.as_ref().context("it was started")?;
+        tokio::select! {
+            () = door.wait_until_ready() => Ok(()),
+            () = server.ended() => {
+                self.wait_for_end()?;
+                bail!("the server ended at its start")
             }
-        };
-        let ready = tokio::time::timeout(PATIENCE, async {
-            tokio::select! {
-                () = door.wait_until_ready() => true,
-                () = ended => false,
+            () = tokio::time::sleep(PATIENCE) => {
+                bail!("the server is not ready after {PATIENCE:?}:\n{}", self.log())
             }
-        });
-        let ready = ready.await;
-        if ready == Ok(false) {
-            self.wait_for_end()?;
-            bail!("the server ended at its start:\n{}", self.log());
         }
-        if ready.is_err() {
-            bail!(
-                "the server is not ready after {PATIENCE:?}:\n{}",
-                self.log()
-            );
-        }
-        Ok(())
     }
 
     /// Starts the server where it is expected to refuse, and waits for its end.

@@ -1,8 +1,9 @@
 //! Senders of every dialect at once, and a server that is killed under them, again and again: by
-//! SIGKILL at any moment, or right before one of its writes. What was acknowledged stays, every file
+//! SIGKILL at any moment, or right before one of its writes; in the second test the power goes with
+//! it, and the disk has what was synced. What was acknowledged stays, every file
 //! arrives whole, a submit works, and after the sweep nothing lies in the bucket that nothing names.
 //!
-//! Half a minute of it; `tests/torture --minutes 30 --seed 7` for more. A seed chooses the files,
+//! Half a minute of each; `tests/torture --minutes 30 --seed 7` for more. A seed chooses the files,
 //! the moments and the writes; how far a sender is by then, it cannot.
 
 use std::path::PathBuf;
@@ -16,14 +17,20 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use serde_json::json;
 use stemvault_tests::bucket;
+use stemvault_tests::disk::Disk;
 use stemvault_tests::order::{Files, Job, b3, check_receipt, text};
 use stemvault_tests::sender::{Dialect, Sender};
-use stemvault_tests::studio::{PATIENCE, Studio};
+use stemvault_tests::studio::{PATIENCE, Setup, Studio};
 use tokio::task::JoinSet;
 
 /// How long, in seconds, and of which seed, unless the environment says so.
 const SECONDS: u64 = 30;
 const SEED: u64 = 4;
+
+/// Orders of one studio before the next.
+const ROUNDS: usize = 6;
+/// Bytes of a studio's disk; few of them are ever used.
+const DISK: u64 = 4 << 30;
 
 const BLOCK: usize = 4 << 20;
 const HEADER: usize = 44;
@@ -61,6 +68,19 @@ fn objects(sender: &Sender) -> usize {
     let third = length / 3;
     let others = length - third;
     1 + blocks(third - HEADER) + third.div_ceil(BLOCK) + (others - third).div_ceil(BLOCK)
+}
+
+/// A studio that is killed, and the disk under it, if that loses its power.
+struct Victim {
+    studio: Studio,
+    disk: Option<Disk>,
+}
+
+impl Victim {
+    fn die(&mut self) -> Result<()> {
+        self.studio.kill9()?;
+        self.disk.as_mut().map_or(Ok(()), Disk::cut_power)
+    }
 }
 
 /// One order: everybody sends, the server dies `deaths` times.
@@ -121,7 +141,7 @@ impl Round {
     }
 
     /// Everybody sends; how often the server died meanwhile.
-    async fn send(&self, studio: &mut Studio, rng: &mut StdRng, mortal: bool) -> Result<usize> {
+    async fn send(&self, victim: &mut Victim, rng: &mut StdRng, mortal: bool) -> Result<usize> {
         let mut sending = JoinSet::new();
         for sender in &self.senders {
             let sender = sender.clone();
@@ -155,23 +175,23 @@ impl Round {
             if all {
                 break;
             }
-            studio.kill9()?;
+            victim.die()?;
             deaths += 1;
             // Every second one may die by itself, right before a write.
             let point = rng.random_range(1..120_u32).to_string();
             let point = rng.random_bool(0.5).then_some(&*point);
-            studio.set_env("STEMVAULT_CRASH_AT", point);
-            if let Err(error) = studio.restart().await {
+            victim.studio.set_env("STEMVAULT_CRASH_AT", point);
+            if let Err(error) = victim.studio.restart().await {
                 // Before it was seen to be ready.
                 ensure!(point.is_some(), "{error:?}");
-                studio.set_env("STEMVAULT_CRASH_AT", None);
-                studio.restart().await?;
+                victim.studio.set_env("STEMVAULT_CRASH_AT", None);
+                victim.studio.restart().await?;
             }
         }
         if mortal {
-            studio.kill9()?;
-            studio.set_env("STEMVAULT_CRASH_AT", None);
-            studio.restart().await?;
+            victim.die()?;
+            victim.studio.set_env("STEMVAULT_CRASH_AT", None);
+            victim.studio.restart().await?;
             deaths += 1;
         }
         loop {
@@ -180,27 +200,28 @@ impl Round {
                     Some(joined) => joined??,
                     None => return Ok(deaths),
                 },
-                () = &mut patience => bail!("some never end:\n{}", studio.log()),
+                () = &mut patience => bail!("some never end:\n{}", victim.studio.log()),
             }
         }
     }
 
     /// What everybody sent is there, and stays there through a submit.
-    async fn submit(&self, studio: &mut Studio, rng: &mut StdRng, mortal: bool) -> Result<()> {
+    async fn submit(&self, victim: &mut Victim, rng: &mut StdRng, mortal: bool) -> Result<()> {
         let files = self.files();
         if mortal {
             let job = self.number.clone();
-            let door = studio.door().clone();
+            let door = victim.studio.door().clone();
             let submit = tokio::spawn(async move {
                 let number = &*job;
                 let door = &door;
                 drop(Job { door, number }.submit().await);
             });
             tokio::time::sleep(Duration::from_millis(rng.random_range(0..300))).await;
-            studio.kill9()?;
+            victim.die()?;
             submit.await?;
-            studio.restart().await?;
+            victim.studio.restart().await?;
         }
+        let studio = &victim.studio;
         let job = self.job(studio);
         let order = job.order().await?;
         let sealed = order["sessions"].as_array().and_then(|all| all.first());
@@ -251,33 +272,62 @@ async fn sweep(studio: &Studio, expected: usize) -> Result<usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_of_every_dialect_outlive_the_server() -> Result<()> {
+    torture(|| Ok(Some(None))).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_of_every_dialect_outlive_power_cuts() -> Result<()> {
+    // Beside the build, which is on a disk; the usual place for such things may be memory.
+    torture(|| Ok(Disk::new(env!("CARGO_TARGET_TMPDIR").as_ref(), DISK)?.map(Some))).await
+}
+
+/// Goes on until the time is over; `place` says where a studio's data lies, or that there is none.
+async fn torture(place: impl Fn() -> Result<Option<Option<Disk>>>) -> Result<()> {
     let seed = said("STEMVAULT_TORTURE_SEED", SEED)?;
     let span = Duration::from_secs(said("STEMVAULT_TORTURE_SECONDS", SECONDS)?);
     println!("seed {seed}, {span:?}");
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut studio = Studio::start().await?;
-    let unheard = Arc::new(AtomicUsize::new(0));
-    let (mut expected, mut deaths, mut swept) = (0, 0, 0);
     let enough = tokio::spawn(tokio::time::sleep(span));
-    let mut nth = 0;
-    // The first is undisturbed: what it leaves is what all others may leave.
-    while nth < 2 || !enough.is_finished() {
-        let round = Round::begin(&studio, &mut rng, nth, &unheard).await?;
-        let mortal = nth > 0;
-        let told = || format!("seed {seed}, round {nth}");
-        let died = round.send(&mut studio, &mut rng, mortal).await;
-        deaths += died.with_context(told)?;
-        let submitted = round.submit(&mut studio, &mut rng, mortal).await;
-        submitted.with_context(told)?;
-        deaths += usize::from(mortal);
-        expected += round.senders.iter().map(objects).sum::<usize>();
-        swept += sweep(&studio, expected).await.with_context(told)?;
-        nth += 1;
+    let unheard = Arc::new(AtomicUsize::new(0));
+    let (mut files, mut deaths, mut swept) = (0, 0, 0);
+    let mut lives = 0;
+    while lives < 1 || !enough.is_finished() {
+        let Some(disk) = place()? else {
+            return Ok(());
+        };
+        let data_dir = disk.as_ref().map(|disk| disk.mount().join("data"));
+        let studio = Studio::open(Setup {
+            data_dir,
+            ..Setup::default()
+        });
+        let mut victim = Victim {
+            studio: studio.await?,
+            disk,
+        };
+        let mut expected = 0;
+        // The first is undisturbed: what it leaves is what all others may leave.
+        for nth in 0..ROUNDS {
+            if nth >= 2 && enough.is_finished() {
+                break;
+            }
+            let round = Round::begin(&victim.studio, &mut rng, nth, &unheard).await?;
+            let mortal = nth > 0;
+            let told = || format!("seed {seed}, life {lives}, round {nth}");
+            let died = round.send(&mut victim, &mut rng, mortal).await;
+            deaths += died.with_context(told)?;
+            let submitted = round.submit(&mut victim, &mut rng, mortal).await;
+            submitted.with_context(told)?;
+            deaths += usize::from(mortal);
+            expected += round.senders.iter().map(objects).sum::<usize>();
+            swept += sweep(&victim.studio, expected).await.with_context(told)?;
+            files += Dialect::ALL.len();
+        }
+        victim.studio.done().await?;
+        lives += 1;
     }
-    let files = nth * Dialect::ALL.len();
     let unheard = unheard.load(Ordering::Relaxed);
     println!("{deaths} deaths under {files} files: {unheard} answers lost, {swept} objects swept");
     ensure!(deaths >= 3 && unheard >= deaths, "the server died in peace");
     ensure!(swept > 0, "nothing was ever left over");
-    studio.done().await
+    Ok(())
 }
