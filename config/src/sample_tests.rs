@@ -9,7 +9,7 @@ const DATA_DIR: &str = "/srv/stemvault";
 
 /// Settings whose default is nothing or depends on the data folder: the sample shows an example
 /// behind a #.
-const EXAMPLES: [&str; 8] = [
+const EXAMPLES: [&str; 10] = [
     "data_dir",
     "server.public_url",
     "server.certificate",
@@ -18,6 +18,8 @@ const EXAMPLES: [&str; 8] = [
     "stores.archive",
     "stores.keys",
     "keys.master_key",
+    "uploads.max_link",
+    "uploads.max_link_files",
 ];
 
 fn load(text: &str) -> Result<Settings, Problems> {

@@ -11,12 +11,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use ipnet::IpNet;
 use url::Url;
 
 use crate::kind::{
-    Addresses, Choice, Count, Cron, CronKind, Days, LogFormat, LogLevel, Months, NumberExample,
-    NumberPattern, Optional, Origins, PatternKind, PlainAddresses, PublicUrl, Rule, Severity,
-    TimeZone, WholePath, Words, days, months, size, span,
+    Addresses, Choice, Count, Cron, CronKind, Days, LogFormat, LogLevel, Months, Networks,
+    NumberExample, NumberPattern, Optional, Origins, PatternKind, PlainAddresses, PublicUrl, Rule,
+    Severity, TimeZone, WholePath, Words, days, months, size, span,
 };
 use crate::reader::Reader;
 
@@ -71,6 +72,13 @@ section! {
         shutdown_timeout: Duration = "30 s" as span("s", "1 s", "10 min");
         /// Connections open at once; more have to wait.
         max_connections: usize = "1024" as Count { from: 1, to: 1_000_000 };
+        /// Addresses or networks of proxies whose X-Forwarded-For says who a client is.
+        trusted_proxies: Vec<IpNet> = "" as Networks;
+        /// Links and tokens that open nothing which one address may try in `wrong_tries_within`
+        /// before it is told to wait; 1 to 1,000,000.
+        wrong_tries: u32 = "10" as Count { from: 1, to: 1_000_000 };
+        /// The span of `wrong_tries`; 1 s to 24 h.
+        wrong_tries_within: Duration = "15 min" as span("min", "1 s", "24 h");
     }
 }
 
@@ -130,6 +138,19 @@ section! {
         max_order: u64 = "200 GB" as size("GB", "1 B", "1000 TB");
         /// Files in one order, at most; 1 to 1,000,000.
         max_files: u32 = "20000" as Count { from: 1, to: 1_000_000 };
+        /// Bytes that come by one upload link, at most, unless it was made for less. None: only
+        /// the order's own limit.
+        max_link: Option<u64> = "" as Optional(size("GB", "1 B", "1000 TB"));
+        /// Files that come by one upload link, at most. None: only the order's own limit.
+        max_link_files: Option<u32> = "" as Optional(Count { from: 1, to: 1_000_000 });
+        /// Unfinished uploads of one upload link, at most; 1 to 1,000,000.
+        max_open: u32 = "16" as Count { from: 1, to: 1_000_000 };
+        /// Unfinished uploads of all orders, at most; 1 to 1,000,000.
+        max_open_total: u32 = "20000" as Count { from: 1, to: 1_000_000 };
+        /// Bytes of the unfinished uploads of all orders, at most.
+        max_unfinished: u64 = "20 TB" as size("TB", "1 B", "100000 TB");
+        /// Uploads that one link may begin in a minute; 1 to 1,000,000.
+        max_new_per_minute: u32 = "10000" as Count { from: 1, to: 1_000_000 };
         /// How long an unfinished upload may stand still before it goes; 1 min to 365 days.
         expire_after: Duration = "14 days" as span("days", "1 min", "365 days");
         /// Bytes of upload bodies held in memory at once, for all clients; 16 MiB to 1 TB.

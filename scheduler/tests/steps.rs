@@ -88,6 +88,7 @@ impl Studio {
     async fn create(&self, length: u64) -> UploadId {
         let new = NewUpload {
             id: UploadId::random(),
+            link: None,
             kind: Kind::Material,
             path: SessionPath::parse("kick.wav").unwrap(),
             metadata: [].into(),

@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::demo::Hands;
 use crate::ready::Readiness;
+use crate::tries::Tries;
 
 /// The running server, as handlers see it.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub struct App {
     pub metrics: PrometheusHandle,
     /// What was last found out about stores and catalog.
     pub readiness: Readiness,
+    /// Who tried credentials that open nothing.
+    pub tries: Tries,
     /// True once the server is to end: bodies are cut short, commit what arrived, and answer.
     pub ending: watch::Receiver<bool>,
 }
@@ -55,6 +58,7 @@ impl App {
         Ok(Self {
             jobs: Arc::new(Jobs::new(Arc::clone(&vault), &settings)?),
             clock: Arc::clone(vault.clock()),
+            tries: Tries::new(&settings.server),
             vault,
             settings,
             hands: None,

@@ -9,6 +9,7 @@ use serde::Serialize;
 use stemvault_storage::Error;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 
+use crate::tries::Wrong;
 /// When whoever met a store or a catalog that is out of order may ask again.
 const AGAIN_IN_SECONDS: HeaderValue = HeaderValue::from_static("10");
 
@@ -18,6 +19,8 @@ pub struct Failure {
     error: Error,
     text: bool,
     stranger: bool,
+    /// Whether a credential was tried that opens nothing.
+    wrong: bool,
 }
 
 /// The result of a handler.
@@ -29,6 +32,7 @@ impl<E: Into<Error>> From<E> for Failure {
             error: error.into(),
             text: false,
             stranger: false,
+            wrong: false,
         }
     }
 }
@@ -48,6 +52,24 @@ impl Failure {
             stranger: true,
             ..Self::refused(RefusalKind::BadRequest, message)
         }
+    }
+
+    /// The same, counted as a try: something was presented, and it opens nothing.
+    #[must_use]
+    pub fn tried(self) -> Self {
+        Self {
+            wrong: true,
+            ..self
+        }
+    }
+
+    /// The same, with the limit that it comes from.
+    #[must_use]
+    pub fn at_limit(mut self, name: &'static str, value: u64) -> Self {
+        if let Error::Refused(refusal) = self.error {
+            self.error = refusal.at_limit(name, value).into();
+        }
+        self
     }
 
     /// The same, answered as a plain sentence.
@@ -94,6 +116,8 @@ fn of_kind(kind: RefusalKind) -> StatusCode {
         | RefusalKind::Stopped => StatusCode::CONFLICT,
         RefusalKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         RefusalKind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
+        RefusalKind::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        RefusalKind::Crowded { .. } => StatusCode::SERVICE_UNAVAILABLE,
         RefusalKind::Gone => StatusCode::GONE,
     }
 }
@@ -109,15 +133,54 @@ struct Problem<'a> {
     order: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<Met>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     missing: &'a [String],
+}
+
+/// The limit that was met.
+#[derive(Serialize)]
+struct Met {
+    name: &'static str,
+    value: String,
+}
+
+impl Failure {
+    /// Logs and counts what has to be, once; returns the answer with what it says beside its body.
+    #[must_use]
+    pub fn noted(&self, mut response: Response) -> Response {
+        let refusal = match &self.error {
+            Error::Refused(refusal) => Some(refusal),
+            _ => None,
+        };
+        if let Some((refusal, limit)) = refusal.and_then(|it| Some((it, it.limit.as_deref()?))) {
+            tracing::info!(
+                limit = limit.name,
+                value = limit.value,
+                order = refusal.order,
+                file = refusal.file,
+                "refused at a limit"
+            );
+            metrics::counter!("stemvault_refused_total", "limit" => limit.name).increment(1);
+        }
+        if let Some(retry) = refusal.and_then(|refusal| refusal.kind.retry()) {
+            let seconds = retry.as_secs() + u64::from(retry.subsec_nanos() > 0);
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, seconds.max(1).into());
+        }
+        if self.wrong {
+            response.extensions_mut().insert(Wrong);
+        }
+        response
+    }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = self.status();
         let ours = status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE;
-        if ours {
+        if ours && !matches!(self.error, Error::Refused(_)) {
             tracing::error!(error = %self.error, "request failed");
         }
         let detail = match &self.error {
@@ -128,13 +191,20 @@ impl IntoResponse for Failure {
             error @ (Error::Damaged(_) | Error::Key(_)) => error.to_string(),
             _ => "the server cannot do this at the moment: nothing that was received is lost, try again in a minute".to_owned(),
         };
-        let (order, file, missing) = match &self.error {
-            Error::Refused(refusal) => (
-                refusal.order.as_deref(),
-                refusal.file.as_deref(),
-                refusal.missing.as_slice(),
-            ),
-            _ => (None, None, &[][..]),
+        let (order, file, limit, missing) = match &self.error {
+            Error::Refused(refusal) => {
+                let limit = refusal.limit.as_deref().map(|limit| Met {
+                    name: limit.name,
+                    value: limit.value.to_string(),
+                });
+                (
+                    refusal.order.as_deref(),
+                    refusal.file.as_deref(),
+                    limit,
+                    &*refusal.missing,
+                )
+            }
+            _ => (None, None, None, &[][..]),
         };
         let (kind, body) = if self.text {
             ("text/plain; charset=utf-8", format!("{detail}\n"))
@@ -147,19 +217,19 @@ impl IntoResponse for Failure {
                 detail,
                 order,
                 file,
+                limit,
                 missing,
             };
             let body = serde_json::to_string(&problem).expect("strings are JSON");
             ("application/problem+json", body)
         };
-        let mut response = (status, body).into_response();
+        let mut response = self.noted((status, body).into_response());
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, AGAIN_IN_SECONDS);
+            let retry = response.headers_mut().entry(header::RETRY_AFTER);
+            retry.or_insert(AGAIN_IN_SECONDS);
         }
         if self.stranger {
             response

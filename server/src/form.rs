@@ -281,7 +281,7 @@ mod tests {
         let said = check_complete(&form(&[("artist", " "), ("label", "x")]), &required);
         let said = said.unwrap_err();
         assert!(said.message.contains("\"song\", \"artist\""), "{said}");
-        assert_eq!(said.missing, ["song", "artist"]);
+        assert_eq!(*said.missing, ["song", "artist"]);
         let whole = form(&[("artist", "x"), ("song", "y"), ("label", "z")]);
         assert!(check_complete(&whole, &required).is_ok());
         let fields = fields(&required);
@@ -327,7 +327,7 @@ mod tests {
             assert!(wrong("tempo", tempo), "{tempo}");
         }
         let said = check_complete(&form(&[("isrc", "x")]), &["song".to_owned()]).unwrap_err();
-        assert_eq!(said.missing, ["song", "isrc"]);
+        assert_eq!(*said.missing, ["song", "isrc"]);
         assert!(said.message.contains("not an ISRC"), "{said}");
     }
 }

@@ -58,7 +58,7 @@ const NOT_BUILT: &str = "<p>Files cannot be chosen on this page, because this se
 #[must_use]
 pub fn closed() -> Failure {
     let message = "this link opens nothing, or no longer: ask the studio for a new one";
-    Failure::refused(RefusalKind::NotFound, message)
+    Failure::refused(RefusalKind::NotFound, message).tried()
 }
 
 async fn look(
@@ -123,7 +123,7 @@ async fn check(State(app): State<SharedApp>, Path(link): Path<String>, request: 
     let order = app.vault.order(link.order).await?;
     stemvault_storage::Vault::check_takes_files(&order)?;
     let standing = app.vault.standing(&order, Kind::Material).await?;
-    let mut room = app.vault.room(order.id).await?;
+    let mut room = app.vault.room(order.id, Some(&link)).await?;
     // What is to go on where it stopped has its place already.
     let coming: BTreeSet<_> = candidates
         .iter()

@@ -27,6 +27,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
+use crate::reads::{Ahead, Full};
 use under_way::{UnderWay, held};
 
 mod under_way;
@@ -186,12 +187,13 @@ impl Served {
         let Some(tls) = &self.tls else {
             return self.talk(stream, peer, false).await;
         };
-        let stream = tokio::time::timeout(self.rules.header_timeout, tls.accept(stream))
-            .await
-            .context("no TLS handshake in time")?
-            .context("TLS")?;
+        let stream =
+            tokio::time::timeout(self.rules.header_timeout, tls.accept(Ahead::new(stream)))
+                .await
+                .context("no TLS handshake in time")?
+                .context("TLS")?;
         let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        self.talk(stream, peer, two).await
+        self.talk(Full::new(stream), peer, two).await
     }
 
     async fn talk<S>(self, stream: S, peer: SocketAddr, two: bool) -> anyhow::Result<()>

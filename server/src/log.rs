@@ -3,10 +3,8 @@
 //! No secret is ever in them: a link's URL is its secret, so requests to links are logged by their
 //! route and never by their path, and no header and no query is logged at all.
 
-use std::net::SocketAddr;
-
 use anyhow::Context;
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::Response;
@@ -14,6 +12,7 @@ use stemvault_config::{Log, LogFormat};
 use tracing_subscriber::EnvFilter;
 
 use crate::app::SharedApp;
+use crate::tries;
 
 /// Begins to log, as the settings say.
 ///
@@ -58,10 +57,8 @@ pub async fn request(State(app): State<SharedApp>, request: Request, next: Next)
         .map_or("-", MatchedPath::as_str)
         .to_owned();
     let shown = shown(request.uri().path(), &route).to_owned();
-    let peer = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or_else(String::new, |peer| peer.0.ip().to_string());
+    let peer = tries::client(&app, request.extensions(), request.headers());
+    let peer = peer.map_or_else(String::new, |peer| peer.to_string());
     let response = next.run(request).await;
     let took = app.clock.monotonic().saturating_sub(began);
     let status = response.status().as_u16();

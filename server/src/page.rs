@@ -148,7 +148,7 @@ pub fn failed(failure: Failure, headers: &HeaderMap) -> Response {
     match failure.error() {
         Error::Refused(refusal) => {
             let (title, said) = (title(failure.status()), Escaped(sentence(&refusal.message)));
-            page(failure.status(), title, &format!("<p>{said}</p>\n"))
+            failure.noted(page(failure.status(), title, &format!("<p>{said}</p>\n")))
         }
         _ => {
             let status = failure.status();
@@ -164,6 +164,7 @@ fn title(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "Nothing here",
         StatusCode::GONE => "No longer here",
+        StatusCode::TOO_MANY_REQUESTS => "Too often",
         _ if status.is_server_error() => "Something went wrong",
         _ => "This cannot be done",
     }

@@ -14,7 +14,7 @@ use stemvault_storage::refusal::RefusalKind;
 
 use crate::app::SharedApp;
 use crate::error::Failure;
-use crate::{api, assets, cors, download, links, log, prefix, ready, tus};
+use crate::{api, assets, cors, download, links, log, prefix, ready, tries, tus};
 
 /// Nothing from elsewhere, no script that is not ours, no frame around it.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -28,6 +28,7 @@ pub fn router(app: SharedApp) -> Router {
     let routes = routes()
         .fallback(nothing_here)
         .layer(from_fn_with_state(app.clone(), unless_ending))
+        .layer(from_fn_with_state(app.clone(), tries::layer))
         .layer(from_fn_with_state(app.clone(), cors::layer))
         .layer(from_fn_with_state(app.clone(), headers))
         .layer(from_fn_with_state(app.clone(), log::request))
@@ -188,7 +189,8 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn strangers_get_nothing_anywhere() {
         let home = tempfile::tempdir().unwrap();
-        let settings = Settings::defaults(home.path()).unwrap();
+        let mut settings = Settings::defaults(home.path()).unwrap();
+        settings.server.wrong_tries = 1_000_000;
         let house = House::open(&settings, Arc::new(SystemClock), None)
             .await
             .unwrap();

@@ -22,6 +22,7 @@ use crate::first_start::{CliFile, Told, put_readme};
 use crate::house::{House, catalog_folder};
 use crate::listen::Speaks;
 use crate::tls::{self, Certificate};
+use crate::tries::Tries;
 use crate::{assets, listen, log, router};
 
 /// How often measured times are summed up.
@@ -87,6 +88,7 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
     let app: SharedApp = Arc::new(App {
         vault: Arc::clone(&house.vault),
         jobs,
+        tries: Tries::new(&settings.server),
         settings: Arc::new(settings),
         clock,
         hands,

@@ -107,7 +107,7 @@ pub async fn listed(app: &App, order: &Order, uploads: &[upload::Upload]) -> Ans
         order: order.number.to_string(),
         uploads: uploads.iter().map(Upload::from).collect(),
         rules: told(&rules(&app.settings)),
-        limits: app.vault.room(order.id).await?.into(),
+        limits: app.vault.room(order.id, None).await?.into(),
     })
 }
 
@@ -167,7 +167,7 @@ pub async fn state(
                 .collect(),
             max_bytes: FORM_MAX,
         },
-        limits: app.vault.room(order.id).await?.into(),
+        limits: app.vault.room(order.id, None).await?.into(),
         rules: told(&rules),
         preflight: PreflightState {
             bytes: HEAD_MAX.to_string(),

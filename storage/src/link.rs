@@ -40,6 +40,17 @@ impl Scope {
     }
 }
 
+/// The most that one upload link takes; the order's own limits hold beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkMost {
+    /// Bytes in all its files together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
+    /// Files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_files: Option<u64>,
+}
+
 /// A link as the catalog and the order record know it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
@@ -52,6 +63,9 @@ pub struct Link {
     pub scope: Scope,
     /// Digest of the secret, hex.
     pub digest: Digest,
+    /// What may be uploaded by it, where that is less than by any link.
+    #[serde(flatten)]
+    pub most: LinkMost,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// From when on it opens nothing.
@@ -75,6 +89,7 @@ impl Link {
             order,
             scope,
             digest: Digest(token.digest()),
+            most: LinkMost::default(),
             created_at: now,
             expires_at,
             revoked: false,
@@ -118,5 +133,26 @@ impl<'de> Deserialize<'de> for Digest {
         let mut bytes = [0; 32];
         hex::decode_to_slice(text.as_bytes(), &mut bytes).map_err(serde::de::Error::custom)?;
         Ok(Self(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::tables::{decode, encode};
+
+    #[test]
+    fn a_link_of_before_it_had_limits_still_opens() {
+        let now = "2026-01-05T09:00:00Z".parse().unwrap();
+        let (link, _) = Link::new(OrderId([1; 16]), Scope::Upload, now, None);
+        let old = String::from_utf8(encode(&link)).unwrap();
+        assert!(!old.contains("max_"), "{old}");
+        assert_eq!(decode::<Link>(old.as_bytes()).unwrap(), link);
+        let most = LinkMost {
+            max_bytes: Some(u64::MAX),
+            max_files: None,
+        };
+        let link = Link { most, ..link };
+        assert_eq!(decode::<Link>(&encode(&link)).unwrap(), link);
     }
 }

@@ -4,7 +4,7 @@ use crate::catalog::tables::{self, DigestOf, Gate, OrderOf, Outbox, load, load_a
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{LinkId, OrderId, SessionId, Token};
-use crate::link::{Digest, Link, Scope};
+use crate::link::{Digest, Link, LinkMost, Scope};
 use crate::order::{Client, Order, OrderNumber, Stage};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review, SessionRow};
@@ -92,6 +92,21 @@ impl Vault {
         scope: Scope,
         expires_at: Option<chrono::DateTime<chrono::Utc>>,
     ) -> Result<(Link, Token)> {
+        let most = LinkMost::default();
+        self.create_link_with(order, scope, expires_at, most).await
+    }
+
+    /// The same, for an upload link that takes no more than so much.
+    ///
+    /// # Errors
+    /// Those of [`create_link`](Self::create_link).
+    pub async fn create_link_with(
+        &self,
+        order: OrderId,
+        scope: Scope,
+        expires_at: Option<chrono::DateTime<chrono::Utc>>,
+        most: LinkMost,
+    ) -> Result<(Link, Token)> {
         match &scope {
             Scope::Upload => {}
             Scope::Session { session } => {
@@ -105,12 +120,13 @@ impl Vault {
                     );
                     return Err(Refusal::new(RefusalKind::NotFound, message)
                         .of_order(&receipt.manifest.number)
-                        .of_file(path)
+                        .of_file(path.as_str())
                         .into());
                 }
             }
         }
         let (link, token) = Link::new(order, scope, self.clock.now(), expires_at);
+        let link = Link { most, ..link };
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             gone(&at.order)?;

@@ -209,6 +209,7 @@ fn reopened_uploads(mut batch: Batch, row: &SessionRow, manifest: &Manifest) -> 
         let upload = Upload {
             id: file.upload,
             order,
+            link: None,
             kind: manifest.kind,
             path: file.path.clone(),
             metadata: file

@@ -91,8 +91,8 @@ impl Vault {
         }
     }
 
-    /// What a start does before anything else writes: removes what killed puts left, and stores the
-    /// records that are still owed.
+    /// What a start does before anything else writes: removes what killed puts left, stores the
+    /// records that are still owed, and counts what was promised to unfinished uploads.
     ///
     /// # Errors
     /// Those of the stores.
@@ -107,7 +107,7 @@ impl Vault {
                 "cleaned up after a crash"
             );
         }
-        Ok(())
+        self.count_all().await
     }
 
     /// Stores every record that is still owed. Returns how many were.

@@ -1,5 +1,7 @@
 //! A no, with its reason: which order, which file, and what to do next.
 
+use std::time::Duration;
+
 use crate::order::OrderNumber;
 
 /// What kind of no; a front end chooses its status by it.
@@ -25,6 +27,16 @@ pub enum RefusalKind {
     TooLarge,
     /// The disk has no room for it.
     NoSpace,
+    /// Too much at once, or in too short a time, from this side.
+    TooMany {
+        /// When it is worth asking again.
+        retry: Duration,
+    },
+    /// Too much at once from all sides together.
+    Crowded {
+        /// When it is worth asking again.
+        retry: Duration,
+    },
     /// The upload stands at another offset.
     OffsetMismatch {
         /// Where it stands.
@@ -40,6 +52,15 @@ pub enum RefusalKind {
     Stopped,
 }
 
+/// A limit that was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Its setting, without the section: `max_order`.
+    pub name: &'static str,
+    /// Its value, in bytes or a count.
+    pub value: u64,
+}
+
 /// A typed no.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -49,11 +70,24 @@ pub struct Refusal {
     /// One sentence for a human, with what to do next.
     pub message: String,
     /// The order it is about.
-    pub order: Option<String>,
+    pub order: Option<Box<str>>,
     /// The file it is about.
-    pub file: Option<String>,
+    pub file: Option<Box<str>>,
+    /// The limit that it comes from.
+    pub limit: Option<Box<Limit>>,
     /// The fields of a form that are to be filled in or mended.
-    pub missing: Vec<String>,
+    pub missing: Box<[String]>,
+}
+
+impl RefusalKind {
+    /// When it is worth asking again, if that is known.
+    #[must_use]
+    pub fn retry(self) -> Option<Duration> {
+        match self {
+            Self::TooMany { retry } | Self::Crowded { retry } => Some(retry),
+            _ => None,
+        }
+    }
 }
 
 impl Refusal {
@@ -65,14 +99,22 @@ impl Refusal {
             message: message.into(),
             order: None,
             file: None,
-            missing: Vec::new(),
+            limit: None,
+            missing: Box::default(),
         }
+    }
+
+    /// Says which limit was met.
+    #[must_use]
+    pub fn at_limit(mut self, name: &'static str, value: u64) -> Self {
+        self.limit = Some(Box::new(Limit { name, value }));
+        self
     }
 
     /// Says which order.
     #[must_use]
     pub fn of_order(mut self, number: &OrderNumber) -> Self {
-        self.order = Some(number.to_string());
+        self.order = Some(number.to_string().into());
         self
     }
 
@@ -85,7 +127,7 @@ impl Refusal {
 
     /// Says which file.
     #[must_use]
-    pub fn of_file(mut self, path: impl Into<String>) -> Self {
+    pub fn of_file(mut self, path: impl Into<Box<str>>) -> Self {
         self.file = Some(path.into());
         self
     }

@@ -6,27 +6,21 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::catalog::Batch;
-use crate::catalog::tables::{self, load_all, put};
+use crate::catalog::tables::{self, put};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
 use crate::intake::checks;
 use crate::order::{Order, Policy, Sealing, Stage};
 use crate::refusal::{Refusal, RefusalKind};
-use crate::session::{
-    BlockRef, FileEntry, Form, Kind, Manifest, PartBlocks, Receipt, Review, Rules, SessionRow,
-};
+use crate::session::{FileEntry, Form, Kind, Manifest, Receipt, Review, Rules, SessionRow};
 use crate::standing::{Taken, count, named};
 use crate::store::Lease;
 use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 
 const TRIES: usize = 64;
-
-/// How long a submit waits for files that are being joined from their parts.
-const JOIN_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How many bytes of findings an automatic return repeats; the manifest has all of them.
 const REASONS_MAX: usize = 4000;
@@ -78,23 +72,6 @@ impl Vault {
         Err(Error::Busy { order })
     }
 
-    /// Lets files that are made of parts come as far as they can, if that does not take long.
-    async fn wait_for_joins(self: &Arc<Self>, order: OrderId, kind: Kind) -> Result<()> {
-        let uploads = self.uploads(order).await?.into_iter();
-        let open = uploads.filter(|it| {
-            (it.role, it.kind) == (Role::Final, kind) && it.state == UploadState::Open
-        });
-        let running: Vec<_> = open.map(|it| self.begin_join(order, it.id)).collect();
-        let all = async {
-            for mut over in running {
-                drop(over.wait_for(|over| *over).await);
-            }
-        };
-        // What is not ready by then is named in the refusal.
-        drop(tokio::time::timeout(JOIN_PATIENCE, all).await);
-        Ok(())
-    }
-
     /// Finishes a submit that was begun, if there is one.
     ///
     /// # Errors
@@ -120,7 +97,6 @@ impl Vault {
         let batch = self.close(&manifest, session, taken).await?;
         let next = at.order.end_sealing()?;
         let decided = self.decide(&at, next, batch).await?;
-        self.intake.forget_usage(order);
         Ok(decided.map(|_| session))
     }
 
@@ -200,48 +176,6 @@ impl Vault {
             rules: sealing.rules.clone(),
             findings,
             files,
-        })
-    }
-
-    async fn entry(&self, upload: &Upload) -> Result<FileEntry> {
-        let (mut blocks, mut parts) = (Vec::new(), Vec::new());
-        let of = self.parts_of(upload.id).await?;
-        let folders = of.iter().map(|of| of.part);
-        for folder in folders.chain((upload.role != Role::Final).then_some(upload.id)) {
-            let rows = load_all::<BlockRef>(&*self.catalog, &tables::blocks(folder)).await?;
-            let count = u32::try_from(rows.len()).expect("fewer than bytes of the longest file");
-            blocks.extend(rows.into_iter().map(|(_, block, _)| block));
-            if upload.role == Role::Final {
-                parts.push(PartBlocks {
-                    upload: folder,
-                    blocks: count,
-                });
-            }
-        }
-        let mut crc32 = crc32fast::Hasher::new();
-        for block in &blocks {
-            crc32.combine(&crc32fast::Hasher::new_with_initial_len(
-                block.crc32,
-                block.length.into(),
-            ));
-        }
-        let UploadState::Finished { hash, at } = upload.state else {
-            return Err(Error::BadRecord {
-                what: "upload",
-                detail: format!("{} is not finished", upload.id),
-            });
-        };
-        Ok(FileEntry {
-            path: upload.path.clone(),
-            length: upload.offset,
-            hash,
-            crc32: crc32.finalize(),
-            upload: upload.id,
-            parts,
-            finished_at: at,
-            modified: upload.metadata.get("modified").cloned(),
-            facts: upload.progress.facts(),
-            blocks,
         })
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{FileHash, FragmentId, OrderId, SessionId, UploadId};
+use crate::ids::{FileHash, FragmentId, LinkId, OrderId, SessionId, UploadId};
 use crate::intake::progress::Progress;
 use crate::path::SessionPath;
 use crate::session::Kind;
@@ -24,6 +24,9 @@ pub struct Upload {
     pub id: UploadId,
     /// Its order.
     pub order: OrderId,
+    /// The link that it came by; none if staff uploads it, or it is older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkId>,
     /// What the file is part of.
     pub kind: Kind,
     /// Where it will stand in the session.

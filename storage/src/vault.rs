@@ -31,6 +31,18 @@ pub struct Limits {
     pub max_order: u64,
     /// The most files of one order.
     pub max_files: u64,
+    /// The most bytes that come by one link.
+    pub max_link: u64,
+    /// The most files that come by one link.
+    pub max_link_files: u64,
+    /// The most unfinished uploads of one link.
+    pub max_open: u64,
+    /// The most unfinished uploads of all orders.
+    pub max_open_total: u64,
+    /// The most bytes of unfinished uploads of all orders.
+    pub max_unfinished: u64,
+    /// The most uploads that one link may begin in a minute.
+    pub max_new_per_minute: u64,
     /// How long an unfinished upload is kept after its last byte.
     pub expire_after: chrono::TimeDelta,
     /// Bytes of bodies held in memory at once.
@@ -47,6 +59,12 @@ impl Default for Limits {
             max_file: 100_000_000_000,
             max_order: 200_000_000_000,
             max_files: 20_000,
+            max_link: u64::MAX,
+            max_link_files: u64::MAX,
+            max_open: 16,
+            max_open_total: 20_000,
+            max_unfinished: 20_000_000_000_000,
+            max_new_per_minute: 10_000,
             expire_after: chrono::TimeDelta::days(14),
             memory: 256 << 20,
             floor_bytes: 20_000_000_000,
@@ -88,7 +106,7 @@ impl Vault {
         clock: SharedClock,
         limits: Limits,
     ) -> Self {
-        let intake = Intake::new(limits.memory);
+        let intake = Intake::new(&limits);
         Self {
             catalog,
             working,
@@ -249,14 +267,20 @@ impl Vault {
             .expect(tables::order(id), Expect::At(at.row))
             .expect(tables::gate(id), Expect::At(at.gate))
             .expect(tables::outbox(id), Expect::Absent);
-        if gate != at.order.gate {
+        let moved = gate != at.order.gate;
+        if moved {
             let row = Gate {
                 gate,
                 stage: next.stage.name().to_owned(),
             };
             batch = put(batch, tables::gate(id), &row);
         }
-        match self.catalog.commit(batch).await {
+        let done = self.catalog.commit(batch).await;
+        if moved {
+            // A submit, a release and a purge remove uploads.
+            self.intake.forget_usage(id);
+        }
+        match done {
             Ok(()) => Ok(Some(next)),
             Err(CommitError::Conflict(_)) => Ok(None),
             Err(CommitError::Failed(error)) => Err(error.into()),

@@ -1,14 +1,14 @@
 // Uploads one file with tus-js-client as npm has it, and says in JSON lines what happened.
 //
-//   node tus-js.mjs ENDPOINT FILE PATH [--client 4|5] [--protocol NAME] [--chunk N] [--during-creation]
-//     [--deferred] [--override] [--abort-at N] [--die-at N] [--url URL] [--terminate]
+//   node tus-js.mjs ENDPOINT FILE PATH [--client 4|5] [--protocol NAME] [--mode M] [--chunk N]
+//                   [--abort-at N] [--die-at N] [--url URL] [--terminate]
 //
-// ENDPOINT is an order's upload link, nothing else is known. --client is the major version,
-// --protocol what that version calls one; --during-creation sends the first bytes with the creation;
-// --deferred sends a stream of which nobody knows how long it is; --override says POST instead of
-// PATCH. --abort-at stops once exactly N bytes of an append's body are with the operating system, and
-// resumes in the same process; --die-at ends the process (SIGKILL) there; --url resumes what another
-// process began; --terminate deletes the upload at the end. Trust comes from NODE_EXTRA_CA_CERTS.
+// --client is the major version, --protocol what that version calls one; --mode is one of the client's own ways to send a file: parallel (four parts side by side), deferred
+// (the length comes last), creation (bytes with the POST), override (POST instead of PATCH).
+// ENDPOINT is an order's upload link, nothing else is known. --abort-at stops once exactly N bytes
+// of a request's body are with the operating system, and resumes in the same process; --die-at ends
+// the process (SIGKILL) there; --url resumes what another process began; --terminate deletes the
+// upload at the end. Trust comes from NODE_EXTRA_CA_CERTS.
 
 import { createReadStream, statSync } from "node:fs";
 import { PassThrough, Readable, Transform } from "node:stream";
@@ -19,10 +19,8 @@ const { values: options, positionals } = parseArgs({
   options: {
     client: { type: "string", default: "4" },
     protocol: { type: "string", default: "tus-v1" },
+    mode: { type: "string", default: "plain" },
     chunk: { type: "string" },
-    "during-creation": { type: "boolean", default: false },
-    deferred: { type: "boolean", default: false },
-    override: { type: "boolean", default: false },
     "abort-at": { type: "string" },
     "die-at": { type: "string" },
     url: { type: "string" },
@@ -37,6 +35,13 @@ const { Upload, defaultOptions } = await import(
 const DefaultHttpStack = defaultOptions.httpStack.constructor;
 
 const say = (event, fields = {}) => process.stdout.write(JSON.stringify({ event, ...fields }) + "\n");
+const modes = {
+  plain: { uploadSize: size },
+  parallel: { parallelUploads: 4 },
+  deferred: { uploadLengthDeferred: true },
+  creation: { uploadSize: size, uploadDataDuringCreation: true },
+  override: { uploadSize: size, overridePatchMethod: true },
+};
 const bytes = (name) => (options[name] === undefined ? undefined : Number(options[name]));
 
 /** Lets `limit` bytes through and nothing after them. */
@@ -70,12 +75,11 @@ class HaltingStack extends DefaultHttpStack {
   createRequest(method, url) {
     const request = super.createRequest(method, url);
     const send = request.send.bind(request);
-    this.last = request;
     request.send = (body) => {
-      if (request.getHeader("Upload-Offset") === undefined || !body) return send(body);
+      if (this.limit === undefined || !body) return send(body);
       const halt = new Halt(this.limit, () => this.whenSent(request, halt));
       halt.size = body.size ?? body.length;
-      (body.pipe ? body : Readable.from(body)).pipe(halt);
+      (body.pipe ? body : Readable.from([body])).pipe(halt);
       return send(halt);
     };
     return request;
@@ -83,48 +87,35 @@ class HaltingStack extends DefaultHttpStack {
 
   whenSent(request, halt) {
     const socket = request.getUnderlyingObject().socket;
-    if (halt.readableLength === 0 && socket?.writableLength === 0) this.halted();
+    if (halt.readableLength === 0 && socket?.writableLength === 0) this.halted(request);
     else setTimeout(() => this.whenSent(request, halt), 5);
   }
-
-  /** When nothing of the request that was halted is left. */
-  closed() {
-    const request = this.last.getUnderlyingObject();
-    return new Promise((resolve) => (request.closed ? resolve() : request.once("close", resolve)));
-  }
 }
-
-/** The file; as a stream that is nothing but bytes if its length is to be unknown. */
-const source = () => {
-  const bytes = createReadStream(file);
-  return options.deferred ? bytes.pipe(new PassThrough()) : bytes;
-};
 
 /** Runs one Upload to its end, or until `limit` bytes have left; resolves to how it ended. */
 function run(settings, limit, atLimit) {
   return new Promise((resolve, reject) => {
     let stopped = false;
     let hash;
-    const goOn = () => {
-      stopped = false;
-      upload.options.httpStack = new DefaultHttpStack({});
-      upload.start();
-    };
-    const halted = () => {
+    const halted = (request) => {
+      if (stopped) return;
       stopped = true;
-      atLimit(upload, resolve, reject, goOn);
+      const sent = request.getUnderlyingObject();
+      const closed = new Promise((done) => (sent.closed ? done() : sent.once("close", done)));
+      atLimit(upload, resolve, reject, closed);
     };
-    const length = options.deferred ? { uploadLengthDeferred: true } : { uploadSize: size };
-    const upload = new Upload(source(), {
-      ...length,
+    const stack = new HaltingStack(limit, halted);
+    // Of a file with a name the client would know the length.
+    const deferred = options.mode === "deferred";
+    const source = deferred ? createReadStream(file).pipe(new PassThrough()) : createReadStream(file);
+    const upload = new Upload(source, {
       endpoint,
       protocol: options.protocol,
-      uploadDataDuringCreation: options["during-creation"],
-      overridePatchMethod: options.override,
+      ...modes[options.mode],
       chunkSize: bytes("chunk") ?? Infinity,
       retryDelays: null,
       metadata: { filename: path.split("/").at(-1), relativePath: path, filetype: "audio/wav" },
-      httpStack: limit === undefined ? new DefaultHttpStack({}) : new HaltingStack(limit, halted),
+      httpStack: stack,
       ...settings,
       onUploadUrlAvailable: () => say("url", { url: upload.url }),
       onAfterResponse: (request, response) => {
@@ -132,9 +123,14 @@ function run(settings, limit, atLimit) {
         if (request.getMethod() === "HEAD") say("resumed", { offset: Number(offset) });
         hash = response.getHeader("Stemvault-Hash") ?? hash;
       },
-      onError: (error) => (stopped ? undefined : reject(error)),
+      onError: (error) => (stopped && !upload.goesOn ? undefined : reject(error)),
       onSuccess: () => resolve({ aborted: false, url: upload.url, hash }),
     });
+    upload.goOn = () => {
+      stack.limit = undefined;
+      upload.goesOn = true;
+      upload.start();
+    };
     upload.start();
   });
 }
@@ -145,21 +141,29 @@ try {
   let end = await run(
     options.url ? { uploadUrl: options.url } : {},
     dieAt ?? abortAt,
-    (upload, resolve, reject, goOn) => {
+    (upload, resolve, reject, closed) => {
       if (dieAt !== undefined) {
         say("dies", { sent: dieAt, url: upload.url });
         process.kill(process.pid, "SIGKILL");
       }
-      const stack = upload.options.httpStack;
-      upload.abort().then(() => stack.closed()).then(() => {
-        say("aborted", { sent: abortAt, url: upload.url });
-        // A stream cannot be read again: who holds what was not sent yet is this very upload.
-        if (options.deferred) setImmediate(goOn);
-        else resolve({ aborted: true, url: upload.url });
-      }, reject);
+      if (options.mode === "parallel" || options.mode === "deferred") {
+        // Only the upload itself knows the parts that it has begun, and what it has read of a stream.
+        const aborted = upload.abort().then(() => closed);
+        aborted.then(() => {
+          say("aborted", { sent: abortAt });
+          // After the request that was aborted has reported that.
+          setImmediate(upload.goOn);
+        }, reject);
+        return;
+      }
+      upload.abort().then(() => resolve({ aborted: true, url: upload.url }), reject);
     },
   );
-  if (end.aborted) end = await run({ uploadUrl: end.url });
+  if (end.aborted) {
+    say("aborted", { sent: abortAt, url: end.url });
+    // A creation that was not answered has left no address: it is begun again.
+    end = await run(end.url ? { uploadUrl: end.url } : {});
+  }
   say("done", { url: end.url, hash: end.hash });
   if (options.terminate) {
     await Upload.terminate(end.url, { retryDelays: null, protocol: options.protocol });
@@ -167,5 +171,5 @@ try {
   }
 } catch (error) {
   say("failed", { message: error.message, status: error.originalResponse?.getStatus() });
-  process.exit(1);
+  process.exitCode = 1;
 }

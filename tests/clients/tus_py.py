@@ -1,6 +1,7 @@
 """Uploads one file with tuspy as PyPI has it, and says in JSON lines what happened.
 
     tus_py.py ENDPOINT FILE PATH [--chunk N] [--stop-at N] [--die-at N] [--url URL] [--terminate]
+               [--checksum]
 
 ENDPOINT is an order's upload link, nothing else is known. --stop-at ends the upload in good order
 after N bytes and resumes it with a new uploader; --die-at ends the process (SIGKILL) once N bytes
@@ -82,6 +83,7 @@ def main():
     words.add_argument("--die-at", type=int)
     words.add_argument("--url")
     words.add_argument("--terminate", action="store_true")
+    words.add_argument("--checksum", action="store_true")
     asked = words.parse_args()
 
     client = TusClient(asked.endpoint)
@@ -95,6 +97,7 @@ def main():
             metadata_encoding="utf-8",
             url=url,
             retries=0,
+            upload_checksum=asked.checksum,
         )
 
     run = uploader(asked.url, asked.die_at)

@@ -183,30 +183,42 @@ impl Scene {
         self.studio.done().await
     }
 
-    /// What tus-js-client can do besides: the first bytes with the creation, a stream of unknown
-    /// length, POST instead of PATCH; each whole, and stopped at a seeded byte and resumed.
+    /// The client sends the file in one of its own ways, whole and then stopped at seeded bytes of a
+    /// request, after which it goes on.
     ///
     /// # Errors
     /// If the server ends up with anything but the file.
-    pub async fn ways(self, client: Client) -> Result<()> {
+    pub async fn in_mode(self, client: Client, mode: &str, chunk: u64) -> Result<()> {
+        let (words, chunk_word) = (["--mode", mode, "--chunk"], chunk.to_string());
+        let words = [&words[..], &[&chunk_word]].concat();
+        let told = self.run(client, &words)?;
+        self.check_done(&told)?;
+        let listed = self.listed(told.text("done", "url")?).await?;
+        let listed = listed.context("not listed")?;
+        ensure!(listed["state"] == "finished", "{listed}");
         let mut seeded = StdRng::seed_from_u64(119);
-        let piece = 3_000_001;
-        let pieces = ["--chunk", "3000001"];
-        for way in ["--during-creation", "--deferred", "--override"] {
-            let told = self.run(client, &[&pieces[..], &[way]].concat())?;
-            self.check_done(&told)
-                .with_context(|| format!("{client:?} {way}"))?;
-            let at = seeded.random_range(1..piece).to_string();
-            let words = [&pieces[..], &[way, "--abort-at", &at]].concat();
-            let told = self.run(client, &words)?;
-            self.check_done(&told)
-                .with_context(|| format!("{client:?} {way}, stopped at {at}"))?;
-            let before = if way == "--during-creation" { piece } else { 0 };
-            ensure!(
-                told.number("resumed", "offset")? <= before + at.parse::<u64>()?,
-                "{told:?}"
-            );
+        // A request of four side by side has a quarter of the file.
+        let longest = chunk.min(self.bytes.len() as u64 / 4);
+        for _ in 0..3 {
+            let at = seeded.random_range(1..longest).to_string();
+            let told = self.run(client, &[&words[..], &["--abort-at", &at]].concat())?;
+            self.check_done(&told)?;
+            told.event("aborted")?;
         }
+        self.studio.done().await
+    }
+
+    /// The client sends a checksum with every piece, and is stopped in between.
+    ///
+    /// # Errors
+    /// If the server ends up with anything but the file.
+    pub async fn checked(self, client: Client) -> Result<()> {
+        let told = self.run(client, &["--chunk", "3000000", "--checksum"])?;
+        self.check_done(&told)?;
+        let words = ["--chunk", "1500000", "--checksum", "--stop-at", "5000000"];
+        let told = self.run(client, &words)?;
+        self.check_done(&told)?;
+        ensure!(told.number("resumed", "offset")? >= 5_000_000, "{told:?}");
         self.studio.done().await
     }
 

@@ -35,7 +35,12 @@ async fn a_stopped_client_resumes() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_way_of_sending_works() -> Result<()> {
     for protocol in [Protocol::Draft03, Protocol::Draft05] {
-        Scene::set().await?.ways(Client::TusJs5(protocol)).await?;
+        for mode in ["creation", "deferred", "override"] {
+            let scene = Scene::set().await?;
+            scene
+                .in_mode(Client::TusJs5(protocol), mode, 3_000_001)
+                .await?;
+        }
     }
     Ok(())
 }

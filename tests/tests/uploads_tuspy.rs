@@ -24,3 +24,8 @@ async fn a_stopped_client_resumes() -> Result<()> {
 async fn a_terminated_upload_is_gone() -> Result<()> {
     Scene::set().await?.terminated(Client::Tuspy).await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_piece_has_a_checksum() -> Result<()> {
+    Scene::set().await?.checked(Client::Tuspy).await
+}

@@ -5,6 +5,7 @@
 
 mod choice;
 mod cron;
+mod network;
 mod pattern;
 mod place;
 mod quantity;
@@ -12,6 +13,7 @@ mod words;
 
 pub(crate) use choice::Choice;
 pub(crate) use cron::CronKind;
+pub(crate) use network::Networks;
 pub(crate) use pattern::PatternKind;
 pub(crate) use place::{Addresses, Origins, PlainAddresses, PublicUrl, WholePath};
 pub(crate) use quantity::{days, months, size, span};

@@ -8,13 +8,17 @@ use stemvault_storage::upload::{Role, UploadState};
 use super::Pass;
 
 pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+    // What could not be joined when its last part came is tried again.
+    pass.jobs.vault.resume_joins().await?;
     for order in pass.vault.orders().await? {
         if order.stage != Stage::Open {
             continue;
         }
         for upload in pass.vault.all_uploads(order.id).await? {
             let unfinished = upload.state == UploadState::Open || upload.role == Role::Part;
-            if !unfinished || !pass.vault.is_expired(&upload).await? {
+            // What flows slides, if only once it is written down.
+            let flows = pass.vault.intake().is_running(upload.id);
+            if !unfinished || flows || !pass.vault.is_expired(&upload).await? {
                 continue;
             }
             let file = upload.path.as_str();

@@ -11,13 +11,15 @@ use futures::{FutureExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use stemvault_storage::Vault;
-use stemvault_storage::catalog::{Batch, MemoryCatalog};
+use stemvault_storage::catalog::{Batch, MemoryCatalog, tables};
 use stemvault_storage::clock::{Clock, MovableClock, SharedClock, StoppedClock};
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::keys::{KeyStore, MasterKeys};
 use stemvault_storage::order::Stage;
 use stemvault_storage::paths;
+use stemvault_storage::session::BlockRef;
 use stemvault_storage::store::Store;
+use stemvault_storage::upload::{Role, Upload};
 
 use crate::node::limits;
 use crate::sending::{review_name, short};
@@ -313,12 +315,40 @@ impl Office {
                         upload.path, row.offset, upload.acked
                     ));
                 }
+                Ok(row) if row.role == Role::Final && row.state.name() == "finished" => {
+                    self.parts(told, &row).await?;
+                }
                 Ok(_) => {}
                 Err(_) if expired || sealed.contains(&upload.id) => {}
                 Err(_) => return Err(format!("I1 the upload of {} is lost", upload.path)),
             }
         }
         Ok(())
+    }
+
+    /// All that a file made of parts needs is there, whatever became of its parts.
+    async fn parts(&self, told: &OrderTold, file: &Upload) -> Checked {
+        let fail = |error| format!("I1 the parts cannot be read: {}", short(&error));
+        let keys = self.vault.keys().order(told.id).await.map_err(fail)?;
+        let mut length = 0;
+        for of in self.vault.parts_of(file.id).await.map_err(fail)? {
+            let rows = tables::blocks(of.part);
+            let rows = tables::load_all::<BlockRef>(&**self.vault.catalog(), &rows).await;
+            for (_, block, _) in rows.map_err(fail)? {
+                length += u64::from(block.length);
+                let folder = paths::upload(told.id, of.part);
+                let object = folder.join(keys.object_name(block.hash));
+                let found = self.vault.working().get_opt(&object).await.map_err(fail)?;
+                if found.is_none() {
+                    return Err(format!("I1 a block of {} is gone", file.path));
+                }
+            }
+        }
+        if length == file.offset {
+            Ok(())
+        } else {
+            Err(format!("I1 {} lost some of its parts", file.path))
+        }
     }
 
     async fn is_gone(&self, id: OrderId) -> Checked {

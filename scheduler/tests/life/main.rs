@@ -7,6 +7,7 @@
 mod audit;
 mod catalog;
 mod chance;
+mod joining;
 mod material;
 mod names;
 mod node;

@@ -10,10 +10,11 @@ use stemvault_scheduler::RunRequest;
 use stemvault_storage::catalog::tables::{self, OrderOf};
 use stemvault_storage::catalog::{Catalog, Key, KeyRange};
 use stemvault_storage::error::Error;
+use stemvault_storage::ids::UploadId;
 use stemvault_storage::order::{Order, Policy, Stage};
 use stemvault_storage::paths;
 use stemvault_storage::session::{Form, Kind, Rules};
-use stemvault_storage::upload::{Upload, UploadState};
+use stemvault_storage::upload::{PartUse, Upload, UploadState};
 
 use crate::chance::Chance;
 use crate::node::Node;
@@ -169,7 +170,7 @@ async fn garbage(run: &Run) -> Checked {
         prefixes.push(paths::records(order.id).to_string() + "/");
         name(node, order, &mut named).await.map_err(fail)?;
         // What an append left behind is swept when its upload is closed, not before.
-        let uploads = node.vault.uploads(order.id).await.map_err(fail)?;
+        let uploads = node.vault.all_uploads(order.id).await.map_err(fail)?;
         let open = uploads
             .iter()
             .filter(|it| !matches!(it.state, UploadState::Sealed { .. }));
@@ -204,9 +205,11 @@ async fn name(node: &Node, order: &Order, named: &mut HashSet<String>) -> Result
             continue;
         }
         for file in &vault.manifest(id, row.session).await?.files {
-            let folder = paths::upload(id, file.upload);
-            let names = file.blocks.iter().map(|block| keys.object_name(block.hash));
-            named.extend(names.map(|name| folder.clone().join(name).to_string()));
+            for (upload, blocks) in file.folders() {
+                let folder = paths::upload(id, upload);
+                let names = blocks.iter().map(|block| keys.object_name(block.hash));
+                named.extend(names.map(|name| folder.clone().join(name).to_string()));
+            }
         }
     }
     if let Some(proof) = &order.proof {
@@ -235,14 +238,22 @@ async fn rows(run: &Run) -> Checked {
             continue;
         };
         let stale = match table {
-            'b' | 'f' | 'U' => {
-                let upload = stemvault_storage::ids::UploadId(first);
-                let order = world.row::<OrderOf>(&tables::order_of_upload(upload));
-                let row = order
-                    .and_then(|(of, _)| world.row::<Upload>(&tables::upload(of.order, upload)));
-                row.is_none_or(|(row, _)| {
-                    table != 'U' && matches!(row.state, UploadState::Sealed { .. })
+            'b' | 'f' | 'U' | 'c' => {
+                let row = upload_row(run, UploadId(first));
+                row.is_none_or(|row| {
+                    !matches!(table, 'U' | 'c') && matches!(row.state, UploadState::Sealed { .. })
                 })
+            }
+            // Some file needs the part, and knows it.
+            'p' => {
+                let part = UploadId(first);
+                let uses = world.row::<PartUse>(&tables::part_use(part));
+                let mut finals = uses.map(|(uses, _)| uses.finals).unwrap_or_default();
+                let needed = !finals.is_empty();
+                finals.retain(|it| {
+                    upload_row(run, *it).is_none_or(|row| row.state.name() == "sealed")
+                });
+                !needed || !finals.is_empty() || upload_row(run, part).is_none()
             }
             'a' => {
                 let order = world.order(stemvault_storage::ids::OrderId(first));
@@ -259,6 +270,13 @@ async fn rows(run: &Run) -> Checked {
         }
     }
     Ok(())
+}
+
+fn upload_row(run: &Run, upload: UploadId) -> Option<Upload> {
+    let world = &run.world;
+    let (of, _) = world.row::<OrderOf>(&tables::order_of_upload(upload))?;
+    let row = world.row::<Upload>(&tables::upload(of.order, upload))?;
+    Some(row.0)
 }
 
 fn deed(run: &Run, order: usize) -> Deed {
@@ -299,6 +317,17 @@ async fn finish(run: &Run, at: usize) -> Checked {
         let expired = upload
             .expires_at
             .is_some_and(|end| end <= vault.clock().now());
+        let parts = known.is_some_and(|known| !known.parts.is_empty());
+        if parts {
+            let known = told.uploads.iter().position(|it| it.id == upload.id);
+            it.send_parts(known.expect("just seen")).await;
+            let row = vault.upload(told.id, upload.id).await.map_err(fail)?;
+            if row.state == UploadState::Open {
+                // One of its parts was removed before it was whole.
+                vault.terminate(told.id, upload.id).await.map_err(fail)?;
+            }
+            continue;
+        }
         let Some(known) = known.filter(|_| !expired) else {
             vault.terminate(told.id, upload.id).await.map_err(fail)?;
             continue;

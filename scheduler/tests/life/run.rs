@@ -27,9 +27,10 @@ const DEEDS_AT_ONCE: usize = 4;
 const LONGEST_DEED: Duration = Duration::from_secs(7 * 86_400);
 
 /// What can happen at any time, whether it suits the stage or not.
-const SOMETIMES: [&str; 20] = [
+const SOMETIMES: [&str; 21] = [
     "append",
     "create",
+    "in parts",
     "remove",
     "submit",
     "accept",
@@ -225,8 +226,8 @@ impl Run {
         let often: &[&str] = match stage {
             _ if chance.in_1000(350) => &[],
             Some(Stage::Open | Stage::Sealing(_)) => &[
-                "append", "append", "append", "append", "submit", "wrap up", "wrap up", "wrap up",
-                "return", "accept",
+                "append", "append", "append", "in parts", "append", "submit", "wrap up", "wrap up",
+                "wrap up", "return", "accept",
             ],
             Some(Stage::Completed | Stage::Archived) => &["jobs", "jobs", "jobs", "hold", "reopen"],
             Some(Stage::Releasing | Stage::Purging) => &["jobs", "jobs", "jobs", "hold", "recall"],
@@ -234,7 +235,6 @@ impl Run {
                 "jobs",
                 "jobs",
                 "recall",
-                "reopen",
                 "reopen",
                 "reopen",
                 "hold",
@@ -248,6 +248,7 @@ impl Run {
             match kind {
                 "append" => deed.append().await,
                 "create" => drop(deed.create().await),
+                "in parts" => deed.in_parts().await,
                 "remove" => deed.terminate().await,
                 "submit" => deed.submit().await,
                 "accept" => deed.accept().await,

@@ -56,6 +56,7 @@ impl Deed {
         let path = format!("{folder}{}.wav", chance.below(12));
         let new = NewUpload {
             id: UploadId::random(),
+            link: None,
             kind,
             path: SessionPath::parse(&path).unwrap(),
             metadata: [("modified".to_owned(), "yesterday".to_owned())].into(),
@@ -78,6 +79,7 @@ impl Deed {
             acked: 0,
             touched,
             excused: false,
+            parts: Vec::new(),
         };
         self.world.state().told.orders[self.order]
             .uploads
@@ -86,7 +88,7 @@ impl Deed {
         Some(self.world.state().told.orders[self.order].uploads.len() - 1)
     }
 
-    fn upload(&self, at: usize) -> UploadTold {
+    pub fn upload(&self, at: usize) -> UploadTold {
         self.world.state().told.orders[self.order].uploads[at].clone()
     }
 
@@ -108,7 +110,7 @@ impl Deed {
         }
     }
 
-    fn acked(&self, at: usize, offset: u64, touched: Option<chrono::DateTime<chrono::Utc>>) {
+    pub fn acked(&self, at: usize, offset: u64, touched: Option<chrono::DateTime<chrono::Utc>>) {
         let mut state = self.world.state();
         let upload = &mut state.told.orders[self.order].uploads[at];
         upload.acked = upload.acked.max(offset);
@@ -123,6 +125,9 @@ impl Deed {
             return;
         };
         let upload = self.upload(at);
+        if !upload.parts.is_empty() {
+            return self.send_parts(at).await;
+        }
         let id = self.id();
         let vault = Arc::clone(&self.node.vault);
         let Ok(row) = vault.upload_settled(id, upload.id).await else {
@@ -264,9 +269,11 @@ impl Deed {
                 // Created without an answer.
                 None => {}
             }
-            let folder = paths::upload(manifest.order, file.upload);
-            let names = file.blocks.iter().map(|block| keys.object_name(block.hash));
-            objects.extend(names.map(|name| folder.clone().join(name).to_string()));
+            for (upload, blocks) in file.folders() {
+                let folder = paths::upload(manifest.order, upload);
+                let names = blocks.iter().map(|block| keys.object_name(block.hash));
+                objects.extend(names.map(|name| folder.clone().join(name).to_string()));
+            }
         }
         let review = review_name(&row.review);
         order.tell(About::Review(row.session), Word::Is(review));

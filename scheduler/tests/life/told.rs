@@ -70,6 +70,8 @@ pub struct UploadTold {
     pub touched: DateTime<Utc>,
     /// Someone asked for its removal, or another file took its place: it may be gone.
     pub excused: bool,
+    /// What it is made of, if it is made of parts.
+    pub parts: Vec<(UploadId, Bytes)>,
 }
 
 impl UploadTold {

@@ -22,7 +22,7 @@ impl Staff {
     /// The token of a request.
     ///
     /// # Errors
-    /// [`Failure::stranger`]; those of the catalog.
+    /// [`Failure::stranger`], [`tried`](Failure::tried) if there was a token; those of the catalog.
     pub async fn of(app: &App, headers: &HeaderMap) -> Answer<Self> {
         let token = presented(headers).ok_or_else(Failure::stranger)?;
         let found = load::<ApiToken>(
@@ -35,7 +35,7 @@ impl Staff {
             .map(|(token, _)| token)
             .filter(|token| token.expires_at.is_none_or(|end| now < end))
             .map(Self)
-            .ok_or_else(Failure::stranger)
+            .ok_or_else(|| Failure::stranger().tried())
     }
 }
 

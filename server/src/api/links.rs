@@ -5,8 +5,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use stemvault_config::parse_size;
 use stemvault_storage::ids::{LinkId, Token};
-use stemvault_storage::link::{Link, Scope};
+use stemvault_storage::link::{Link, LinkMost, Scope};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 use utoipa::ToSchema;
 
@@ -34,6 +35,13 @@ pub struct NewLink {
     /// Absent: an upload link lasts until the material is accepted, others until the purge.
     #[serde(default)]
     pub expires_at: Option<String>,
+    /// What may be uploaded by it, for the scope upload: bytes (50000000000), or with a unit
+    /// (50 GB). Absent: as by any link.
+    #[serde(default)]
+    pub max_bytes: Option<String>,
+    /// Files that may be uploaded by it, for the scope upload. Absent: as by any link.
+    #[serde(default)]
+    pub max_files: Option<u64>,
 }
 
 /// A link with its URL, which is shown this once.
@@ -70,6 +78,7 @@ pub(super) async fn create(
 ) -> Answer<(StatusCode, Json<MadeLink>)> {
     let order = id_of(&app, &number).await?;
     check_fields(&new)?;
+    let most = most(&new)?;
     let session = match &new.session {
         Some(session) => Some(find(&app, order, &number, session).await?),
         None => None,
@@ -87,7 +96,8 @@ pub(super) async fn create(
         let message = "the link would have ended before it begins: let it expire later";
         return Err(Refusal::new(RefusalKind::BadRequest, message).into());
     }
-    let (link, token) = app.vault.create_link(order, scope, expires_at).await?;
+    let made = app.vault.create_link_with(order, scope, expires_at, most);
+    let (link, token) = made.await?;
     tracing::info!(order = number, link = %link.id, scope = link.scope.name(), "link made");
     Ok((StatusCode::CREATED, Json(MadeLink::of(&app, &link, &token))))
 }
@@ -106,6 +116,28 @@ pub(super) async fn revoke(
     let link = app.vault.revoke_link(id).await?;
     tracing::info!(link = %link.id, "link revoked");
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What may be uploaded by it.
+fn most(new: &NewLink) -> Result<LinkMost, Refusal> {
+    let bad = |message: String| Refusal::new(RefusalKind::BadRequest, message);
+    let max_bytes = new.max_bytes.as_deref().map(|text| {
+        let plain = text.trim().parse();
+        plain.or_else(|_| parse_size(text).map_err(|why| bad(format!("max_bytes: {why}"))))
+    });
+    let most = LinkMost {
+        max_bytes: max_bytes.transpose()?,
+        max_files: new.max_files,
+    };
+    if new.scope != "upload" && most != LinkMost::default() {
+        let message = "max_bytes and max_files are for upload links: leave them out";
+        return Err(bad(message.to_owned()));
+    }
+    if most.max_bytes == Some(0) || most.max_files == Some(0) {
+        let message = "a link that takes nothing is of no use: write at least 1, or leave max_bytes and max_files out";
+        return Err(bad(message.to_owned()));
+    }
+    Ok(most)
 }
 
 /// Whether session and path are there exactly if the scope needs them.
@@ -135,6 +167,30 @@ fn check_fields(new: &NewLink) -> Result<(), Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_link_takes_is_said_in_bytes_or_with_a_unit() {
+        let most = |json: &str| most(&serde_json::from_str(json).unwrap());
+        let said = r#"{"scope":"upload","max_bytes":"5 GB","max_files":20}"#;
+        let expected = LinkMost {
+            max_bytes: Some(5_000_000_000),
+            max_files: Some(20),
+        };
+        assert_eq!(most(said).unwrap(), expected);
+        let said = r#"{"scope":"upload","max_bytes":"5000000000","max_files":20}"#;
+        assert_eq!(most(said).unwrap(), expected);
+        for bad in [
+            r#"{"scope":"upload","max_bytes":"much"}"#,
+            r#"{"scope":"upload","max_bytes":"0"}"#,
+            r#"{"scope":"session","session":"ab","max_files":1}"#,
+        ] {
+            assert_eq!(
+                most(bad).unwrap_err().kind,
+                RefusalKind::BadRequest,
+                "{bad}"
+            );
+        }
+    }
 
     #[test]
     fn each_scope_has_its_fields() {

@@ -192,6 +192,12 @@ pub(crate) fn document() -> Value {
             "detail": {"type": "string", "description": "One sentence, with what to do next"},
             "order": {"type": "string"},
             "file": {"type": "string"},
+            "limit": {
+                "type": "object",
+                "description": "The limit that was met, by the name of its setting",
+                "required": ["name", "value"],
+                "properties": {"name": {"type": "string"}, "value": {"type": "string"}},
+            },
             "missing": {"type": "array", "items": {"type": "string"}, "description": "Fields of a form to be filled in or mended"},
         },
     });

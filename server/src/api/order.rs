@@ -188,6 +188,12 @@ pub struct Link {
     pub expires_at: Option<DateTime<Utc>>,
     /// Whether it was taken back.
     pub revoked: bool,
+    /// Bytes that may be uploaded by it, if it was made for less than any link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<String>,
+    /// Files that may be uploaded by it, if it was made for less than any link.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_files: Option<u64>,
 }
 
 impl Link {
@@ -198,6 +204,8 @@ impl Link {
             created_at: link.created_at,
             expires_at: link.expires_at,
             revoked: link.revoked,
+            max_bytes: link.most.max_bytes.map(|bytes| bytes.to_string()),
+            max_files: link.most.max_files,
         }
     }
 }

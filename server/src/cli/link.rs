@@ -27,6 +27,12 @@ pub struct CreateArgs {
     /// Only this file of the session
     #[arg(long, value_name = "PATH", requires = "session")]
     pub file: Option<String>,
+    /// The most that may be uploaded by it, as in "50 GB"
+    #[arg(long, value_name = "SIZE", requires = "upload")]
+    pub max_bytes: Option<String>,
+    /// The most files that may be uploaded by it
+    #[arg(long, value_name = "FILES", requires = "upload")]
+    pub max_files: Option<u64>,
     /// When it ends: a day (2026-11-23), a moment, or a span (14d)
     #[arg(long, value_name = "WHEN")]
     pub expires: Option<String>,
@@ -69,6 +75,12 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
     };
     if let Some(expires) = args.expires {
         body["expires_at"] = expires.into();
+    }
+    if let Some(size) = args.max_bytes {
+        body["max_bytes"] = size.into();
+    }
+    if let Some(files) = args.max_files {
+        body["max_files"] = files.into();
     }
     let made = ask.post(&["orders", &args.number, "links"], body).await?;
     ask.show(&made, |made| {

@@ -246,14 +246,24 @@ fn order(order: &Value) -> String {
             text(link, "scope"),
             moment(link, "created_at"),
             ends,
+            takes(link),
         ]
     });
     let links: Vec<_> = links.collect();
     if !links.is_empty() {
-        let titles = ["LINK", "SCOPE", "MADE", "ENDS"];
+        let titles = ["LINK", "SCOPE", "MADE", "ENDS", "TAKES"];
         words.push_str(&format!("\n{}", table(&titles, &links)));
     }
     words
+}
+
+/// What a link was made for, if that is less than any link takes.
+fn takes(link: &Value) -> String {
+    let size = (!link["max_bytes"].is_null()).then(|| bytes(link, "max_bytes"));
+    let files = link["max_files"].as_u64();
+    let files = files.map(|files| format!("{files} files"));
+    let parts: Vec<_> = size.into_iter().chain(files).collect();
+    parts.join(", ")
 }
 
 /// The sessions of an order.

@@ -22,6 +22,7 @@ use crate::client::connection::{Connection, below, link};
 use crate::client::matching::{decide, sealed_hashes};
 use crate::client::progress::Progress;
 use crate::client::records::{Receipt, Upload, UploadState, Uploads};
+use crate::client::send::SMALL;
 use crate::client::source::Source;
 use crate::client::target::{How, Target};
 use crate::client::tus::Endpoint;
@@ -65,7 +66,7 @@ pub struct PushArgs {
     /// Send also what the studio would return
     #[arg(long)]
     pub anyway: bool,
-    /// Files in flight at once
+    /// Large files in flight at once; small ones, up to a megabyte, are eight times as many
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub parallel: u8,
     /// Print the result as one JSON object
@@ -224,26 +225,47 @@ async fn send_all(
     args: &PushArgs,
     progress: &Progress,
 ) -> Vec<Line> {
-    let sends = files.iter().map(|file| async move {
-        let bar = progress.file(&file.path, file.length);
-        let plan = decide(file, target.kind.as_deref(), &uploads.uploads);
-        let mut line = Outcome::new(&file.path, file.length);
-        match Box::pin(target.send(Source::new(file.clone()), plan, &bar)).await {
-            Ok(arrived) => {
-                bar.done(said(arrived.how));
-                line.outcome = Some(arrived.how);
-                line.hash = Some(arrived.hash.to_string());
-                line.moved = arrived.moved;
+    let send = |file: &LocalFile| {
+        let file = file.clone();
+        async move {
+            let bar = progress.file(&file.path, file.length);
+            let plan = decide(&file, target.kind.as_deref(), &uploads.uploads);
+            let mut line = Outcome::new(&file.path, file.length);
+            match Box::pin(target.send(Source::new(file.clone()), plan, &bar)).await {
+                Ok(arrived) => {
+                    bar.done(said(arrived.how));
+                    line.outcome = Some(arrived.how);
+                    line.hash = Some(arrived.hash.to_string());
+                    line.moved = arrived.moved;
+                }
+                Err(problem) => {
+                    let problem = problem.to_string();
+                    bar.failed(&problem);
+                    line.problem = Some(problem);
+                }
             }
-            Err(problem) => {
-                let problem = problem.to_string();
-                bar.failed(&problem);
-                line.problem = Some(problem);
-            }
+            line
         }
-        line
-    });
-    in_parallel(args.parallel, sends).await
+    };
+    // Large ones are held up by the line, small ones by its length.
+    let (small, large): (Vec<_>, Vec<_>) = files
+        .iter()
+        .enumerate()
+        .partition(|(_, file)| file.length <= SMALL);
+    let placed = |(place, file): (usize, &LocalFile)| {
+        let sent = send(file);
+        async move { (place, sent.await) }
+    };
+    let (mut lines, rest) = futures::join!(
+        in_parallel(
+            args.parallel.saturating_mul(8),
+            small.into_iter().map(placed)
+        ),
+        in_parallel(args.parallel, large.into_iter().map(placed)),
+    );
+    lines.extend(rest);
+    lines.sort_by_key(|(place, _)| *place);
+    lines.into_iter().map(|(_, line)| line).collect()
 }
 
 fn said(how: How) -> &'static str {

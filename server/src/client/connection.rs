@@ -36,6 +36,8 @@ pub struct Address {
 #[derive(Debug, Clone)]
 pub struct Connection {
     http: reqwest::Client,
+    /// For many small requests at once: they share a connection where the server lets them.
+    shared: reqwest::Client,
     server: Option<Url>,
     token: Option<HeaderValue>,
 }
@@ -43,29 +45,34 @@ pub struct Connection {
 impl Connection {
     /// Prepares a client; nothing is sent yet.
     ///
-    /// HTTP/1.1 on purpose: every file in flight has a TCP connection of its own, so one slow
-    /// file never holds up the others.
+    /// HTTP/1.1 on purpose: every large file in flight has a TCP connection of its own, so one slow
+    /// file never holds up the others. Small files are as many requests under way on one HTTP/2
+    /// connection.
     ///
     /// # Errors
     /// If the certificate file cannot be read, or the token holds characters that no header can.
     pub fn new(address: Address) -> anyhow::Result<Self> {
-        let mut http = reqwest::Client::builder()
-            .http1_only()
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("stemvault/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(20))
-            .tcp_keepalive(Duration::from_secs(20));
+        let mut certificates = Vec::new();
         if let Some(path) = &address.ca {
             let named = || format!("the certificate file {}", path.display());
             let pem = std::fs::read(path).with_context(named)?;
-            let certificates = Certificate::from_pem_bundle(&pem).with_context(named)?;
+            certificates = Certificate::from_pem_bundle(&pem).with_context(named)?;
             anyhow::ensure!(
                 !certificates.is_empty(),
                 "{} holds no certificate in PEM form",
                 named()
             );
-            http = http.tls_certs_merge(certificates);
         }
+        let client = || {
+            reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                .user_agent(concat!("stemvault/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(Duration::from_secs(20))
+                .tcp_keepalive(Duration::from_secs(20))
+                .tls_certs_merge(certificates.clone())
+        };
+        let prepared =
+            |client: reqwest::ClientBuilder| client.build().context("cannot prepare HTTPS");
         let token = address
             .token
             .map(|token| {
@@ -76,7 +83,8 @@ impl Connection {
             })
             .transpose()?;
         Ok(Self {
-            http: http.build().context("cannot prepare HTTPS")?,
+            http: prepared(client().http1_only())?,
+            shared: prepared(client())?,
             server: address.server,
             token,
         })
@@ -101,7 +109,15 @@ impl Connection {
 
     /// A request, with the token where it belongs.
     pub fn request(&self, method: Method, url: &Url) -> RequestBuilder {
-        let request = self.http.request(method, url.clone());
+        self.with_token(self.http.request(method, url.clone()), url)
+    }
+
+    /// The same for one of many small requests.
+    pub fn small_request(&self, method: Method, url: &Url) -> RequestBuilder {
+        self.with_token(self.shared.request(method, url.clone()), url)
+    }
+
+    fn with_token(&self, request: RequestBuilder, url: &Url) -> RequestBuilder {
         match &self.token {
             Some(token) if self.wants_token(url) => request.header(AUTHORIZATION, token),
             _ => request,

@@ -22,7 +22,7 @@ use super::target::{Arrived, How, NotSent, Target};
 use super::tus::Position;
 
 /// Files up to this size travel in the request that creates them.
-const SMALL: u64 = 1 << 20;
+pub const SMALL: u64 = 1 << 20;
 /// This many times a server may contradict its own offset before we believe that it means no.
 const CONFLICTS: u32 = 4;
 

@@ -65,8 +65,14 @@ impl Endpoint {
         metadata: &str,
         body: Option<Bytes>,
     ) -> Result<(Url, Position), Failure> {
-        let mut request = self
-            .request(Method::POST, &self.creation)
+        let request = match &body {
+            Some(_) => self
+                .connection
+                .small_request(Method::POST, &self.creation)
+                .header("tus-resumable", VERSION),
+            None => self.request(Method::POST, &self.creation),
+        };
+        let mut request = request
             .header("upload-length", length)
             .header("upload-metadata", metadata);
         request = match body {

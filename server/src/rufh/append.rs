@@ -153,6 +153,7 @@ pub(super) async fn take(
             drop(writer);
             overrun(app, upload).await
         }
+        End::Limit(refusal) => Took::Full(upload, refusal.into()),
         End::Failed(error) => Took::Stopped(upload, error.into()),
         early => {
             let (status, text) = early.too_early(&upload).unwrap_or_default();

@@ -40,6 +40,7 @@ pub(super) async fn create(
     let (order, kind) = door.order(app, &metadata).await?;
     let new = NewUpload {
         id: UploadId::random(),
+        link: door.by_link(),
         kind,
         path: metadata.path()?,
         metadata: metadata.to_record(),

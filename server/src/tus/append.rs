@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use stemvault_storage::Error;
 use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::intake::Writer;
-use stemvault_storage::upload::{Role, Upload, UploadState};
+use stemvault_storage::upload::{Upload, UploadState};
 use tokio::sync::Mutex;
 use tus_protocol::{Headers, RequestBody};
 
@@ -28,14 +28,6 @@ pub(super) async fn append(
 ) -> Result<Response, Refused> {
     let said = Headers::from_headers(&for_the_core(headers)).map_err(Refused::Protocol)?;
     let checksum = Checksum::of(headers)?;
-    let upload = app.vault.upload(order, id).await?;
-    if upload.role == Role::Final {
-        let text = format!(
-            "{:?} is made of parts and takes no bytes of its own: send them to its parts",
-            upload.path.as_str()
-        );
-        return Ok(sentence(StatusCode::FORBIDDEN, &text));
-    }
     let offset =
         said.upload_offset
             .ok_or(Refused::Protocol(tus_protocol::Error::MissingHeader(
@@ -163,6 +155,7 @@ fn answer(end: End, upload: &Upload, checked: bool) -> Response {
             };
             Failure::from(refusal).as_text().into_response()
         }
+        (End::Limit(refusal), _) => Failure::from(refusal).as_text().into_response(),
         (End::TooMuch, _) => Failure::from(checksum::too_much())
             .as_text()
             .into_response(),

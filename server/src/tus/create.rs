@@ -43,7 +43,13 @@ pub(super) async fn create(
     if let Some(Concat::Final(parts)) = &concat {
         if said.upload_length.is_some() || said.upload_defer_length || with_upload {
             let message = "a file made of parts has their bytes and their length: send neither Upload-Length nor a body with \"Upload-Concat: final\"";
-            return Err(Refusal::new(RefusalKind::BadRequest, message).into());
+            let kind = if with_upload {
+                // As for bytes that come later.
+                RefusalKind::WrongStage
+            } else {
+                RefusalKind::BadRequest
+            };
+            return Err(Refusal::new(kind, message).into());
         }
         let upload = join(app, mount, &door, headers, parts).await?;
         let created = StatusCode::CREATED.into_response();
@@ -68,6 +74,7 @@ pub(super) async fn create(
             };
             Failure::from(refusal).as_text().into_response()
         }
+        End::Limit(refusal) => Failure::from(refusal).as_text().into_response(),
         End::TooMuch => Failure::from(checksum::too_much())
             .as_text()
             .into_response(),
@@ -111,6 +118,7 @@ async fn join(
     }
     let new = NewUpload {
         id: UploadId::random(),
+        link: door.by_link(),
         kind,
         path,
         metadata: metadata.to_record(),
@@ -156,6 +164,7 @@ async fn new_upload(
         new: NewUpload {
             // The protocol core chooses it.
             id: UploadId([0; 16]),
+            link: door.by_link(),
             kind,
             path,
             metadata: metadata.to_record(),

@@ -2,6 +2,7 @@
 
 use axum::http::HeaderMap;
 use stemvault_storage::ids::{OrderId, Token, UploadId};
+use stemvault_storage::intake::ByLink;
 use stemvault_storage::link::{Link, Scope};
 use stemvault_storage::order::OrderNumber;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
@@ -52,6 +53,14 @@ impl Door {
                 Ok(Self::Staff)
             }
             Mount::Link(link) => Ok(Self::Link(upload_link(app, link).await?)),
+        }
+    }
+
+    /// The link that a new file comes by, with what it takes.
+    pub(crate) fn by_link(&self) -> Option<ByLink> {
+        match self {
+            Self::Staff => None,
+            Self::Link(link) => Some(link.into()),
         }
     }
 

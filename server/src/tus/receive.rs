@@ -1,8 +1,9 @@
 //! From a request's body to durable bytes: whatever arrives is kept, however the body ends.
 //!
-//! Frames go to the [`Writer`] one by one and are gathered there. Between two frames it is seen
-//! whether another request takes over, memory is short, or the server ends. When the body ends,
-//! for whatever reason, what arrived is written down before anybody is told anything.
+//! Frames go to the [`Writer`] one by one and are gathered there. When none is there, and after every
+//! megabyte, it is seen whether another request takes over, memory is short, or the server ends.
+//! When the body ends, for whatever reason, what arrived is written down before anybody is told
+//! anything.
 
 use std::io;
 use std::ops::DerefMut;
@@ -12,16 +13,24 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::http::StatusCode;
-use futures::{Stream, StreamExt, stream};
+use futures::{FutureExt, Stream, StreamExt, stream};
 use http_body_util::BodyExt;
 use stemvault_storage::Error;
 use stemvault_storage::intake::{Signal, Writer};
+use stemvault_storage::refusal::Refusal;
 use stemvault_storage::upload::Upload;
 use tokio::sync::{Mutex, watch};
 use tus_protocol::{BodyFrame, BodyStream, ByteStream};
 
 use super::checksum::Checksum;
 use crate::app::App;
+
+/// So many bytes are taken at most, as long as they are there, before it is seen whether there is a
+/// reason to stop.
+const LOOK_UP: usize = 1 << 20;
+
+/// What a frame counts at least: a trickle of bytes is looked up from as well.
+const FRAME: usize = 1 << 10;
 
 /// A body that stays ours while the protocol core reads it, because what is left of it afterwards
 /// decides how to answer.
@@ -138,6 +147,8 @@ pub(crate) enum End {
     Body,
     /// The body goes on after the end of the file.
     TooLong,
+    /// A file of unknown length has grown up to a limit.
+    Limit(Refusal),
     /// The body goes on and is too long to be checked.
     TooMuch,
     /// The body does not have the sum that it was said to have.
@@ -159,7 +170,12 @@ impl End {
     pub(crate) fn too_early(&self, upload: &Upload) -> Option<(StatusCode, String)> {
         let (path, kept) = (upload.path.as_str(), upload.offset);
         Some(match self {
-            Self::Body | Self::TooLong | Self::TooMuch | Self::WrongSum | Self::Failed(_) => {
+            Self::Body
+            | Self::TooLong
+            | Self::Limit(_)
+            | Self::TooMuch
+            | Self::WrongSum
+            | Self::Failed(_) => {
                 return None;
             }
             Self::Broken => (
@@ -218,7 +234,11 @@ pub(crate) async fn receive(
         if checksum.is_some() {
             writer.hold_back().await?;
         }
-        let end = take(writer, bytes, noted, &mut patience, &mut checksum).await?;
+        let end = match take(writer, bytes, noted, &mut patience, &mut checksum).await {
+            // What fitted is in the writer's hands.
+            Err(Error::Refused(refusal)) if refusal.limit.is_some() => End::Limit(refusal),
+            end => end?,
+        };
         match (end, checksum) {
             (end, None) => {
                 writer.flush().await?;
@@ -244,26 +264,21 @@ async fn take(
     patience: &mut Patience,
     checksum: &mut Option<Checksum>,
 ) -> Result<End, Error> {
+    let mut unseen = 0;
     loop {
-        let idle = tokio::time::sleep(patience.idle);
-        tokio::pin!(idle);
-        let frame = loop {
-            let signal = tokio::select! {
-                biased;
-                signal = writer.signal() => signal,
-                () = ended(&mut patience.ending) => return Ok(End::Stopping),
-                frame = bytes.next() => break frame,
-                () = &mut idle => return Ok(End::Idle),
-            };
-            match signal {
-                // On the way down every append is asked to stop.
-                Signal::Stop if *patience.ending.borrow() => return Ok(End::Stopping),
-                Signal::Stop => return Ok(End::TakenOver),
-                Signal::Pressure => writer.yield_memory().await?,
+        let there = (unseen < LOOK_UP).then(|| bytes.next().now_or_never());
+        let frame = if let Some(frame) = there.flatten() {
+            frame
+        } else {
+            unseen = 0;
+            match next(writer, bytes, patience).await? {
+                Ok(frame) => frame,
+                Err(end) => return Ok(end),
             }
         };
         match (frame, noted.get()) {
             (Some(Ok(data)), _) => {
+                unseen += data.len().max(FRAME);
                 if let Some(checksum) = checksum {
                     checksum.update(&data);
                 }
@@ -272,8 +287,36 @@ async fn take(
             // The protocol core calls a body of another length than it was told an error; what
             // counts is how the body itself ended.
             (_, Some(Ending::Whole)) | (None, None) => return Ok(End::Body),
-            (_, Some(Ending::TooLong)) => return Ok(End::TooLong),
+            (_, Some(Ending::TooLong)) => {
+                let full = writer.full().await?;
+                return Ok(full.map_or(End::TooLong, End::Limit));
+            }
             (_, Some(Ending::Broken)) | (Some(Err(_)), None) => return Ok(End::Broken),
+        }
+    }
+}
+
+/// Waits for the next frame, or for a reason to take no more.
+async fn next<S: Stream<Item = io::Result<Bytes>> + Unpin>(
+    writer: &mut Writer,
+    bytes: &mut S,
+    patience: &mut Patience,
+) -> Result<Result<Option<S::Item>, End>, Error> {
+    let idle = tokio::time::sleep(patience.idle);
+    tokio::pin!(idle);
+    loop {
+        let signal = tokio::select! {
+            biased;
+            signal = writer.signal() => signal,
+            () = ended(&mut patience.ending) => return Ok(Err(End::Stopping)),
+            frame = bytes.next() => return Ok(Ok(frame)),
+            () = &mut idle => return Ok(Err(End::Idle)),
+        };
+        match signal {
+            // On the way down every append is asked to stop.
+            Signal::Stop if *patience.ending.borrow() => return Ok(Err(End::Stopping)),
+            Signal::Stop => return Ok(Err(End::TakenOver)),
+            Signal::Pressure => writer.yield_memory().await?,
         }
     }
 }

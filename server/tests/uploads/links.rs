@@ -9,7 +9,7 @@ const TUS: &str = "Tus-Resumable: 1.0.0";
 
 #[tokio::test]
 async fn strangers_learn_nothing() {
-    let studio = Studio::new().await;
+    let studio = Studio::with(|settings, _| settings.server.wrong_tries = 1000).await;
     let vault = &studio.app.vault;
     let scope = || stemvault_storage::link::Scope::Upload;
     let (gone, revoked) = vault

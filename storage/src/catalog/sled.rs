@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::iter::Peekable;
 use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard};
 use std::thread::JoinHandle;
@@ -152,16 +153,17 @@ impl fmt::Debug for SledCatalog {
 #[async_trait]
 impl Catalog for SledCatalog {
     async fn get(&self, key: &Key) -> Result<Option<Row>, CatalogError> {
+        // One row is nearly always in sled's cache, and then read sooner than handed to another
+        // thread. If a group is just being written, that thread waits instead of this one.
+        if let Ok(state) = self.shared.state.try_read() {
+            return match &*state {
+                Ok(open) => row(&self.shared, open, key),
+                Err(error) => Err(error.clone()),
+            };
+        }
         let key = key.clone();
-        self.reading(move |shared, open| match open.before.get(&key) {
-            Some(row) => Ok(row.clone()),
-            None => {
-                let found = open.db.get(sled_key(&key));
-                let found = found.map_err(|error| files::sled_error(&shared.root, error))?;
-                found.map(|value| decode(&shared.root, &value)).transpose()
-            }
-        })
-        .await
+        self.reading(move |shared, open| row(shared, open, &key))
+            .await
     }
 
     async fn scan(&self, range: KeyRange, limit: usize) -> Result<Vec<(Key, Row)>, CatalogError> {
@@ -205,6 +207,18 @@ impl Catalog for SledCatalog {
         drop(sender);
         answered.await.unwrap_or(Err(CatalogError::Closed.into()))
     }
+}
+
+/// A durable row.
+fn row(shared: &Shared, open: &Open, key: &Key) -> Result<Option<Row>, CatalogError> {
+    if let Some(row) = open.before.get(key) {
+        return Ok(row.clone());
+    }
+    // Some kinds of damage make sled panic.
+    let found = catch_unwind(AssertUnwindSafe(|| open.db.get(sled_key(key))))
+        .map_err(|panic| files::panic_error(&shared.root, panic.as_ref()))?
+        .map_err(|error| files::sled_error(&shared.root, error))?;
+    found.map(|value| decode(&shared.root, &value)).transpose()
 }
 
 impl Shared {

@@ -18,9 +18,32 @@ impl Vault {
     /// Begins an append at `offset`, taking over from whoever writes to this upload.
     ///
     /// # Errors
-    /// [`RefusalKind::OffsetMismatch`] with the offset where it stands; [`RefusalKind::WrongStage`];
-    /// [`RefusalKind::NotFound`]; [`RefusalKind::Gone`] when it has expired.
+    /// [`RefusalKind::OffsetMismatch`] with the offset where it stands; [`RefusalKind::WrongStage`],
+    /// also for a file made of parts; [`RefusalKind::NotFound`]; [`RefusalKind::Gone`] when it has
+    /// expired.
     pub async fn begin_append(
+        self: &Arc<Self>,
+        order: OrderId,
+        id: UploadId,
+        offset: u64,
+    ) -> Result<Writer> {
+        let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+        if let Some((upload, _)) = row
+            && upload.role == Role::Final
+        {
+            let file = upload.path.as_str();
+            let message = format!(
+                "{file:?} is made of parts and takes no bytes of its own: send them to its parts"
+            );
+            return Err(Refusal::new(RefusalKind::WrongStage, message)
+                .of_file(file)
+                .into());
+        }
+        self.begin_writing(order, id, offset).await
+    }
+
+    /// The same, of a file made of parts as well.
+    pub(super) async fn begin_writing(
         self: &Arc<Self>,
         order: OrderId,
         id: UploadId,
@@ -71,9 +94,10 @@ impl Vault {
             keys: self.keys.order(order).await?,
             vault: Arc::clone(self),
             running: Arc::clone(running),
-            progress: upload.progress.clone(),
+            cut: upload.progress.cut().clone(),
+            frontier: upload.progress.frontier().clone(),
             received: upload.offset,
-            longest: self.longest(&upload).await?,
+            granted: upload.offset,
             ended: upload.state != UploadState::Open,
             joined: upload.blocks,
             upload,
@@ -83,6 +107,7 @@ impl Vault {
             gathering: None,
             held: None,
             in_flight: VecDeque::new(),
+            hashed: None,
             broken: false,
         })
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use super::progress::Progress;
 use super::writer::{InFlight, Writer};
 use crate::catalog::tables::{self, load, put};
 use crate::catalog::{Batch, CommitError, Expect};
@@ -23,8 +24,8 @@ impl Writer {
                 break;
             }
             let block = (&mut next.put).await.expect("no panic in a put");
-            let InFlight { progress, end, .. } = self.in_flight.pop_front().expect("just seen");
-            let block = match block {
+            let InFlight { cut, end, .. } = self.in_flight.pop_front().expect("just seen");
+            let (block, frontier) = match block {
                 Ok(block) => block,
                 Err(error) => {
                     failed = Some(error);
@@ -34,7 +35,7 @@ impl Writer {
             batch = put(batch, tables::block(upload.id, upload.blocks), &block);
             upload.blocks += 1;
             upload.offset = end;
-            upload.progress = progress;
+            upload.progress = Progress::new(cut, frontier);
         }
         let fragments = std::mem::take(&mut upload.fragments);
         if upload.length == Some(upload.offset) {
@@ -79,11 +80,16 @@ impl Writer {
             }
             match self.vault.catalog.commit(batch.clone()).await {
                 Ok(()) => {
+                    self.vault.intake.ledger().commit(&upload, self.granted);
                     let row = load::<Upload>(&*self.vault.catalog, &key).await?;
                     let own = row.filter(|(now, _)| *now == upload);
                     break own.ok_or_else(|| self.taken_over())?;
                 }
-                Err(CommitError::Failed(error)) => return Err(error.into()),
+                Err(CommitError::Failed(error)) => {
+                    // Perhaps it did happen.
+                    self.vault.intake.forget_usage(order);
+                    return Err(error.into());
+                }
                 // A decision that is not on record yet: help, then try again.
                 Err(CommitError::Conflict(row)) if row == tables::outbox(order) => {
                     // That waits for a store, which may be slow: whoever takes over does not.
@@ -93,15 +99,8 @@ impl Writer {
                 Err(CommitError::Conflict(_)) => return Err(self.taken_over().into()),
             }
         };
-        if now.length.is_none() && now.role != Role::Final {
-            let grown = now.offset - self.upload.offset;
-            if let Some(usage) = self.vault.intake.usage().get_mut(&order) {
-                usage.bytes += grown;
-            }
-        }
         let before = std::mem::replace(&mut self.upload, now);
         self.row = version;
-        self.longest = self.vault.longest(&self.upload).await?;
         for fragment in replaced.iter().filter(|fragment| !fragment.inline) {
             let path = paths::upload(order, id).join(fragment.name());
             if let Err(error) = self.vault.working.delete(&path).await {

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use crate::catalog::tables::{self, OrderOf, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result, no_such_upload};
-use crate::ids::{OrderId, UploadId};
+use crate::ids::{LinkId, OrderId, UploadId};
 use crate::intake::progress::Progress;
-use crate::intake::running::Usage;
+use crate::link::{Link, LinkMost};
 use crate::order::{Order, Stage};
 use crate::path::SessionPath;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review};
-use crate::upload::{METADATA_MAX, Role, Upload, UploadState};
+use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 
 const TRIES: usize = 64;
@@ -23,6 +23,8 @@ const TRIES: usize = 64;
 pub struct NewUpload {
     /// The id to give it.
     pub id: UploadId,
+    /// The link that it comes by; none if staff uploads it.
+    pub link: Option<ByLink>,
     /// What the file is part of.
     pub kind: Kind,
     /// Where it stands in the session.
@@ -33,6 +35,22 @@ pub struct NewUpload {
     pub length: Option<u64>,
     /// Whether it is a file, or a part of one ([`Vault::create_final`] makes the others).
     pub role: Role,
+}
+
+/// The link that a file comes by, with its own limits.
+#[derive(Clone, Copy, Debug)]
+pub struct ByLink {
+    pub(super) id: LinkId,
+    pub(super) most: LinkMost,
+}
+
+impl From<&Link> for ByLink {
+    fn from(link: &Link) -> Self {
+        Self {
+            id: link.id,
+            most: link.most,
+        }
+    }
 }
 
 impl Vault {
@@ -58,9 +76,10 @@ impl Vault {
     /// Creates an upload; every limit is checked before the first byte.
     ///
     /// # Errors
-    /// [`RefusalKind::WrongStage`], [`RefusalKind::TooLarge`], [`RefusalKind::NoSpace`],
-    /// [`RefusalKind::BadMetadata`].
+    /// [`RefusalKind::WrongStage`], [`RefusalKind::TooLarge`], [`RefusalKind::TooMany`],
+    /// [`RefusalKind::Crowded`], [`RefusalKind::NoSpace`], [`RefusalKind::BadMetadata`].
     pub async fn create_upload(&self, order: OrderId, new: NewUpload) -> Result<Upload> {
+        let mut paced = false;
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             Self::check_takes_files(&at.order)?;
@@ -68,10 +87,10 @@ impl Vault {
                 self.resume_sealing(order).await?;
                 continue;
             }
-            self.check_room(&at.order, &new).await?;
-            let length = new.length.unwrap_or(0);
-            self.check_length(&at.order.number, order, new.path.as_str(), 0, length)
-                .await?;
+            if !std::mem::replace(&mut paced, true) {
+                self.check_pace(&at.order, &new)?;
+            }
+            let reserved = self.reserve(&at.order, &new, Vec::new()).await?;
             self.working.prepare(&paths::upload(order, new.id)).await?;
             let upload = self.new_upload(&at.order, &new);
             let key = tables::upload(order, new.id);
@@ -83,15 +102,14 @@ impl Vault {
             batch = put(batch, tables::order_of_upload(new.id), &OrderOf { order });
             match self.catalog.commit(batch).await {
                 Ok(()) => {
-                    if let Some(usage) = self.intake.usage().get_mut(&order) {
-                        usage.files += u64::from(!new.role.is_part());
-                        usage.parts += u64::from(new.role.is_part());
-                        usage.bytes += new.length.unwrap_or(0);
-                    }
+                    reserved.keep();
                     return Ok(upload);
                 }
                 Err(CommitError::Conflict(_)) => {}
-                Err(CommitError::Failed(error)) => return Err(error.into()),
+                Err(CommitError::Failed(error)) => {
+                    reserved.unknown();
+                    return Err(error.into());
+                }
             }
         }
         Err(Error::Busy { order })
@@ -105,6 +123,7 @@ impl Vault {
         Upload {
             id: new.id,
             order: order.id,
+            link: new.link.map(|link| link.id),
             kind: new.kind,
             path: new.path.clone(),
             metadata: new.metadata.clone(),
@@ -123,81 +142,6 @@ impl Vault {
                 UploadState::Open
             },
         }
-    }
-
-    /// Checks everything that is known before the first byte, but for the length of the file.
-    pub(super) async fn check_room(&self, order: &Order, new: &NewUpload) -> Result<()> {
-        let file = new.path.as_str();
-        let refuse = |kind, message: String| {
-            Err(Refusal::new(kind, message)
-                .of_order(&order.number)
-                .of_file(file)
-                .into())
-        };
-        let said: usize = new
-            .metadata
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
-        if said > METADATA_MAX {
-            return refuse(
-                RefusalKind::BadMetadata,
-                format!(
-                    "the metadata of {file:?} has {said} bytes, at most {METADATA_MAX} fit: shorten it"
-                ),
-            );
-        }
-        // The bytes of a file made of parts are there.
-        let length = match new.role {
-            Role::Final => 0,
-            _ => new.length.unwrap_or(0),
-        };
-        let limits = &self.limits;
-        let usage = self.usage(order.id).await?;
-        let (count, what) = if new.role.is_part() {
-            (usage.parts, "parts of files")
-        } else {
-            (usage.files, "files")
-        };
-        if count >= limits.max_files {
-            return refuse(
-                RefusalKind::TooLarge,
-                format!(
-                    "order {} has {count} {what} already, as many as the studio takes: pack small files together, or ask the studio",
-                    order.number
-                ),
-            );
-        }
-        if let Some((free, total)) = self.working.space().await? {
-            let floor = limits.floor_bytes.max(total / 100 * limits.floor_percent);
-            if free < floor.saturating_add(length) {
-                return refuse(
-                    RefusalKind::NoSpace,
-                    format!(
-                        "the studio's disk has no room for {file:?} ({length} bytes) at this moment: nothing is lost, tell the studio and try again later"
-                    ),
-                );
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) async fn usage(&self, order: OrderId) -> Result<Usage> {
-        let known = self.intake.usage().get(&order).copied();
-        if let Some(usage) = known {
-            return Ok(usage);
-        }
-        let mut usage = Usage::default();
-        for upload in self.all_uploads(order).await? {
-            usage.files += u64::from(!upload.role.is_part());
-            usage.parts += u64::from(upload.role.is_part());
-            // Bytes of a part that a file is made of count as that file's.
-            if !upload.role.is_part() || self.uses(upload.id).await?.0.finals.is_empty() {
-                usage.bytes += upload.length.unwrap_or(upload.offset);
-            }
-        }
-        self.intake.usage().insert(order, usage);
-        Ok(usage)
     }
 
     /// The files of an order that were sent or are being sent, oldest first. Parts are no files.
@@ -269,7 +213,8 @@ impl Vault {
                 .expect(key.clone(), Expect::At(version));
             // A returned session may still name its blocks: then the sweep decides.
             let sealed = matches!(upload.state, UploadState::Sealed { .. });
-            let (batch, folders) = match upload.role {
+            let role = upload.role;
+            let (batch, folders) = match role {
                 Role::RemovedPart => return Err(no_such_upload(id).into()),
                 Role::Part => self.removed_part(batch, upload).await?,
                 Role::Final => self.removed_final(batch, upload).await?,
@@ -277,14 +222,21 @@ impl Vault {
             };
             match self.catalog.commit(batch).await {
                 Ok(()) => {
-                    self.intake.forget_usage(order);
+                    self.intake.ledger().set(order, id, None);
+                    if role != Role::File {
+                        // Its parts, or files, count for something else now.
+                        self.intake.forget_usage(order);
+                    }
                     for folder in folders.into_iter().filter(|_| !sealed) {
                         self.working.empty(&paths::upload(order, folder)).await?;
                     }
                     return Ok(());
                 }
                 Err(CommitError::Conflict(_)) => {}
-                Err(CommitError::Failed(error)) => return Err(error.into()),
+                Err(CommitError::Failed(error)) => {
+                    self.intake.forget_usage(order);
+                    return Err(error.into());
+                }
             }
         }
         Err(Error::Busy { order })

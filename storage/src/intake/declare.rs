@@ -2,16 +2,14 @@
 //!
 //! A length that was declared is durable before anything is done because of it, so that it is
 //! known even if the request that declared it dies. Until then a file may grow as far as the
-//! studio takes files.
+//! limits let it.
 
 use std::sync::Arc;
 
-use super::running::Usage;
 use super::writer::Writer;
 use crate::catalog::Batch;
 use crate::error::Result;
 use crate::ids::{OrderId, UploadId};
-use crate::order::OrderNumber;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::upload::{Upload, UploadState};
 use crate::vault::Vault;
@@ -32,51 +30,6 @@ impl Vault {
         let mut writer = self.begin_append(order, id, offset).await?;
         writer.declare_length(length).await?;
         Ok(writer.upload().clone())
-    }
-
-    /// Whether a file of this order may be `length` bytes long, of which `counted` are part of what
-    /// the order has already.
-    pub(super) async fn check_length(
-        &self,
-        number: &OrderNumber,
-        order: OrderId,
-        file: &str,
-        counted: u64,
-        length: u64,
-    ) -> Result<()> {
-        let limits = &self.limits;
-        let refuse = |message: String| {
-            Err(Refusal::new(RefusalKind::TooLarge, message)
-                .of_order(number)
-                .of_file(file)
-                .into())
-        };
-        if length > limits.max_file {
-            return refuse(format!(
-                "{file:?} has {length} bytes, the studio takes files of up to {}: split it, or ask the studio",
-                limits.max_file
-            ));
-        }
-        let Usage { bytes, .. } = self.usage(order).await?;
-        let bytes = bytes.saturating_sub(counted).saturating_add(length);
-        if bytes > limits.max_order {
-            return refuse(format!(
-                "with {file:?} order {number} would have {bytes} bytes, the studio takes up to {}: ask the studio",
-                limits.max_order
-            ));
-        }
-        Ok(())
-    }
-
-    /// How long an upload may become: as long as was declared, or as the limits allow.
-    pub(super) async fn longest(&self, upload: &Upload) -> Result<u64> {
-        if let Some(length) = upload.length {
-            return Ok(length);
-        }
-        let Usage { bytes, .. } = self.usage(upload.order).await?;
-        let others = bytes.saturating_sub(upload.offset);
-        let left = self.limits.max_order.saturating_sub(others);
-        Ok(left.min(self.limits.max_file))
     }
 }
 
@@ -109,11 +62,7 @@ impl Writer {
                 self.received
             ));
         }
-        let order = self.vault.order(self.upload.order).await?;
-        let counted = self.upload.offset;
-        self.vault
-            .check_length(&order.number, order.id, file, counted, length)
-            .await?;
+        self.reserve_length(length).await?;
         self.begin_step()?;
         let declared = self.write_length(length).await;
         self.noted(declared)
@@ -124,7 +73,6 @@ impl Writer {
             let mut upload = self.upload.clone();
             upload.length = Some(length);
             self.commit(upload, Batch::new(), Vec::new()).await?;
-            self.vault.intake.forget_usage(self.upload.order);
             return Ok(());
         }
         // The record that says so is the one with the last block: a file that is said to be all
@@ -151,21 +99,27 @@ impl Writer {
         Ok(())
     }
 
-    /// How many more bytes this upload takes.
+    /// How many more bytes this upload takes. Where nobody knows how many it has, other limits than
+    /// that of a file may be met before: [`push`](Self::push) says so.
     #[must_use]
     pub fn room(&self) -> u64 {
-        self.longest.saturating_sub(self.received)
+        let longest = self.vault.limits.max_file;
+        let end = self.upload.length.unwrap_or(longest);
+        end.saturating_sub(self.received)
+    }
+
+    /// Why a file of unknown length takes no more at this moment; `None` if it does, or said its
+    /// length.
+    ///
+    /// # Errors
+    /// Those of the catalog and the store.
+    pub async fn full(&mut self) -> Result<Option<Refusal>> {
+        Ok(self.admit(1).await?.1)
     }
 
     pub(super) fn too_long(&self) -> Refusal {
         let file = self.upload.path.as_str();
-        let message = match self.upload.length {
-            Some(_) => format!("{file:?} is longer than it was said to be: begin it again"),
-            None => format!(
-                "the studio takes {} bytes of {file:?} and it is longer: split it, or ask the studio",
-                self.longest
-            ),
-        };
+        let message = format!("{file:?} is longer than it was said to be: begin it again");
         Refusal::new(RefusalKind::TooLarge, message).of_file(file)
     }
 }

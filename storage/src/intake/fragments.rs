@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::gather::Gathering;
+use super::progress::Progress;
 use super::writer::Writer;
 use crate::block::{BLOCK_MAX, Codec, Logical, Overhead, Sealer, open};
 use crate::catalog::tables;
@@ -26,7 +27,7 @@ impl Writer {
     /// How many bytes of the block in the making stand in fragments only: after a resume, or
     /// after memory was short.
     pub(super) fn fragments_to_gather(&self) -> u32 {
-        let start = self.received - self.progress.block_len() as u64;
+        let start = self.received - self.cut.block_len() as u64;
         if self.gathering.is_some() || self.upload.offset <= start {
             return 0;
         }
@@ -101,6 +102,10 @@ impl Writer {
             return Ok(());
         };
         let mut upload = self.upload.clone();
+        // The record stands where the last fragment ends: no block is in flight.
+        let mut frontier = upload.progress.frontier().clone();
+        frontier.push(&gathering.sealer.plain()[gathering.kept..]);
+        upload.progress = Progress::new(self.cut.clone(), frontier);
         let replaced = replaced(&mut upload.fragments, gathering.len() - gathering.kept);
         let again: usize = replaced
             .iter()
@@ -128,7 +133,6 @@ impl Writer {
         upload.fragments_made += 1;
         upload.fragments.push(fragment);
         upload.offset = self.received;
-        upload.progress = self.progress.clone();
         self.commit(upload, batch, replaced).await?;
         if let Some(gathering) = &mut self.gathering {
             gathering.kept = gathering.len();

@@ -26,12 +26,21 @@ impl Gathering {
 }
 
 impl Writer {
-    pub(super) async fn gather(&mut self, bytes: &[u8]) -> Result<()> {
-        let memory = if self.held.is_some() {
+    /// Takes bytes up to the end of the current block: how many, and whether it ends there.
+    pub(super) async fn gather(&mut self, bytes: &[u8]) -> Result<(usize, bool)> {
+        let most = bytes.len().min(BLOCK_MAX - self.cut.block_len());
+        let mut memory = if self.held.is_some() {
             self.memory_for_a_block().await?
         } else {
-            self.memory(bytes.len()).await?
+            self.memory(most).await?
         };
+        // Not before there is memory: waiting for it may write down what was received so far.
+        let end = self.cut.next_end(&bytes[..most]);
+        let taken = end.unwrap_or(most);
+        if self.held.is_none() {
+            drop(memory.split(most - taken));
+        }
+        let bytes = &bytes[..taken];
         if let Some(gathering) = &mut self.gathering {
             gathering.memory.merge(memory);
             gathering.sealer.push(bytes);
@@ -45,7 +54,8 @@ impl Writer {
                 kept: 0,
             });
         }
-        Ok(())
+        self.received += taken as u64;
+        Ok((taken, end.is_some()))
     }
 
     /// Memory for `bytes` more of the block in the making, whose start is then held as well. All

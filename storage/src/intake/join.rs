@@ -7,10 +7,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use tokio::sync::{Semaphore, watch};
 
+use super::progress::Progress;
 use super::running::Signal;
 use super::writer::Writer;
 use crate::block::aside;
@@ -20,7 +22,7 @@ use crate::error::{Damage, Error, Result};
 use crate::ids::{OrderId, UploadId};
 use crate::outlet::read_block;
 use crate::paths;
-use crate::session::BlockRef;
+use crate::session::{BlockRef, Kind};
 use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 
@@ -29,6 +31,9 @@ const AT_ONCE: usize = 2;
 
 /// Blocks read ahead, 4 MiB each.
 const READ_AHEAD: usize = 2;
+
+/// How long a submit waits for files that are being joined.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Blocks between two commits: what a restart reads again, 64 MiB at most.
 const COMMIT_EVERY: u64 = 16;
@@ -131,6 +136,23 @@ impl Vault {
         Ok(())
     }
 
+    /// Lets files that are made of parts come as far as they can, if that does not take long.
+    pub(crate) async fn wait_for_joins(self: &Arc<Self>, order: OrderId, kind: Kind) -> Result<()> {
+        let uploads = self.uploads(order).await?.into_iter();
+        let open = uploads.filter(|it| {
+            (it.role, it.kind) == (Role::Final, kind) && it.state == UploadState::Open
+        });
+        let running: Vec<_> = open.map(|it| self.begin_join(order, it.id)).collect();
+        let all = async {
+            for mut over in running {
+                drop(over.wait_for(|over| *over).await);
+            }
+        };
+        // What is not ready by then is named in the refusal.
+        drop(tokio::time::timeout(PATIENCE, all).await);
+        Ok(())
+    }
+
     /// A part is whole: files that are made of it may go on.
     pub(super) async fn part_is_whole(self: &Arc<Self>, order: OrderId, id: UploadId) {
         match self.uses(id).await {
@@ -155,7 +177,7 @@ impl Vault {
         if file.role != Role::Final || file.state != UploadState::Open {
             return Ok(());
         }
-        let mut writer = self.begin_append(order, id, file.offset).await?;
+        let mut writer = self.begin_writing(order, id, file.offset).await?;
         let mut end = 0;
         for of in self.parts_of(id).await? {
             let part = load::<Upload>(&*self.catalog, &tables::upload(order, of.part)).await?;
@@ -168,11 +190,15 @@ impl Vault {
                 return Ok(());
             }
         }
-        let number = self.order(order).await?.number;
-        let counted = writer.upload().length.unwrap_or(end);
-        self.check_length(&number, order, file.path.as_str(), counted, end)
-            .await?;
-        writer.join_ends(end).await
+        if file.length.is_none() {
+            writer.check_made(end).await?;
+        }
+        writer.join_ends(end).await?;
+        if file.length.is_none() {
+            // From now on the bytes of the parts are its own.
+            self.intake.forget_usage(order);
+        }
+        Ok(())
     }
 }
 
@@ -213,14 +239,15 @@ impl Writer {
         while let Some(plain) = read.next().await {
             let path = self.upload.path.as_str();
             let plain = plain.map_err(|error| error.of_file(path))?;
-            let mut progress = self.progress.clone();
+            let (mut cut, mut frontier) = (self.cut.clone(), self.frontier.clone());
             let length = plain.len();
-            self.progress = aside(length, move || {
+            (self.cut, self.frontier) = aside(length, move || {
                 let mut rest = &plain[..];
                 while !rest.is_empty() {
-                    rest = &rest[progress.advance(rest).0..];
+                    rest = &rest[cut.next_end(rest).unwrap_or(rest.len())..];
                 }
-                progress
+                frontier.push(&plain);
+                (cut, frontier)
             })
             .await;
             self.received += length as u64;
@@ -262,7 +289,7 @@ impl Writer {
         Upload {
             offset: self.received,
             blocks: self.joined,
-            progress: self.progress.clone(),
+            progress: Progress::new(self.cut.clone(), self.frontier.clone()),
             ..self.upload.clone()
         }
     }

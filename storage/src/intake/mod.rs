@@ -5,6 +5,7 @@
 //! them: creating uploads, the running append, its fragments, and the memory that all appends
 //! share.
 mod begin;
+mod bounds;
 pub mod checks;
 mod commit;
 mod create;
@@ -17,7 +18,10 @@ mod gather;
 pub mod hash;
 mod held;
 mod join;
+mod ledger;
+mod limits;
 mod message;
+mod no;
 mod parts;
 pub mod preflight;
 pub mod progress;
@@ -25,7 +29,8 @@ mod room;
 mod running;
 mod writer;
 
-pub use create::NewUpload;
+pub use create::{ByLink, NewUpload};
+pub use ledger::{Total, Use};
 pub use parts::NamedPart;
 pub use room::Room;
 pub use running::{GRACE, Intake, Signal};

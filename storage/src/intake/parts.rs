@@ -61,6 +61,7 @@ impl Vault {
             );
             return Err(Refusal::new(RefusalKind::BadRequest, message).into());
         }
+        let mut paced = false;
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             Self::check_takes_files(&at.order)?;
@@ -72,7 +73,7 @@ impl Vault {
                 .expect(tables::gate(order), Expect::At(at.gate))
                 .expect(tables::outbox(order), Expect::Absent)
                 .expect(tables::upload(order, new.id), Expect::Absent);
-            let (mut length, mut counted, mut seen) = (Some(0_u64), 0, HashSet::new());
+            let (mut length, mut seen) = (Some(0_u64), HashSet::new());
             for (number, named) in (0..).zip(named) {
                 let (part, version) = self.part(order, &new, named).await?;
                 let of = PartOf {
@@ -87,9 +88,6 @@ impl Vault {
                     continue;
                 }
                 let (mut uses, row) = self.uses(part.id).await?;
-                if uses.finals.is_empty() {
-                    counted += part.length.unwrap_or(part.offset);
-                }
                 uses.finals.push(new.id);
                 if uses.finals.len() > FINALS_MAX {
                     let message = format!(
@@ -103,20 +101,28 @@ impl Vault {
                     .expect(tables::upload(order, part.id), Expect::At(version));
             }
             new.length = length;
-            self.check_room(&at.order, &new).await?;
-            let known = length.unwrap_or(0);
-            self.check_length(&at.order.number, order, new.path.as_str(), counted, known)
-                .await?;
+            // While nobody knows how long the file is, its parts count for themselves.
+            let parts = match length {
+                Some(_) => seen.into_iter().collect(),
+                None => Vec::new(),
+            };
+            if !std::mem::replace(&mut paced, true) {
+                self.check_pace(&at.order, &new)?;
+            }
+            let reserved = self.reserve(&at.order, &new, parts).await?;
             let upload = self.new_upload(&at.order, &new);
             batch = put(batch, tables::upload(order, new.id), &upload);
             batch = put(batch, tables::order_of_upload(new.id), &OrderOf { order });
             match self.catalog.commit(batch).await {
                 Ok(()) => {
-                    self.intake.forget_usage(order);
+                    reserved.keep();
                     return Ok(upload);
                 }
                 Err(CommitError::Conflict(_)) => {}
-                Err(CommitError::Failed(error)) => return Err(error.into()),
+                Err(CommitError::Failed(error)) => {
+                    reserved.unknown();
+                    return Err(error.into());
+                }
             }
         }
         Err(Error::Busy { order })
@@ -174,7 +180,7 @@ impl Vault {
     }
 
     /// Whether an upload's time is over. A finished file's never is; nor is that of a part while a
-    /// file is made of it, nor that of a file while parts of it are on their way.
+    /// file is made of it, nor that of a file whose parts are whole, or on their way.
     ///
     /// # Errors
     /// Those of the catalog.
@@ -188,17 +194,17 @@ impl Vault {
             Role::File => Ok(true),
             Role::Part | Role::RemovedPart => Ok(self.uses(upload.id).await?.0.finals.is_empty()),
             Role::Final => {
+                let mut missing = false;
                 for of in self.parts_of(upload.id).await? {
                     let key = tables::upload(upload.order, of.part);
                     let part = load::<Upload>(&*self.catalog, &key).await?;
-                    let alive = part.is_some_and(|(part, _)| {
-                        part.role == Role::Part && part.state == UploadState::Open && !over(&part)
-                    });
-                    if alive {
+                    let part = part.map(|(part, _)| part);
+                    if part.as_ref().is_some_and(|part| !over(part)) {
                         return Ok(false);
                     }
+                    missing |= part.is_none_or(|part| part.state == UploadState::Open);
                 }
-                Ok(true)
+                Ok(missing)
             }
         }
     }

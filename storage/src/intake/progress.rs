@@ -8,8 +8,7 @@ use super::facts::FileFacts;
 use super::hash::Frontier;
 use crate::ids::FileHash;
 
-/// Where a file's bytes have led so far. Advancing it by the same bytes gives the same state,
-/// however they are split.
+/// Where a file's bytes have led so far: the same state however they were split.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     cut: Cut,
@@ -18,20 +17,18 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Takes bytes up to the end of the current block: how many, and whether it ends there.
-    pub fn advance(&mut self, bytes: &[u8]) -> (usize, bool) {
-        let (taken, ends) = self
-            .cut
-            .next_end(bytes)
-            .map_or((bytes.len(), false), |end| (end, true));
-        self.hash.push(&bytes[..taken]);
-        (taken, ends)
+    /// Both after the same bytes: the cut needs them as they come, the hash is quicker with many at
+    /// once.
+    pub(super) fn new(cut: Cut, hash: Frontier) -> Self {
+        Self { cut, hash }
     }
 
-    /// Bytes of the current block so far.
-    #[must_use]
-    pub fn block_len(&self) -> usize {
-        self.cut.block_len()
+    pub(super) fn cut(&self) -> &Cut {
+        &self.cut
+    }
+
+    pub(super) fn frontier(&self) -> &Frontier {
+        &self.hash
     }
 
     /// The file's hash, if this is its end.

@@ -2,10 +2,6 @@
 
 use super::checks::Severity;
 use super::preflight::Together;
-use super::running::Usage;
-use crate::error::Result;
-use crate::ids::OrderId;
-use crate::vault::Vault;
 
 /// How much an order may hold, and holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,22 +62,5 @@ impl Room {
             ));
         }
         said
-    }
-}
-
-impl Vault {
-    /// How much an order may hold, and holds.
-    ///
-    /// # Errors
-    /// Those of the catalog.
-    pub async fn room(&self, order: OrderId) -> Result<Room> {
-        let Usage { files, bytes, .. } = self.usage(order).await?;
-        Ok(Room {
-            max_file: self.limits.max_file,
-            max_order: self.limits.max_order,
-            max_files: self.limits.max_files,
-            used_bytes: bytes,
-            used_files: files,
-        })
     }
 }

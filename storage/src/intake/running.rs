@@ -12,11 +12,16 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::join::Joins;
+use super::ledger::Ledger;
 use crate::block::BLOCK_MAX;
-use crate::ids::{OrderId, UploadId};
+use crate::ids::{LinkId, OrderId, UploadId};
+use crate::rate::Rate;
+use crate::vault::Limits;
 
 /// How long an append that was asked to stop may take to commit what it holds.
 pub const GRACE: Duration = Duration::from_millis(500);
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// How long a commit that runs when the grace is over may take to end. Whoever took over does not
 /// wait longer: should it still land, the compare-and-swap sorts the two out.
@@ -36,21 +41,14 @@ pub struct Intake {
     appends: Mutex<HashMap<UploadId, Arc<Running>>>,
     /// Counts blocks begun, so that the oldest is known.
     begun: AtomicU64,
-    /// Files and bytes of orders that upload at the moment: scanning them for every new file of a
-    /// thousand would make the last ones slow.
-    usage: Mutex<HashMap<OrderId, Usage>>,
+    ledger: Mutex<Ledger>,
+    /// Uploads begun by each link.
+    begun_by_link: Mutex<Rate<LinkId>>,
+    /// Held while an order's rows are read into the ledger; true once all orders were.
+    pub(super) reading: tokio::sync::Mutex<bool>,
     pub(super) joins: Joins,
     /// Turns of appends that hold a block until its sum is known: half of the budget at most.
     pub(super) checked: Arc<Semaphore>,
-}
-
-/// What an order has in uploads of any state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Usage {
-    pub(super) files: u64,
-    /// Parts of files.
-    pub(super) parts: u64,
-    pub(super) bytes: u64,
 }
 
 /// One running append.
@@ -78,9 +76,11 @@ pub enum Signal {
 }
 
 impl Intake {
-    /// Appends that together hold at most `memory` bytes; less than a few blocks is of no use.
+    /// Appends that together hold at most `limits.memory` bytes; less than a few blocks is of no
+    /// use.
     #[must_use]
-    pub fn new(memory: usize) -> Self {
+    pub fn new(limits: &Limits) -> Self {
+        let (memory, per_minute) = (limits.memory, limits.max_new_per_minute);
         Self {
             budget: Arc::new(Semaphore::new(
                 memory.clamp(4 * BLOCK_MAX, Semaphore::MAX_PERMITS),
@@ -89,7 +89,9 @@ impl Intake {
             puts: Arc::new(Semaphore::new(PUTS_AT_ONCE)),
             appends: Mutex::default(),
             begun: AtomicU64::new(0),
-            usage: Mutex::default(),
+            ledger: Mutex::default(),
+            begun_by_link: Mutex::new(Rate::new(per_minute, MINUTE)),
+            reading: tokio::sync::Mutex::new(false),
             joins: Joins::default(),
             checked: Arc::new(Semaphore::new((memory / 2 / BLOCK_MAX).max(1))),
         }
@@ -99,19 +101,32 @@ impl Intake {
         self.appends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn usage(&self) -> MutexGuard<'_, HashMap<OrderId, Usage>> {
-        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The order's uploads changed otherwise than by new ones: count again.
+    /// Counts an upload that a link begins; `Err` with how long to wait if there were too many.
+    pub(super) fn note_new(&self, link: LinkId, now: Duration) -> Result<(), Duration> {
+        let rate = self.begun_by_link.lock();
+        rate.unwrap_or_else(PoisonError::into_inner)
+            .count(link, now)
+    }
+
+    /// The order's uploads changed otherwise than one by one: count again.
     pub(crate) fn forget_usage(&self, order: OrderId) {
-        self.usage().remove(&order);
+        self.ledger().forget(order);
     }
 
     /// How many appends run.
     #[must_use]
     pub fn running(&self) -> usize {
         self.appends().len()
+    }
+
+    /// Whether an append to this upload runs.
+    #[must_use]
+    pub fn is_running(&self, upload: UploadId) -> bool {
+        self.appends().contains_key(&upload)
     }
 
     /// Asks every append to commit what it holds and end, as on shutdown.
@@ -165,6 +180,13 @@ impl Intake {
     pub(super) fn end(&self, running: &Arc<Running>) {
         running.ended.send_replace(true);
         self.forget(running);
+    }
+
+    /// Whether nobody has taken over from this append.
+    pub(super) fn is_current(&self, running: &Arc<Running>) -> bool {
+        let appends = self.appends();
+        let current = appends.get(&running.upload);
+        current.is_some_and(|current| Arc::ptr_eq(current, running))
     }
 
     fn forget(&self, running: &Arc<Running>) {

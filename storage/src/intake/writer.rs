@@ -8,11 +8,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::cut::Cut;
 use super::gather::Gathering;
+use super::hash::Frontier;
 use super::held::Held;
-use super::progress::Progress;
 use super::running::{Running, Signal};
 use crate::block::{Codec, Logical, aside};
 use crate::catalog::Version;
@@ -29,6 +31,9 @@ use crate::vault::Vault;
 /// Blocks of one append that are being put while the next is gathered.
 const IN_FLIGHT: usize = 3;
 
+/// A block of so many bytes is hashed and sealed in less time than another thread takes to wake up.
+const HERE: usize = 128 << 10;
+
 /// One running append. Ends when it is dropped; then whatever was not flushed is lost, and was
 /// never acknowledged.
 #[derive(Debug)]
@@ -41,17 +46,21 @@ pub struct Writer {
     pub(super) row: Version,
     pub(super) gate: Version,
     pub(super) lease: Lease,
-    /// The state after every byte received, ahead of the record.
-    pub(super) progress: Progress,
+    /// The cut after every byte received, ahead of the record.
+    pub(super) cut: Cut,
     pub(super) received: u64,
-    /// How long the file may become at most.
-    pub(super) longest: u64,
+    /// Up to where a file of unknown length may go without asking again.
+    pub(super) granted: u64,
     pub(super) gathering: Option<Gathering>,
     /// What is committed only once its sum was compared.
     pub(super) held: Option<Box<Held>>,
     pub(super) in_flight: VecDeque<InFlight>,
+    /// The file's hash after the block in flight that was handed on last.
+    pub(super) hashed: Option<oneshot::Receiver<Frontier>>,
     /// Of a file made of parts: how many of their blocks were joined.
     pub(super) joined: u64,
+    /// The hash of a file made of parts, after the blocks that were joined.
+    pub(super) frontier: Frontier,
     /// Whether the file's last block was handed on.
     pub(super) ended: bool,
     /// True while bytes are on their way through here, and for good once that failed or was cut
@@ -63,9 +72,10 @@ pub struct Writer {
 /// A block on its way to the store.
 #[derive(Debug)]
 pub(super) struct InFlight {
-    pub(super) put: JoinHandle<Result<BlockRef>>,
-    /// The state behind it.
-    pub(super) progress: Progress,
+    /// The block, and the file's hash behind it.
+    pub(super) put: JoinHandle<Result<(BlockRef, Frontier)>>,
+    /// The cut behind it.
+    pub(super) cut: Cut,
     pub(super) end: u64,
 }
 
@@ -93,24 +103,24 @@ impl Writer {
     /// waits while memory is short.
     ///
     /// # Errors
-    /// [`TooLarge`](crate::refusal::RefusalKind::TooLarge) beyond the [`room`](Self::room), when
-    /// nothing was taken; whatever an earlier block met, and then this append is over.
+    /// [`RefusalKind::TooLarge`] beyond the declared length, when nothing was taken;
+    /// [`RefusalKind::TooLarge`], [`RefusalKind::Crowded`] or [`RefusalKind::NoSpace`] where a file
+    /// of unknown length meets a limit, when everything up to there was taken: flush it. Whatever
+    /// an earlier block met, and then this append is over.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<()> {
-        if bytes.len() as u64 > self.room() {
+        if self.upload.length.is_some() && bytes.len() as u64 > self.room() {
             return Err(self.too_long().into());
         }
+        let (fits, refused) = self.admit(bytes.len()).await?;
         self.begin_step()?;
-        let taken = self.take(bytes).await;
-        self.noted(taken)
+        let taken = self.take(&bytes[..fits]).await;
+        self.noted(taken)?;
+        refused.map_or(Ok(()), |refused| Err(refused.into()))
     }
 
     async fn take(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
-            let mut next = self.progress.clone();
-            let (taken, ends) = next.advance(bytes);
-            self.gather(&bytes[..taken]).await?;
-            self.progress = next;
-            self.received += taken as u64;
+            let (taken, ends) = self.gather(bytes).await?;
             bytes = &bytes[taken..];
             if ends {
                 self.put_block().await?;
@@ -181,30 +191,52 @@ impl Writer {
             self.lease.clone(),
         );
         let (order, id) = (self.upload.order, self.upload.id);
+        let before = match self.hashed.take() {
+            Some(hashed) if !self.in_flight.is_empty() => Err(hashed),
+            _ => Ok(self.upload.progress.frontier().clone()),
+        };
+        let (tell, hashed) = oneshot::channel();
         let put = tokio::spawn(async move {
             let gathered = gathering.len();
-            let Gathering { sealer, memory, .. } = gathering;
-            let (block, name, sealed) = aside(gathered, move || {
+            let Gathering {
+                sealer,
+                memory,
+                kept,
+            } = gathering;
+            let before = match before {
+                Ok(frontier) => frontier,
+                Err(hashed) => hashed.await.expect("no panic in the put before"),
+            };
+            let work = move || {
                 let plain = sealer.plain();
+                let mut frontier = before;
+                // What is kept is in the hash already.
+                frontier.push(&plain[kept..]);
                 let block = BlockRef {
-                    hash: BlockHash(*blake3::hash(plain).as_bytes()),
+                    hash: hash(plain, &frontier),
                     length: u32::try_from(plain.len()).expect("at most a block"),
                     crc32: crc32fast::hash(plain),
                 };
                 let what = Logical::Block(block.hash);
                 let length = u64::from(block.length);
                 let sealed = sealer.seal(&keys, order, &what, Codec::Stored, length);
-                (block, keys.object_name(block.hash), sealed)
-            })
-            .await;
+                (block, frontier, keys.object_name(block.hash), sealed)
+            };
+            let (block, frontier, name, sealed) = match gathered {
+                ..=HERE => work(),
+                _ => aside(gathered, work).await,
+            };
+            // Nobody waits after the last block.
+            let _ = tell.send(frontier.clone());
             let path = paths::upload(order, id).join(name);
             let done = vault.working.put(&path, sealed, &lease).await;
             drop((memory, permit));
-            done.map(|()| block)
+            done.map(|()| (block, frontier))
         });
+        self.hashed = Some(hashed);
         self.in_flight.push_back(InFlight {
             put,
-            progress: self.progress.clone(),
+            cut: self.cut.clone(),
             end: self.received,
         });
         Ok(())
@@ -225,9 +257,22 @@ impl Writer {
     }
 }
 
+/// The hash of a block, when the file's hash has come to its end. The block that a file begins with
+/// is the whole of it so far.
+fn hash(plain: &[u8], file: &Frontier) -> BlockHash {
+    if file.len() == plain.len() as u64 {
+        return BlockHash(file.finish().0);
+    }
+    BlockHash(*blake3::hash(plain).as_bytes())
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.vault.intake.note_empty(&self.running);
-        self.vault.intake.end(&self.running);
+        let intake = &self.vault.intake;
+        intake.note_empty(&self.running);
+        if self.upload.length.is_none() && intake.is_current(&self.running) {
+            intake.ledger().release(&self.upload);
+        }
+        intake.end(&self.running);
     }
 }

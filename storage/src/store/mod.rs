@@ -25,6 +25,9 @@ use crate::clock::SharedClock;
 use crate::error::{Error, Result};
 use local::Local;
 
+/// From so many bytes on an object leaves the page cache once it is durable.
+const LARGE: usize = 1 << 20;
+
 /// No put starts later than this after its gate was read.
 pub const LEASE: Duration = Duration::from_secs(30);
 
@@ -187,12 +190,18 @@ impl Store {
     /// # Errors
     /// [`Error::Store`].
     pub async fn put_now(&self, path: &Path, bytes: Bytes) -> Result<()> {
+        let length = bytes.len();
         let put = self.inner.put(path, PutPayload::from_bytes(bytes));
         let done = match tokio::time::timeout(hurried(TRIED), put).await {
             Ok(done) => done.map(drop),
             Err(late) => Err(generic(late)),
         };
-        self.told("put", path, done)
+        self.told("put", path, done)?;
+        if let (Some(local), LARGE..) = (self.local.clone(), length) {
+            let at = path.to_string();
+            tokio::task::spawn_blocking(move || local.uncache(&at));
+        }
+        Ok(())
     }
 
     /// The whole object, or `None` if there is none.

@@ -1,0 +1,364 @@
+//! Limits: what a link, an order and the server take.
+//!
+//! Everything is checked before the first byte and reserved in the same moment, so that many
+//! uploads that begin at once do not get in beside each other ([`ledger`](super::ledger)). A file
+//! of unknown length reserves as it grows, a step at a time; where there is no more room it stops,
+//! and what arrived stays. Bytes that were promised to an unfinished upload are its own: nobody
+//! else's file fills the disk under it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::bounds::{self, Bound, Bounds, Disk, Most, Over};
+use super::create::{ByLink, NewUpload};
+use super::ledger::{Entry, Total};
+use super::no::{Asked, No};
+use super::room::Room;
+use super::writer::Writer;
+use crate::catalog::tables::{self, DigestOf, load};
+use crate::error::Result;
+use crate::ids::{LinkId, OrderId, UploadId};
+use crate::link::{Link, LinkMost};
+use crate::order::{Order, Stage};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::upload::{METADATA_MAX, Role, Upload};
+use crate::vault::Vault;
+
+/// A file of unknown length reserves so many bytes at a time: few enough to leave room to others,
+/// enough to ask the disk rarely.
+const STEP: u64 = 4 << 20;
+
+/// The place of a new upload; given up when it is dropped before the row is there.
+#[derive(Debug)]
+pub(super) struct Reserved<'a> {
+    vault: &'a Vault,
+    order: OrderId,
+    id: UploadId,
+    /// The parts whose bytes became its own.
+    claimed: Vec<UploadId>,
+    kept: bool,
+}
+
+impl Reserved<'_> {
+    /// The row is committed.
+    pub(super) fn keep(mut self) {
+        self.kept = true;
+        self.vault.intake.ledger().confirm(self.order, self.id);
+    }
+
+    /// Whether the row is committed is not known: the order is read again.
+    pub(super) fn unknown(self) {
+        let (vault, order) = (self.vault, self.order);
+        drop(self);
+        vault.intake.forget_usage(order);
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            let mut ledger = self.vault.intake.ledger();
+            ledger.set(self.order, self.id, None);
+            ledger.claim(self.order, &self.claimed, false);
+        }
+    }
+}
+
+impl Vault {
+    /// Whether this link may begin one more upload now.
+    pub(super) fn check_pace(&self, order: &Order, new: &NewUpload) -> Result<(), Refusal> {
+        let Some(ByLink { id, .. }) = new.link else {
+            return Ok(());
+        };
+        let now = self.clock.monotonic();
+        self.intake.note_new(id, now).map_err(|retry| {
+            let (file, most) = (new.path.as_str(), self.limits.max_new_per_minute);
+            let message = format!(
+                "more than {most} files of order {} were begun by this upload link within a minute: begin {file:?} in {} s",
+                order.number,
+                seconds(retry)
+            );
+            Refusal::new(RefusalKind::TooMany { retry }, message)
+                .of_order(&order.number)
+                .of_file(file)
+                .at_limit("max_new_per_minute", most)
+        })
+    }
+
+    /// Checks every limit and takes the place; the bytes of `parts` become the new file's.
+    pub(super) async fn reserve(
+        &self,
+        order: &Order,
+        new: &NewUpload,
+        parts: Vec<UploadId>,
+    ) -> Result<Reserved<'_>> {
+        check_metadata(order, new)?;
+        let bounds = self.bounds(new.link, self.disk().await?);
+        let entry = Entry::new(new.link.map(|link| link.id), new.length, new.role);
+        let (entered, claimed) = loop {
+            self.counted(order.id).await?;
+            let mut ledger = self.intake.ledger();
+            // A submit may have come between.
+            if ledger.is_whole(order.id) {
+                let claimed = ledger.claim(order.id, &parts, true);
+                let entered = ledger.enter(order.id, new.id, entry, &bounds);
+                if entered.is_err() {
+                    ledger.claim(order.id, &claimed, false);
+                }
+                break (entered, claimed);
+            }
+        };
+        entered.map_err(|over| {
+            let no = No {
+                over,
+                number: &order.number,
+                file: new.path.as_str(),
+                asked: Asked::New { length: new.length },
+            };
+            no.refusal()
+        })?;
+        Ok(Reserved {
+            vault: self,
+            order: order.id,
+            id: new.id,
+            claimed,
+            kept: false,
+        })
+    }
+
+    /// How much an order may hold, and holds; through one of its links, no more than that takes.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn room(&self, order: OrderId, link: Option<&Link>) -> Result<Room> {
+        self.counted(order).await?;
+        let link = link.map(ByLink::from);
+        let bounds = self.bounds(link, None);
+        let (of_order, of_link) = self.intake.ledger().of(order, link.map(|link| link.id));
+        let mut room = Room {
+            max_file: bounds.file,
+            max_order: bounds.order.bytes,
+            max_files: bounds.order.files,
+            used_bytes: of_order.bytes,
+            used_files: of_order.files,
+        };
+        if let Some(bounds::LinkMost { most, .. }) = bounds.link {
+            let end = |used: u64, most: u64, own| used.saturating_add(most.saturating_sub(own));
+            room.max_file = room.max_file.min(most.bytes);
+            let bytes = end(of_order.bytes, most.bytes, of_link.bytes);
+            room.max_order = room.max_order.min(bytes);
+            let files = end(of_order.files, most.files, of_link.files);
+            room.max_files = room.max_files.min(files);
+        }
+        Ok(room)
+    }
+
+    /// What all unfinished uploads take.
+    #[must_use]
+    pub fn unfinished(&self) -> Total {
+        self.intake.ledger().total()
+    }
+
+    fn bounds(&self, link: Option<ByLink>, disk: Option<Disk>) -> Bounds {
+        let limits = &self.limits;
+        let link = link.map(|ByLink { most, .. }| bounds::LinkMost {
+            most: Most {
+                files: most.max_files.unwrap_or(limits.max_link_files),
+                bytes: most.max_bytes.unwrap_or(limits.max_link),
+            },
+            open: limits.max_open,
+        });
+        Bounds {
+            file: limits.max_file,
+            order: Most {
+                files: limits.max_files,
+                bytes: limits.max_order,
+            },
+            link,
+            open_total: limits.max_open_total,
+            unfinished: limits.max_unfinished,
+            disk,
+        }
+    }
+
+    /// The disk of the working store as it is now. What others write between this and the check is
+    /// promised to them until it is committed, so it counts once or twice, never not at all.
+    async fn disk(&self) -> Result<Option<Disk>> {
+        let space = self.working.space().await?;
+        Ok(space.map(|(free, total)| {
+            let share = total / 100 * self.limits.floor_percent;
+            let floor = self.limits.floor_bytes.max(share);
+            Disk { free, floor }
+        }))
+    }
+
+    /// Reads all unfinished uploads into the ledger once, and all of this order if they are not in
+    /// it.
+    async fn counted(&self, order: OrderId) -> Result<()> {
+        if self.intake.ledger().is_whole(order) {
+            return Ok(());
+        }
+        self.count_all().await?;
+        let _reading = self.intake.reading.lock().await;
+        if self.intake.ledger().is_whole(order) {
+            return Ok(());
+        }
+        self.count(order).await
+    }
+
+    /// Counts the unfinished uploads of all orders; once.
+    pub(crate) async fn count_all(&self) -> Result<()> {
+        let mut counted = self.intake.reading.lock().await;
+        if *counted {
+            return Ok(());
+        }
+        for order in self.orders().await? {
+            // Only these can have uploads that are not finished.
+            if matches!(order.stage, Stage::Open | Stage::Sealing(_)) {
+                self.count(order.id).await?;
+                self.intake.forget_usage(order.id);
+            }
+        }
+        *counted = true;
+        Ok(())
+    }
+
+    async fn count(&self, order: OrderId) -> Result<()> {
+        loop {
+            self.intake.ledger().begin(order);
+            let uploads = self.all_uploads(order).await?;
+            let claimed = self.claimed(&uploads).await?;
+            if self.intake.ledger().end(order, &uploads, &claimed) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The parts whose bytes are those of a file that knows its length.
+    async fn claimed(&self, uploads: &[Upload]) -> Result<HashSet<UploadId>> {
+        let files = uploads.iter().filter(|upload| upload.role == Role::Final);
+        let files: Vec<_> = files.filter(|file| file.length.is_some()).collect();
+        let mut claimed = HashSet::new();
+        for file in files {
+            let parts = self.parts_of(file.id).await?;
+            claimed.extend(parts.into_iter().map(|of| of.part));
+        }
+        Ok(claimed)
+    }
+
+    /// A link of an order, for its limits.
+    async fn by_link(&self, order: OrderId, id: LinkId) -> Result<ByLink> {
+        let none = LinkMost::default();
+        let pointer = load::<DigestOf>(&*self.catalog, &tables::link_of(order, id)).await?;
+        let Some((DigestOf { digest }, _)) = pointer else {
+            return Ok(ByLink { id, most: none });
+        };
+        let link = load::<Link>(&*self.catalog, &tables::link(digest)).await?;
+        let most = link.map_or(none, |(link, _)| link.most);
+        Ok(ByLink { id, most })
+    }
+}
+
+impl Writer {
+    /// How many of the next `wanted` bytes may come, and why not all. A file that said its length
+    /// has its place since it was created.
+    pub(super) async fn admit(&mut self, wanted: usize) -> Result<(usize, Option<Refusal>)> {
+        if self.upload.length.is_some() || self.received + wanted as u64 <= self.granted {
+            return Ok((wanted, None));
+        }
+        let (order, id) = (self.upload.order, self.upload.id);
+        let bounds = self.bounds().await?;
+        let most = STEP.max(wanted as u64);
+        let (granted, met) = loop {
+            self.vault.counted(order).await?;
+            let mut ledger = self.vault.intake.ledger();
+            if ledger.is_whole(order) {
+                break ledger.grow(order, id, self.received, most, &bounds);
+            }
+        };
+        self.granted = granted;
+        let room = granted - self.received;
+        let Some(over) = met.filter(|_| room < wanted as u64) else {
+            return Ok((wanted, None));
+        };
+        let room = usize::try_from(room).expect("less than wanted");
+        let asked = Asked::More { safe: granted };
+        Ok((room, Some(self.refusal(over, asked).await?)))
+    }
+
+    /// Whether a file may be as long as its parts turned out to be. They count already.
+    pub(super) async fn check_made(&self, length: u64) -> Result<()> {
+        let value = self.vault.limits.max_file;
+        if length <= value {
+            return Ok(());
+        }
+        let over = Over {
+            bound: Bound::File,
+            value,
+            taken: 0,
+        };
+        let length = Some(length);
+        Err(self.refusal(over, Asked::New { length }).await?.into())
+    }
+
+    /// Takes the place for a length that is now known.
+    pub(super) async fn reserve_length(&self, length: u64) -> Result<()> {
+        let (order, id) = (self.upload.order, self.upload.id);
+        let bounds = self.bounds().await?;
+        let declared = loop {
+            self.vault.counted(order).await?;
+            let mut ledger = self.vault.intake.ledger();
+            if ledger.is_whole(order) {
+                break ledger.declare(order, id, length, &bounds);
+            }
+        };
+        match declared {
+            Ok(()) => Ok(()),
+            Err(over) => {
+                let length = Some(length);
+                Err(self.refusal(over, Asked::New { length }).await?.into())
+            }
+        }
+    }
+
+    async fn bounds(&self) -> Result<Bounds> {
+        let link = match self.upload.link {
+            Some(link) => Some(self.vault.by_link(self.upload.order, link).await?),
+            None => None,
+        };
+        Ok(self.vault.bounds(link, self.vault.disk().await?))
+    }
+
+    async fn refusal(&self, over: Over, asked: Asked) -> Result<Refusal> {
+        let no = No {
+            over,
+            number: &self.vault.order(self.upload.order).await?.number,
+            file: self.upload.path.as_str(),
+            asked,
+        };
+        Ok(no.refusal())
+    }
+}
+
+fn check_metadata(order: &Order, new: &NewUpload) -> Result<(), Refusal> {
+    let said = new.metadata.iter();
+    let said: usize = said.map(|(key, value)| key.len() + value.len()).sum();
+    if said <= METADATA_MAX {
+        return Ok(());
+    }
+    let file = new.path.as_str();
+    let message = format!(
+        "the metadata of {file:?} has {said} bytes, at most {METADATA_MAX} fit: shorten it"
+    );
+    Err(Refusal::new(RefusalKind::BadMetadata, message)
+        .of_order(&order.number)
+        .of_file(file))
+}
+
+/// Whole seconds, at least one.
+fn seconds(span: Duration) -> u64 {
+    span.as_secs() + u64::from(span.subsec_nanos() > 0 || span.is_zero())
+}
+
+#[cfg(test)]
+mod tests;
