@@ -256,6 +256,7 @@ impl Vault {
             tables::sessions(id),
             tables::attempts(id),
             tables::links_of(id),
+            tables::arrival(id),
             tables::draft(id),
         ] {
             for (row, _) in self.catalog.scan_prefix(&table).await? {

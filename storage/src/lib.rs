@@ -8,6 +8,7 @@ pub mod audio;
 pub mod block;
 pub mod catalog;
 pub mod clock;
+mod complete;
 pub mod decimal;
 pub mod deletion;
 pub mod draft;

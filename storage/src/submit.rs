@@ -12,12 +12,11 @@ use crate::catalog::tables::{self, put};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
 use crate::intake::checks;
-use crate::order::{Order, Policy, Sealing, Stage};
-use crate::refusal::{Refusal, RefusalKind};
+use crate::order::{Order, Sealing, Stage};
 use crate::session::{FileEntry, Form, Kind, Manifest, Receipt, Review, Rules, SessionRow};
-use crate::standing::{Taken, count, named};
+use crate::standing::Taken;
 use crate::store::Lease;
-use crate::upload::{Role, Upload, UploadState};
+use crate::upload::{Upload, UploadState};
 use crate::vault::Vault;
 
 const TRIES: usize = 64;
@@ -30,7 +29,8 @@ impl Vault {
     /// receipt.
     ///
     /// # Errors
-    /// [`RefusalKind::BadRequest`] when there is nothing to submit, or files are unfinished: it
+    /// [`BadRequest`](crate::refusal::RefusalKind) when there is nothing to submit, or files are
+    /// unfinished: it
     /// names them.
     pub async fn submit(
         self: &Arc<Self>,
@@ -98,38 +98,6 @@ impl Vault {
         let next = at.order.end_sealing()?;
         let decided = self.decide(&at, next, batch).await?;
         Ok(decided.map(|_| session))
-    }
-
-    /// The work is done; both retention clocks start.
-    ///
-    /// # Errors
-    /// [`RefusalKind::WrongStage`] unless the order is open and everything uploaded is submitted:
-    /// what is in no session would never reach the archive. Parts that no file was made of belong
-    /// to none, and go.
-    pub async fn complete(&self, order: OrderId, policy: Policy) -> Result<Order> {
-        let mut uploads = self.uploads(order).await?;
-        uploads.retain(|upload| !matches!(upload.state, UploadState::Sealed { .. }));
-        if !uploads.is_empty() {
-            let number = self.order(order).await?.number;
-            let message = format!(
-                "order {number} cannot be completed: {} not submitted ({}); submit or remove them (`stemvault upload remove`) first",
-                count(uploads.len(), "file"),
-                named(&uploads)
-            );
-            return Err(Refusal::new(RefusalKind::WrongStage, message)
-                .of_order(&number)
-                .into());
-        }
-        if self.order(order).await?.stage == Stage::Open {
-            for part in self.all_uploads(order).await? {
-                if part.role == Role::Part {
-                    self.terminate(order, part.id).await?;
-                }
-            }
-        }
-        let now = self.clock.now();
-        self.change(order, |order| order.complete(now, policy))
-            .await
     }
 
     /// The manifest: follows from the rows, which cannot change while the order is Sealing.

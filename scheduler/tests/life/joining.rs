@@ -141,8 +141,8 @@ impl Deed {
             self.send_part(*part, bytes).await;
         }
         let vault = &self.node.vault;
-        let mut over = vault.begin_join(self.id(), upload.id);
-        drop(over.wait_for(|over| *over).await);
+        let over = vault.begin_join(self.id(), upload.id);
+        drop(over.await);
         let row = vault.upload(self.id(), upload.id).await;
         self.answered(&format!("is {} whole", upload.path), &row);
         let Ok(row) = row else { return };

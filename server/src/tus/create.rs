@@ -126,9 +126,9 @@ async fn join(
         role: Role::Final,
     };
     let upload = app.vault.create_final(order, new, &named).await?;
-    let mut over = app.vault.begin_join(order, upload.id);
+    let joined = app.vault.begin_join(order, upload.id);
     if upload.length.is_some_and(|length| length <= JOINED_AT_ONCE) {
-        drop(tokio::time::timeout(JOIN_PATIENCE, over.wait_for(|over| *over)).await);
+        drop(tokio::time::timeout(JOIN_PATIENCE, joined).await);
         return Ok(app.vault.upload(order, upload.id).await?);
     }
     Ok(upload)

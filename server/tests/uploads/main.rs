@@ -9,6 +9,7 @@ mod interrupted;
 mod limits;
 mod line;
 mod links;
+mod origins;
 mod page;
 mod parts;
 mod pinned;

@@ -116,6 +116,14 @@ pub struct Outbox {
     pub version: u64,
 }
 
+/// The upload that was created last: changes with every creation, so that a decision about all
+/// uploads can expect that none has come meanwhile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// Which one.
+    pub upload: UploadId,
+}
+
 /// An archive attempt that was begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
@@ -152,6 +160,7 @@ records! {
     BlockRef, "block";
     PartOf, "part of a file";
     PartUse, "use of a part";
+    Arrival, "latest arrival";
     Attempt, "archive attempt";
     OrderOf, "pointer to an order";
     Link, "link";
@@ -286,6 +295,12 @@ pub fn made_of_parts(key: &Key) -> Option<UploadId> {
 #[must_use]
 pub fn part_use(part: UploadId) -> Key {
     key(b'p', &[part.as_bytes()])
+}
+
+/// The [`Arrival`] of an order.
+#[must_use]
+pub fn arrival(order: OrderId) -> Key {
+    key(b'e', &[order.as_bytes()])
 }
 
 /// The draft of an order's form: sealed bytes, no record.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::tables::{self, OrderOf, load, load_all, put};
+use crate::catalog::tables::{self, Arrival, OrderOf, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result, no_such_upload};
 use crate::ids::{LinkId, OrderId, UploadId};
@@ -53,6 +53,12 @@ impl From<&Link> for ByLink {
     }
 }
 
+/// What every creation writes beside the upload's record.
+pub(super) fn arrival(batch: Batch, order: OrderId, upload: UploadId) -> Batch {
+    let batch = put(batch, tables::order_of_upload(upload), &OrderOf { order });
+    put(batch, tables::arrival(order), &Arrival { upload })
+}
+
 impl Vault {
     /// Whether the order takes files at this moment.
     ///
@@ -94,12 +100,12 @@ impl Vault {
             self.working.prepare(&paths::upload(order, new.id)).await?;
             let upload = self.new_upload(&at.order, &new);
             let key = tables::upload(order, new.id);
-            let mut batch = Batch::new()
+            let batch = Batch::new()
                 .expect(tables::gate(order), Expect::At(at.gate))
                 .expect(tables::outbox(order), Expect::Absent)
                 .expect(key.clone(), Expect::Absent);
-            batch = put(batch, key, &upload);
-            batch = put(batch, tables::order_of_upload(new.id), &OrderOf { order });
+            let batch = put(batch, key, &upload);
+            let batch = arrival(batch, order, new.id);
             match self.catalog.commit(batch).await {
                 Ok(()) => {
                     reserved.keep();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot};
 
 use super::progress::Progress;
 use super::running::Signal;
@@ -45,9 +45,13 @@ pub(super) struct Joins {
     turns: Arc<Semaphore>,
 }
 
-#[derive(Debug)]
+/// Answers when a file has come as far as it can for now.
+pub type Joined = oneshot::Receiver<()>;
+
+#[derive(Debug, Default)]
 struct Joining {
-    over: watch::Receiver<bool>,
+    /// Whoever waits for it, told in the order in which they came.
+    waiting: Vec<oneshot::Sender<()>>,
     /// Something has changed since it looked.
     again: bool,
 }
@@ -62,16 +66,15 @@ impl Default for Joins {
 }
 
 impl Joins {
-    /// Says what to wait for, and whether nobody else works on it.
-    fn begin(&self, id: UploadId) -> Result<watch::Sender<bool>, watch::Receiver<bool>> {
+    /// What to wait for, and whether nobody works on it yet.
+    fn begin(&self, id: UploadId) -> (Joined, bool) {
+        let (done, joined) = oneshot::channel();
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(joining) = running.get_mut(&id) {
-            joining.again = true;
-            return Err(joining.over.clone());
-        }
-        let (done, over) = watch::channel(false);
-        running.insert(id, Joining { over, again: false });
-        Ok(done)
+        let first = !running.contains_key(&id);
+        let joining = running.entry(id).or_default();
+        joining.again = !first;
+        joining.waiting.push(done);
+        (joined, first)
     }
 
     /// Whether that was all.
@@ -80,35 +83,37 @@ impl Joins {
         let again = running
             .get_mut(&id)
             .is_some_and(|joining| std::mem::take(&mut joining.again));
-        if !again {
-            running.remove(&id);
+        if again {
+            return false;
         }
-        !again
+        let waiting = running.remove(&id).map(|joining| joining.waiting);
+        drop(running);
+        for done in waiting.into_iter().flatten() {
+            // Whoever does not wait any more needs no word.
+            let _ = done.send(());
+        }
+        true
     }
 }
 
 impl Vault {
-    /// Joins a file made of parts as far as they are whole, in a task of its own. True is seen when
-    /// it has come as far as it can.
-    pub fn begin_join(self: &Arc<Self>, order: OrderId, id: UploadId) -> watch::Receiver<bool> {
-        let done = match self.intake.joins.begin(id) {
-            Ok(done) => done,
-            Err(over) => return over,
-        };
-        let over = done.subscribe();
-        let vault = Arc::clone(self);
-        tokio::spawn(async move {
-            loop {
-                if let Err(error) = vault.join(order, id).await {
-                    tracing::warn!(order.id = %order, upload = %id, %error, "a file made of parts was not joined: it goes on when somebody asks for it");
+    /// Joins a file made of parts as far as they are whole, in a task of its own.
+    pub fn begin_join(self: &Arc<Self>, order: OrderId, id: UploadId) -> Joined {
+        let (joined, first) = self.intake.joins.begin(id);
+        if first {
+            let vault = Arc::clone(self);
+            tokio::spawn(async move {
+                loop {
+                    if let Err(error) = vault.join(order, id).await {
+                        tracing::warn!(order.id = %order, upload = %id, %error, "a file made of parts was not joined: it goes on when somebody asks for it");
+                    }
+                    if vault.intake.joins.end(id) {
+                        break;
+                    }
                 }
-                if vault.intake.joins.end(id) {
-                    break;
-                }
-            }
-            done.send_replace(true);
-        });
-        over
+            });
+        }
+        joined
     }
 
     /// Goes on with every file that is being made of parts, after a restart.
@@ -144,8 +149,8 @@ impl Vault {
         });
         let running: Vec<_> = open.map(|it| self.begin_join(order, it.id)).collect();
         let all = async {
-            for mut over in running {
-                drop(over.wait_for(|over| *over).await);
+            for joined in running {
+                drop(joined.await);
             }
         };
         // What is not ready by then is named in the refusal.

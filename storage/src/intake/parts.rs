@@ -12,8 +12,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::create::NewUpload;
-use crate::catalog::tables::{self, OrderOf, load, load_all, put};
+use super::create::{NewUpload, arrival};
+use crate::catalog::tables::{self, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, UploadId};
@@ -112,7 +112,7 @@ impl Vault {
             let reserved = self.reserve(&at.order, &new, parts).await?;
             let upload = self.new_upload(&at.order, &new);
             batch = put(batch, tables::upload(order, new.id), &upload);
-            batch = put(batch, tables::order_of_upload(new.id), &OrderOf { order });
+            batch = arrival(batch, order, new.id);
             match self.catalog.commit(batch).await {
                 Ok(()) => {
                     reserved.keep();
