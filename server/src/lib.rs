@@ -14,6 +14,8 @@ pub mod download;
 pub mod error;
 pub mod first_start;
 pub mod form;
+#[cfg(feature = "torture")]
+pub mod fuzz;
 pub mod house;
 pub mod links;
 pub mod listen;

@@ -3,7 +3,7 @@
 //!
 //! Nothing is written. `stemvault push` asks the same code on its own machine.
 
-mod frames;
+pub(crate) mod frames;
 
 use std::collections::BTreeMap;
 

@@ -141,6 +141,21 @@ impl Door {
         headers: &[(&str, &str)],
         body: Option<Bytes>,
     ) -> Result<Answer> {
+        let body = body.map(reqwest::Body::from);
+        self.ask_with(method, path, headers, body).await
+    }
+
+    /// The same with a body that is made on its way.
+    ///
+    /// # Errors
+    /// If there is no complete answer.
+    pub async fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<reqwest::Body>,
+    ) -> Result<Answer> {
         let url = self.url(path)?;
         let mut request = self
             .client

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -86,6 +87,17 @@ impl Process {
             bail!("the server did not end");
         }
         Ok(self.child.wait()?)
+    }
+
+    /// Returns when it is over.
+    ///
+    /// # Panics
+    /// Never in practice.
+    pub async fn ended(&self) {
+        let over = || self.log.0.lock().expect("nobody panics with the log").ended;
+        while !over() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// SIGKILL, and waits.

@@ -134,14 +134,17 @@ impl Studio {
             bail!("cli.toml came after {PATIENCE:?}");
         };
         self.door = Some(door.clone());
-        let ready = tokio::time::timeout(PATIENCE, door.wait_until_ready()).await;
-        if ready.is_err() {
-            bail!(
-                "the server is not ready after {PATIENCE:?}:\n{}",
-                self.log()
-            );
+        let server = self.server.as_ref().context("it was started")?;
+        tokio::select! {
+            () = door.wait_until_ready() => Ok(()),
+            () = server.ended() => {
+                self.wait_for_end()?;
+                bail!("the server ended at its start")
+            }
+            () = tokio::time::sleep(PATIENCE) => {
+                bail!("the server is not ready after {PATIENCE:?}:\n{}", self.log())
+            }
         }
-        Ok(())
     }
 
     /// Starts the server where it is expected to refuse, and waits for its end.

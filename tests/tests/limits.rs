@@ -80,7 +80,7 @@ async fn a_link_takes_what_it_was_made_for_and_refusals_are_counted() -> Result<
     let no = place.try_create("d.bin", 0, Bytes::new()).await?;
     ensure!(no.status == 413 && no.text().contains("takes 3"), "{no:?}");
     let shown = studio.cli(&["order", "show", NUMBER])?.ok()?;
-    ensure!(shown.contains("1.0 MB, 3 files"), "{shown}");
+    ensure!(shown.contains("1.00 MB, 3 files"), "{shown}");
 
     for expected in [404, 404, 404, 429] {
         let answer = door.ask(Method::GET, "u/nothing", &[], None).await?;

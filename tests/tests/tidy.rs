@@ -45,6 +45,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("stemvault-tests", &["stemvault"]),
+    ("stemvault-fuzz", &["stemvault"]),
 ];
 
 /// What a crate must not depend on, and why it would be tempting.

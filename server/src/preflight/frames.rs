@@ -63,7 +63,7 @@ struct Said {
 
 /// The body as far as it was read.
 #[derive(Default)]
-struct Frames {
+pub(crate) struct Frames {
     part: Part,
     /// The bytes of the part, where they are kept.
     held: Vec<u8>,
@@ -82,7 +82,7 @@ enum Part {
 
 impl Frames {
     /// Takes the next bytes of the body.
-    fn push(&mut self, mut bytes: &[u8]) -> Result<(), Refusal> {
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<(), Refusal> {
         self.taken += bytes.len();
         if self.taken > BODY_MAX {
             let message = format!(
@@ -179,7 +179,7 @@ impl Frames {
     }
 
     /// The files, if the body ended with one.
-    fn finish(self) -> Result<Vec<Candidate>, Refusal> {
+    pub(crate) fn finish(self) -> Result<Vec<Candidate>, Refusal> {
         match self.part {
             Part::JsonLength if self.held.is_empty() => Ok(self.files),
             _ => {

@@ -43,7 +43,7 @@ impl Checksum {
     /// # Errors
     /// [`RefusalKind::BadRequest`] when it cannot be read; [`RefusalKind::TooLarge`] when the body
     /// is said to be longer than we check.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
         let mut said = headers.get_all("upload-checksum").iter();
         let Some(header) = said.next() else {
             return Ok(None);
@@ -82,7 +82,7 @@ impl Checksum {
     }
 
     /// Takes the next bytes of the body.
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         match &mut self.sum {
             Sum::Sha(sum) => sum.update(bytes),
             Sum::Md5(sum) => sum.update(bytes),
@@ -91,7 +91,7 @@ impl Checksum {
     }
 
     /// Whether the body has the sum that was said.
-    pub(super) fn came_right(self) -> bool {
+    pub(crate) fn came_right(self) -> bool {
         let sum = match self.sum {
             Sum::Sha(sum) => sum.finish().as_ref().to_vec(),
             Sum::Md5(sum) => sum.finalize().to_vec(),

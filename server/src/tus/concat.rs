@@ -11,11 +11,11 @@ use crate::app::App;
 use crate::error::Answer;
 
 /// The longest address of a part, in bytes.
-const ADDRESS_MAX: usize = 2048;
+pub(crate) const ADDRESS_MAX: usize = 2048;
 
 /// What a creation says of parts.
 #[derive(Debug)]
-pub(super) enum Concat {
+pub(crate) enum Concat {
     /// It is one.
     Partial,
     /// It is made of these, by their addresses as sent.
@@ -27,7 +27,7 @@ impl Concat {
     ///
     /// # Errors
     /// [`RefusalKind::BadRequest`] when it cannot be read.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, Refusal> {
         let Some(header) = headers.get("upload-concat") else {
             return Ok(None);
         };

@@ -11,8 +11,8 @@
 
 pub(crate) mod answer;
 mod append;
-mod checksum;
-mod concat;
+pub(crate) mod checksum;
+pub(crate) mod concat;
 mod create;
 pub(crate) mod door;
 pub(crate) mod look;

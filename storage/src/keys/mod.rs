@@ -113,8 +113,9 @@ impl SealingKeys {
     }
 
     /// Keys of no order, for tests.
-    #[cfg(test)]
-    pub(crate) fn random() -> Self {
+    #[cfg(any(test, feature = "torture"))]
+    #[must_use]
+    pub fn random() -> Self {
         Self::derive(&crate::ids::random())
     }
 }
