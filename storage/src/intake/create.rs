@@ -6,6 +6,7 @@ use crate::catalog::tables::{self, Arrival, OrderOf, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result, no_such_upload};
 use crate::ids::{LinkId, OrderId, UploadId};
+use crate::intake::limits::Reserved;
 use crate::intake::progress::Progress;
 use crate::link::{Link, LinkMost};
 use crate::order::{Order, Stage};
@@ -53,12 +54,6 @@ impl From<&Link> for ByLink {
     }
 }
 
-/// What every creation writes beside the upload's record.
-pub(super) fn arrival(batch: Batch, order: OrderId, upload: UploadId) -> Batch {
-    let batch = put(batch, tables::order_of_upload(upload), &OrderOf { order });
-    put(batch, tables::arrival(order), &Arrival { upload })
-}
-
 impl Vault {
     /// Whether the order takes files at this moment.
     ///
@@ -103,22 +98,37 @@ impl Vault {
             let batch = Batch::new()
                 .expect(tables::gate(order), Expect::At(at.gate))
                 .expect(tables::outbox(order), Expect::Absent)
-                .expect(key.clone(), Expect::Absent);
-            let batch = put(batch, key, &upload);
-            let batch = arrival(batch, order, new.id);
-            match self.catalog.commit(batch).await {
-                Ok(()) => {
-                    reserved.keep();
-                    return Ok(upload);
-                }
-                Err(CommitError::Conflict(_)) => {}
-                Err(CommitError::Failed(error)) => {
-                    reserved.unknown();
-                    return Err(error.into());
-                }
+                .expect(key, Expect::Absent);
+            if self.commit_new(batch, &upload, reserved).await? {
+                return Ok(upload);
             }
         }
         Err(Error::Busy { order })
+    }
+
+    /// Commits the record of an upload whose place is reserved, with all that every creation writes.
+    /// False if something that `batch` expects has changed.
+    pub(super) async fn commit_new(
+        &self,
+        batch: Batch,
+        upload: &Upload,
+        reserved: Reserved<'_>,
+    ) -> Result<bool> {
+        let (order, id) = (upload.order, upload.id);
+        let batch = put(batch, tables::upload(order, id), upload);
+        let batch = put(batch, tables::order_of_upload(id), &OrderOf { order });
+        let batch = put(batch, tables::arrival(order), &Arrival { upload: id });
+        match self.catalog.commit(batch).await {
+            Ok(()) => {
+                reserved.keep();
+                Ok(true)
+            }
+            Err(CommitError::Conflict(_)) => Ok(false),
+            Err(CommitError::Failed(error)) => {
+                reserved.unknown();
+                Err(error.into())
+            }
+        }
     }
 
     pub(super) fn new_upload(&self, order: &Order, new: &NewUpload) -> Upload {

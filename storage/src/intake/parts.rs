@@ -12,9 +12,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::create::{NewUpload, arrival};
+use super::create::NewUpload;
 use crate::catalog::tables::{self, load, load_all, put};
-use crate::catalog::{Batch, CommitError, Expect};
+use crate::catalog::{Batch, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, UploadId};
 use crate::order::Stage;
@@ -111,18 +111,8 @@ impl Vault {
             }
             let reserved = self.reserve(&at.order, &new, parts).await?;
             let upload = self.new_upload(&at.order, &new);
-            batch = put(batch, tables::upload(order, new.id), &upload);
-            batch = arrival(batch, order, new.id);
-            match self.catalog.commit(batch).await {
-                Ok(()) => {
-                    reserved.keep();
-                    return Ok(upload);
-                }
-                Err(CommitError::Conflict(_)) => {}
-                Err(CommitError::Failed(error)) => {
-                    reserved.unknown();
-                    return Err(error.into());
-                }
+            if self.commit_new(batch, &upload, reserved).await? {
+                return Ok(upload);
             }
         }
         Err(Error::Busy { order })
