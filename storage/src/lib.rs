@@ -8,6 +8,7 @@ pub mod audio;
 pub mod block;
 pub mod catalog;
 pub mod clock;
+pub mod codec;
 mod complete;
 pub mod decimal;
 pub mod deletion;

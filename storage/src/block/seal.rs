@@ -5,7 +5,7 @@
 //!  0      4   magic "STMV"
 //!  4      1   version 1
 //!  5      1   algorithm 1 = AES-256-GCM
-//!  6      1   codec 0 = stored, 1 = zstd
+//!  6      1   codec 0 = stored, 1 = zstd, 2 = predicted
 //!  7      1   0
 //!  8      8   key id
 //! 16     12   random nonce
@@ -19,6 +19,7 @@
 use aws_lc_rs::aead::{Aad, Nonce};
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::codec;
 use crate::ids::{AttemptId, BlockHash, OrderId, SessionId, random};
 use crate::keys::SealingKeys;
 
@@ -46,6 +47,8 @@ pub enum Codec {
     Stored = 0,
     /// One zstd frame.
     Zstd = 1,
+    /// Samples less their prediction; a zstd stream with skippable frames around it.
+    Predicted = 2,
 }
 
 /// What an object is, bound into it.
@@ -193,6 +196,7 @@ pub fn open(
     let codec = match header[4..8] {
         [VERSION, AES_256_GCM, 0, 0] => Codec::Stored,
         [VERSION, AES_256_GCM, 1, 0] => Codec::Zstd,
+        [VERSION, AES_256_GCM, 2, 0] => Codec::Predicted,
         _ => return Err(SealError::Unknown(header[4], header[5], header[6])),
     };
     if header[8..16] != keys.id() {
@@ -218,16 +222,11 @@ pub fn open(
         .filter(|length| *length <= limit);
     let plain_len =
         plain_len.ok_or_else(|| SealError::Undecodable("it claims to be too long".into()))?;
-    let plain = match codec {
-        Codec::Stored => content,
-        Codec::Zstd => zstd::bulk::decompress(&content, plain_len)
-            .map_err(|error| SealError::Undecodable(error.to_string()))?
-            .into(),
-    };
-    if plain.len() == plain_len {
-        Ok(plain)
-    } else {
-        Err(SealError::Undecodable("its length is wrong".into()))
+    match codec {
+        Codec::Stored if content.len() == plain_len => Ok(content),
+        _ => codec::decode(codec, &content, plain_len)
+            .map(Bytes::from)
+            .map_err(|error| SealError::Undecodable(error.to_string())),
     }
 }
 

@@ -1,0 +1,80 @@
+//! The archive's codec: a block's bytes to the smallest form of them that provably comes back.
+//!
+//! Three forms: as it is, one zstd frame, or predicted: samples are predicted from those before them,
+//! and only what the prediction misses is kept. Pure functions of their arguments. [`encode`] decodes
+//! and compares what it made before it hands it out; [`decode`] takes any bytes, never panics, and
+//! allocates no more than a few times the length it was promised. `FORMATS.md` describes every bit.
+
+mod bits;
+mod golomb;
+mod predicted;
+mod samples;
+mod span;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use samples::{Number, Samples};
+
+use crate::block::Codec;
+
+/// A plain zstd frame is worth its decoding if it saves one part in so many.
+const WORTH: usize = 50;
+/// For what is no sound.
+const LEVEL: i32 = 9;
+
+/// Why packed bytes do not decode.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// What zstd says.
+    #[error("{0}")]
+    Zstd(String),
+    /// Written by a later version.
+    #[error("its prediction has version {0}, which this version does not know")]
+    Version(u8),
+    /// It contradicts itself.
+    #[error("{0}")]
+    Malformed(&'static str),
+    /// It does not decode to the length it promises.
+    #[error("its length is wrong")]
+    Length,
+}
+
+/// Packs a block into the smallest of its forms. `samples` says what lies in it, if that is known;
+/// where it is wrong, it costs ratio only.
+#[must_use]
+pub fn encode(plain: &[u8], samples: Option<&Samples>) -> (Codec, Vec<u8>) {
+    let comes_back = |codec: Codec, packed: &[u8]| {
+        decode(codec, packed, plain.len()).is_ok_and(|it| it == plain)
+    };
+    let predicted = samples
+        .and_then(|samples| predicted::pack(plain, samples))
+        .filter(|packed| packed.len() < plain.len() && comes_back(Codec::Predicted, packed));
+    let zstd = zstd::bulk::compress(plain, LEVEL)
+        .ok()
+        .filter(|packed| {
+            packed.len() + plain.len() / WORTH <= plain.len() && packed.len() < plain.len()
+        })
+        .filter(|packed| comes_back(Codec::Zstd, packed));
+    match (predicted, zstd) {
+        (Some(predicted), Some(zstd)) if predicted.len() < zstd.len() => {
+            (Codec::Predicted, predicted)
+        }
+        (Some(predicted), None) => (Codec::Predicted, predicted),
+        (_, Some(zstd)) => (Codec::Zstd, zstd),
+        (None, None) => (Codec::Stored, plain.to_vec()),
+    }
+}
+
+/// Unpacks to exactly `plain_len` bytes.
+///
+/// # Errors
+/// If `packed` is nothing that decodes to them.
+pub fn decode(codec: Codec, packed: &[u8], plain_len: usize) -> Result<Vec<u8>, DecodeError> {
+    match codec {
+        Codec::Stored if packed.len() == plain_len => Ok(packed.to_vec()),
+        Codec::Stored => Err(DecodeError::Length),
+        Codec::Zstd => stream::unzstd(packed, plain_len),
+        Codec::Predicted => predicted::unpack(packed, plain_len),
+    }
+}
