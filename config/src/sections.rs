@@ -184,6 +184,8 @@ section! {
 section! {
     /// When the jobs run, in studio time.
     Jobs in "jobs" {
+        /// Writes a sealed snapshot of the catalog into the working store.
+        snapshot: Cron = "0 1 * * *" as CronKind;
         /// Archives completed orders and proves that they can be recalled.
         archive: Cron = "0 * * * *" as CronKind;
         /// Removes unfinished uploads that stood still too long.

@@ -31,6 +31,7 @@ copied to the same place as this bucket.
   orders/<order>/sessions/   which files belong together, and their hashes
   orders/<order>/record/     what became of the order
   tombstones/<order>         what is left of an order whose key was destroyed
+  snapshots/                 what the server's catalog said, night by night
 
 With this bucket, the key store and the master key, `stemvault rebuild` makes a running server
 again. Do not rename, move or delete anything in here by hand.

@@ -120,6 +120,11 @@ hex_id!(
 );
 random_id!(RunId);
 hex_id!(
+    /// One snapshot of the catalog.
+    SnapshotId, 16, "a snapshot id"
+);
+random_id!(SnapshotId);
+hex_id!(
     /// A link or an API token, as lists and logs name it; says nothing about the secret.
     LinkId, 16, "a link id"
 );

@@ -31,6 +31,7 @@ pub mod rebuild;
 pub mod record;
 pub mod refusal;
 pub mod session;
+pub mod snapshot;
 pub mod standing;
 pub mod store;
 pub mod submit;

@@ -7,6 +7,8 @@
 //! orders/<OrderId>/sessions/<SessionId>            manifests
 //! orders/<OrderId>/record/<version>                order records, 20 digits
 //! tombstones/<OrderId>                             what is left of a purged order
+//! snapshots/<SnapshotName>/<page, 6 digits>        what a snapshot of the catalog says
+//! snapshots/<SnapshotName>/index                   that it is whole
 //! README.txt, FORMATS.md                           for whoever finds the bucket
 //! ```
 //! Key store: `orders/<OrderId>` and `records`.
@@ -14,6 +16,7 @@
 use object_store::path::Path;
 
 use crate::ids::{AttemptId, OrderId, SessionId, UploadId};
+use crate::snapshot::SnapshotName;
 
 /// Everything of an order.
 #[must_use]
@@ -79,6 +82,30 @@ pub fn record(order: OrderId, version: u64) -> Path {
 #[must_use]
 pub fn tombstone(order: OrderId) -> Path {
     Path::from(format!("tombstones/{order}"))
+}
+
+/// All snapshots of the catalog.
+#[must_use]
+pub fn snapshots() -> Path {
+    Path::from("snapshots")
+}
+
+/// The folder of a snapshot.
+#[must_use]
+pub fn snapshot(name: &SnapshotName) -> Path {
+    Path::from(format!("snapshots/{name}"))
+}
+
+/// A page of a snapshot.
+#[must_use]
+pub fn snapshot_page(name: &SnapshotName, page: u32) -> Path {
+    Path::from(format!("snapshots/{name}/{page:06}"))
+}
+
+/// The object that makes a snapshot whole.
+#[must_use]
+pub fn snapshot_index(name: &SnapshotName) -> Path {
+    Path::from(format!("snapshots/{name}/index"))
 }
 
 /// A wrapped order key, in the key store.

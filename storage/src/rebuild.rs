@@ -2,26 +2,38 @@
 //!
 //! Every order comes back as its newest record says, with every sealed session; an upload that was
 //! not submitted starts again. A tombstone overrides everything: its order is purged to the end.
-//! Whatever cannot be read is named, and nothing is deleted because of it.
+//! The newest snapshot adds what records do not say; it never overrides a record that is as new, or
+//! a tombstone. Whatever cannot be read is named, and nothing is deleted because of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod lost;
+mod order;
 
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+pub(crate) mod world;
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use futures::{StreamExt, stream};
 use object_store::path::Path;
 
-use crate::catalog::tables::{self, DigestOf, Gate, OrderOf, put};
-use crate::catalog::{Batch, Expect};
+pub use lost::Lost;
+
+use crate::catalog::{Batch, Key};
 use crate::error::{Error, Result};
-use crate::ids::{OrderId, SessionId};
-use crate::intake::progress::Progress;
+use crate::ids::OrderId;
 use crate::keys::KeyError;
-use crate::order::{Client, Hold, Order, Stage};
-use crate::paths;
-use crate::record::OrderRecord;
-use crate::session::{Manifest, Review, SessionRow};
+use crate::snapshot::{PlainRow, SealedSection, Snapshot};
 use crate::store::{QUIET_AFTER, hurried};
-use crate::submit::first_row;
-use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
+
+/// Orders brought back at once: hides round trips, and lets commits share a sync.
+const ORDERS_AT_ONCE: usize = 16;
+
+/// Rows of a snapshot that share a commit.
+const ROWS_AT_ONCE: usize = 500;
 
 /// What came back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,8 +48,29 @@ pub struct Rebuilt {
     pub bytes: u64,
     /// Orders with a tombstone: their purge goes on.
     pub purging: u64,
+    /// When the snapshot was taken that was used, if there was one.
+    pub snapshot: Option<DateTime<Utc>>,
+    /// Runs of jobs that the snapshot knew.
+    pub runs: u64,
+    /// Forms, filled in and not submitted, that the snapshot knew.
+    pub drafts: u64,
+    /// Uploads that were not submitted, by order: they start again.
+    pub lost: Vec<Lost>,
+    /// Names of API tokens that the snapshot knew: they have to be made again.
+    pub tokens: Vec<String>,
     /// What could not be read, in sentences.
     pub problems: Vec<String>,
+}
+
+/// What is known of an order before it is looked at.
+struct Known {
+    id: OrderId,
+    /// Whether a store lists anything of it.
+    found: bool,
+    /// Whether there is a tombstone.
+    buried: bool,
+    /// What the snapshot says of it.
+    section: Option<SealedSection>,
 }
 
 impl Vault {
@@ -51,196 +84,124 @@ impl Vault {
         if !self.working.is_local() || !self.archive.is_local() {
             tokio::time::sleep(hurried(QUIET_AFTER)).await;
         }
+        self.rebuild_now().await
+    }
+
+    /// The same, without the wait: for a drill, while others may use the stores.
+    ///
+    /// # Errors
+    /// Those of [`rebuild`](Self::rebuild).
+    pub async fn rebuild_now(&self) -> Result<Rebuilt> {
         let mut rebuilt = Rebuilt::default();
-        for order in self.found_orders().await? {
-            match self.rebuild_order(order, &mut rebuilt).await {
-                Ok(()) => {}
+        let (order, mut buried) = self.found_orders().await?;
+        if let Some(snapshot) = self.newest_snapshot(&mut rebuilt.problems).await? {
+            rebuilt.snapshot = Some(snapshot.index.taken_at);
+            rebuilt.tokens.clone_from(&snapshot.index.tokens);
+            for page in 0..snapshot.index.pages {
+                let page = match self.snapshot_page(&snapshot.name, page).await? {
+                    Ok(page) => page,
+                    Err(problem) => {
+                        rebuilt.problems.push(problem);
+                        continue;
+                    }
+                };
+                let known = page.orders.into_iter().map(|section| Known {
+                    id: section.order,
+                    found: buried.contains_key(&section.order),
+                    buried: buried.remove(&section.order).unwrap_or_default(),
+                    section: Some(section),
+                });
+                let known = known.collect();
+                self.bring_back(known, Some(&snapshot), &mut rebuilt)
+                    .await?;
+                rebuilt.runs += self.bring_back_rows(page.rows).await?;
+            }
+        }
+        let rest = order.into_iter().filter_map(|id| {
+            Some(Known {
+                id,
+                found: true,
+                buried: buried.remove(&id)?,
+                section: None,
+            })
+        });
+        self.bring_back(rest.collect(), None, &mut rebuilt).await?;
+        rebuilt.lost.sort();
+        Ok(rebuilt)
+    }
+
+    /// Every order that left anything, as the stores list them; and whether it has a tombstone.
+    async fn found_orders(&self) -> Result<(Vec<OrderId>, HashMap<OrderId, bool>)> {
+        let orders = Path::from("orders");
+        let mut names = self.working.folders(&orders).await?;
+        names.extend(self.archive.folders(&orders).await?);
+        let mut found: Vec<OrderId> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        let tombstones = self.working.list(&Path::from("tombstones")).await?;
+        let tombstones = tombstones.iter().filter_map(|(path, _)| path.filename());
+        let tombstones: Vec<OrderId> = tombstones.filter_map(|name| name.parse().ok()).collect();
+        let mut buried: HashMap<_, _> = found.iter().map(|&id| (id, false)).collect();
+        buried.extend(tombstones.iter().map(|&id| (id, true)));
+        found.extend(tombstones);
+        Ok((found, buried))
+    }
+
+    async fn bring_back(
+        &self,
+        known: Vec<Known>,
+        snapshot: Option<&Snapshot>,
+        rebuilt: &mut Rebuilt,
+    ) -> Result<()> {
+        let mut orders = stream::iter(known)
+            .map(|known| async move {
+                let (id, found) = (known.id, known.found);
+                (id, found, self.rebuild_order(known, snapshot).await)
+            })
+            .buffered(ORDERS_AT_ONCE);
+        while let Some((order, found, back)) = orders.next().await {
+            match back {
+                Ok(back) => rebuilt.add(back),
                 Err(error @ (Error::Catalog(_) | Error::Store { .. })) => return Err(error),
-                Err(Error::Key(KeyError::Missing { .. })) => rebuilt.problems.push(format!(
+                Err(Error::Key(KeyError::Missing { .. })) if found => rebuilt.problems.push(format!(
                     "order {order} has objects but no key, so nothing of it can be read: if it was purged, delete orders/{order} from the bucket; otherwise restore its key from the key store's backup and rebuild again"
+                )),
+                Err(Error::Key(KeyError::Missing { .. })) => rebuilt.problems.push(format!(
+                    "order {order} stands in the catalog snapshot, but the stores hold neither objects nor a key of it: if it was purged, nothing is to be done; otherwise restore both from their backups and rebuild again"
                 )),
                 Err(error) => rebuilt.problems.push(format!("order {order}: {error}")),
             }
         }
-        Ok(rebuilt)
+        Ok(())
     }
 
-    /// Every order that left anything, as the stores list them.
-    async fn found_orders(&self) -> Result<Vec<OrderId>> {
-        let orders = Path::from("orders");
-        let mut names = self.working.folders(&orders).await?;
-        names.extend(self.archive.folders(&orders).await?);
-        for (tombstone, _) in self.working.list(&Path::from("tombstones")).await? {
-            names.extend(tombstone.filename().map(ToOwned::to_owned));
+    /// Rows that belong to no order: runs of jobs. Nothing else is taken: an old row must not say
+    /// that a job has run, or open anything.
+    async fn bring_back_rows(&self, rows: Vec<PlainRow>) -> Result<u64> {
+        let runs = crate::catalog::tables::runs();
+        let mut rows: Vec<_> = rows
+            .into_iter()
+            .filter(|row| row.key.starts_with(&runs.0))
+            .collect();
+        let count = rows.len() as u64;
+        while !rows.is_empty() {
+            let some = rows.drain(..rows.len().min(ROWS_AT_ONCE));
+            let batch = some.fold(Batch::new(), |batch, row| {
+                batch.put(Key(row.key.into()), row.value.to_string())
+            });
+            self.catalog.commit(batch).await?;
         }
-        let mut seen = HashSet::new();
-        let found = names.iter().filter_map(|name| name.parse().ok());
-        Ok(found.filter(|&order| seen.insert(order)).collect())
-    }
-
-    async fn rebuild_order(&self, id: OrderId, rebuilt: &mut Rebuilt) -> Result<()> {
-        if let Some(tombstone) = self.tombstone(id).await? {
-            let mut order = Order::new(
-                id,
-                tombstone.number,
-                Client::default(),
-                tombstone.destroyed_at,
-            );
-            order.version = tombstone.version;
-            order.gate = tombstone.version;
-            order.completed_at = tombstone.completed_at;
-            order.stage = Stage::Purging;
-            rebuilt.purging += 1;
-            return self.write_order(&order, Batch::new()).await;
-        }
-        let OrderRecord {
-            mut order,
-            sessions,
-            links,
-        } = self.newest_record(id, &mut rebuilt.problems).await?;
-        if let Stage::Sealing(_) = order.stage {
-            // What it was sealing starts again, or came so far that its manifest is there: going on
-            // would seal a session of nothing.
-            order.stage = Stage::Open;
-        }
-        let mut rows: BTreeMap<SessionId, SessionRow> =
-            sessions.into_iter().map(|row| (row.session, row)).collect();
-        let mut batch = Batch::new();
-        for (path, _) in self.working.list(&paths::sessions(id)).await? {
-            let Some(session) = path.filename().and_then(|name| name.parse().ok()) else {
-                continue;
-            };
-            let manifest = match self.manifest(id, session).await {
-                Ok(manifest) => manifest,
-                Err(error @ (Error::Catalog(_) | Error::Store { .. })) => return Err(error),
-                Err(error) => {
-                    rebuilt
-                        .problems
-                        .push(format!("order {}: {error}", order.number));
-                    continue;
-                }
-            };
-            // Sealed, but the record of it was not stored: it had no receipt, and no review.
-            let row = rows
-                .entry(session)
-                .or_insert_with(|| first_row(session, &manifest));
-            batch = reopened_uploads(batch, row, &manifest);
-            rebuilt.files += row.files;
-            rebuilt.bytes += row.bytes;
-        }
-        rebuilt.sessions += rows.len() as u64;
-        for row in rows.values() {
-            batch = put(batch, tables::session(id, row.session), row);
-        }
-        for link in &links {
-            batch = put(batch, tables::link(link.digest), link);
-            batch = put(
-                batch,
-                tables::link_of(id, link.id),
-                &DigestOf {
-                    digest: link.digest,
-                },
-            );
-            batch = put(
-                batch,
-                tables::order_of_link(link.id),
-                &OrderOf { order: id },
-            );
-        }
-        rebuilt.orders += 1;
-        self.write_order(&order, batch).await
-    }
-
-    async fn write_order(&self, order: &Order, batch: Batch) -> Result<()> {
-        let id = order.id;
-        let gate = Gate {
-            gate: order.gate,
-            stage: order.stage.name().to_owned(),
-        };
-        let mut batch =
-            put(batch, tables::order(id), order).expect(tables::order(id), Expect::Absent);
-        batch = put(batch, tables::gate(id), &gate);
-        batch = put(batch, tables::number(&order.number), &OrderOf { order: id });
-        Ok(self.catalog.commit(batch).await?)
-    }
-
-    /// The newest record that opens. If a newer one is damaged, the order is held: what the newer
-    /// one said may have been stricter.
-    async fn newest_record(&self, id: OrderId, problems: &mut Vec<String>) -> Result<OrderRecord> {
-        self.keys.order(id).await?;
-        let found = self.working.list(&paths::records(id)).await?;
-        let versions = found
-            .iter()
-            .filter_map(|(path, _)| path.filename()?.parse::<u64>().ok());
-        let versions: BTreeSet<u64> = versions.collect();
-        let mut damaged = false;
-        for &version in versions.iter().rev() {
-            match self.read_record(id, version).await {
-                Ok(mut record) => {
-                    if damaged {
-                        let reason = "its newest record is damaged; it was rebuilt from an older one: check stage and dates, then lift this hold".to_owned();
-                        record.order.hold.get_or_insert(Hold {
-                            reason,
-                            at: self.clock.now(),
-                        });
-                    }
-                    return Ok(record);
-                }
-                Err(error @ Error::Store { .. }) => return Err(error),
-                Err(error) => problems.push(error.to_string()),
-            }
-            damaged = true;
-        }
-        let detail = format!("order {id} has no record that can be read");
-        Err(Error::BadRecord {
-            what: "order record",
-            detail,
-        })
+        Ok(count)
     }
 }
 
-/// The uploads of a returned session may be submitted again, or removed.
-fn reopened_uploads(mut batch: Batch, row: &SessionRow, manifest: &Manifest) -> Batch {
-    if row.released || !matches!(row.review, Review::Returned { .. }) {
-        return batch;
+impl Rebuilt {
+    fn add(&mut self, other: Self) {
+        self.orders += other.orders;
+        self.sessions += other.sessions;
+        self.files += other.files;
+        self.bytes += other.bytes;
+        self.purging += other.purging;
+        self.drafts += other.drafts;
+        self.lost.extend(other.lost);
+        self.problems.extend(other.problems);
     }
-    let order = manifest.order;
-    for file in &manifest.files {
-        let upload = Upload {
-            id: file.upload,
-            order,
-            link: None,
-            kind: manifest.kind,
-            path: file.path.clone(),
-            metadata: file
-                .modified
-                .iter()
-                .map(|at| ("modified".to_owned(), at.clone()))
-                .collect(),
-            length: Some(file.length),
-            offset: file.length,
-            blocks: file.blocks.len() as u64,
-            fragments: Vec::new(),
-            fragments_made: 0,
-            progress: Progress::default(),
-            role: if file.parts.is_empty() {
-                Role::File
-            } else {
-                Role::Final
-            },
-            created_at: file.finished_at,
-            expires_at: None,
-            state: UploadState::Sealed {
-                hash: file.hash,
-                session: row.session,
-            },
-        };
-        batch = put(batch, tables::upload(order, file.upload), &upload);
-        batch = put(
-            batch,
-            tables::order_of_upload(file.upload),
-            &OrderOf { order },
-        );
-    }
-    batch
 }

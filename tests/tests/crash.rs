@@ -213,10 +213,10 @@ async fn advance_to(job: &Job<'_>, to: DateTime<Utc>) -> Result<()> {
     Ok(())
 }
 
-/// Shapes of the bucket; records are left out, a transition that was tried twice has one more.
+/// Shapes of the bucket; records and snapshots are left out: what was tried twice has one more.
 fn shapes(studio: &Studio) -> Result<Shapes> {
     let mut shapes = bucket::shapes(&studio.bucket())?;
-    shapes.retain(|shape, _| !shape.contains("/record/"));
+    shapes.retain(|shape, _| !shape.contains("/record/") && !shape.starts_with("snapshots/"));
     Ok(shapes)
 }
 

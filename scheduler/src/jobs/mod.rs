@@ -7,6 +7,7 @@ mod expire;
 mod lease;
 mod purge;
 mod release;
+mod snapshot;
 mod sweep;
 
 use std::collections::HashMap;
@@ -34,6 +35,8 @@ use crate::run::{Note, Outcome, Run};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Job {
+    /// Writes down what the catalog alone knows.
+    Snapshot,
     /// Compresses completed orders, reads them back, proves them.
     Archive,
     /// Ends recalls.
@@ -50,7 +53,8 @@ pub enum Job {
 
 impl Job {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
+        Self::Snapshot,
         Self::Archive,
         Self::EndRecall,
         Self::Release,
@@ -63,6 +67,7 @@ impl Job {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Snapshot => "snapshot",
             Self::Archive => "archive",
             Self::EndRecall => "end_recall",
             Self::Release => "release",
@@ -107,6 +112,8 @@ struct Pass<'a> {
     waiting: bool,
     failed: bool,
     stopped: Option<String>,
+    /// What the run says of itself, where it is about no single order.
+    said: Option<String>,
 }
 
 impl Jobs {
@@ -117,6 +124,7 @@ impl Jobs {
     pub fn new(vault: Arc<Vault>, settings: &Settings) -> Result<Self, String> {
         let mut crons = HashMap::new();
         for (job, text) in [
+            (Job::Snapshot, &settings.jobs.snapshot),
             (Job::Archive, &settings.jobs.archive),
             (Job::EndRecall, &settings.jobs.end_recall),
             (Job::Release, &settings.jobs.release),
@@ -195,11 +203,13 @@ impl Jobs {
         Ok(())
     }
 
-    /// Goes on with releases and purges that were decided before this process began.
+    /// Goes on with releases and purges that were decided before this process began, and says how
+    /// old the newest snapshot is.
     ///
     /// # Errors
     /// Those of the catalog; each job's own are in its run.
     pub async fn resume(&self) -> Result<()> {
+        snapshot::measure_newest(&self.vault).await?;
         let orders = self.vault.orders().await?;
         for (job, stage) in [
             (Job::Release, Stage::Releasing),
@@ -221,6 +231,7 @@ impl Jobs {
         }
         let mut pass = Pass::new(self, request);
         let result = match job {
+            Job::Snapshot => snapshot::run(&mut pass).await,
             Job::Archive => archive::run(&mut pass).await,
             Job::EndRecall => end_recall::run(&mut pass).await,
             Job::Release => release::run(&mut pass).await,
@@ -284,6 +295,7 @@ impl<'a> Pass<'a> {
             waiting: false,
             failed: false,
             stopped: None,
+            said: None,
         }
     }
 
@@ -342,7 +354,9 @@ impl<'a> Pass<'a> {
             (Ok(()), Some(why)) => (Outcome::Stopped, why.clone()),
             (Ok(()), None) if self.failed => (
                 Outcome::Failed,
-                "some orders failed; the next run tries them again".to_owned(),
+                self.said.clone().unwrap_or_else(|| {
+                    "some orders failed; the next run tries them again".to_owned()
+                }),
             ),
             (Ok(()), None) if self.waiting => {
                 let seconds = QUIET_AFTER.as_secs();
@@ -354,7 +368,8 @@ impl<'a> Pass<'a> {
                 )
             }
             (Ok(()), None) if self.notes.is_empty() => {
-                (Outcome::Done, "nothing was due".to_owned())
+                let nothing = || "nothing was due".to_owned();
+                (Outcome::Done, self.said.clone().unwrap_or_else(nothing))
             }
             (Ok(()), None) => (Outcome::Done, format!("{} done", self.notes.len())),
         }

@@ -29,7 +29,12 @@ impl Names {
         if path.as_ref().starts_with("probe-") {
             return "probe".to_owned();
         }
-        let parts: Vec<_> = path.parts().map(|part| self.of(part.as_ref())).collect();
+        let mut name = |part: &str| match part.rsplit_once('-') {
+            // A snapshot: when it was taken, and an id.
+            Some((time, id)) => format!("{time}-{}", self.of(id)),
+            None => self.of(part),
+        };
+        let parts: Vec<_> = path.parts().map(|part| name(part.as_ref())).collect();
         parts.join("/")
     }
 

@@ -155,7 +155,7 @@ async fn resting(run: &Run) -> Checked {
 async fn garbage(run: &Run) -> Checked {
     let node = &run.nodes[0];
     let mut named = HashSet::from(["records".to_owned()]);
-    let mut prefixes = Vec::new();
+    let mut prefixes = vec![paths::snapshots().to_string() + "/"];
     for told in &run.world.state().told.orders {
         if told.unreadable {
             prefixes.push(paths::order(told.id).to_string());

@@ -21,11 +21,16 @@ use crate::demo::clock_of;
 use crate::first_start::CliFile;
 use crate::house::{House, catalog_folder};
 
+/// So many lines of a table are printed.
+const LISTED: usize = 40;
+
 /// Make the catalog anew from bucket, key store and master key, while no server runs (no server
 /// needed)
 ///
-/// Every order comes back with its sessions. Files that were uploaded but not submitted start
-/// again. Commands on this machine get a new token; other tokens must be made again.
+/// Every order comes back with its sessions, and what the newest snapshot of the catalog knew beside:
+/// forms that were not submitted, the history of runs. Files that were uploaded but not submitted
+/// start again, and are listed. Commands on this machine get a new token; other tokens must be made
+/// again.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RebuildArgs {
     /// Where the settings are
@@ -163,26 +168,71 @@ fn words(rebuilt: &Rebuilt, orders: &[Vec<String>], aside: Option<&Path>) -> Str
         count(rebuilt.files, "file"),
         DecimalBytes(rebuilt.bytes)
     );
-    if !orders.is_empty() {
-        words.push('\n');
-        words.push_str(&table(&["ORDER", "STAGE", "SESSIONS", "FILES"], orders));
-        words.push('\n');
+    match rebuilt.snapshot {
+        Some(at) => words.push_str(&format!(
+            "from the catalog snapshot of {}: {}, {}\n",
+            at.format("%F %R UTC"),
+            count(rebuilt.drafts, "form that was not submitted"),
+            count(rebuilt.runs, "run of a job")
+        )),
+        None => words.push_str("there is no catalog snapshot: forms that were not submitted and the history of runs did not come back\n"),
     }
+    words.push_str(&listed(&["ORDER", "STAGE", "SESSIONS", "FILES"], orders));
     if rebuilt.purging > 0 {
         words.push_str(&format!(
             "{} purged before, by a tombstone: what is left of it goes on to be deleted\n",
             count(rebuilt.purging, "order")
         ));
     }
-    words.push_str("did not come back: uploads that were not submitted (they start again), API tokens but this machine's, the history of runs\n");
+    if !rebuilt.lost.is_empty() {
+        words.push_str(&format!(
+            "lost: {} that nobody had submitted; their senders start again, and the same links work\n",
+            count(rebuilt.lost.len() as u64, "upload")
+        ));
+        let lost = rebuilt.lost.iter().map(|lost| {
+            let file = lost
+                .file
+                .as_deref()
+                .map_or("(name not known)".into(), printable);
+            vec![
+                lost.order.to_string(),
+                file,
+                DecimalBytes(lost.bytes).to_string(),
+            ]
+        });
+        words.push_str(&listed(
+            &["ORDER", "FILE", "HAD"],
+            &lost.collect::<Vec<_>>(),
+        ));
+    }
+    words.push_str("API tokens have to be made again, but this machine's");
+    if !rebuilt.tokens.is_empty() {
+        let names: Vec<_> = rebuilt.tokens.iter().map(|name| printable(name)).collect();
+        words.push_str(&format!("; there were: {}", names.join(", ")));
+    }
+    words.push('\n');
     if let Some(aside) = aside {
         words.push_str(&format!("the old catalog is in {}\n", aside.display()));
     }
     words + "next: stemvault serve\n"
 }
 
+/// A table of the first lines; nothing if there are none.
+fn listed(head: &[&str], lines: &[Vec<String>]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    let mut words = format!("\n{}\n", table(head, &lines[..lines.len().min(LISTED)]));
+    if lines.len() > LISTED {
+        words.push_str(&format!("and {} more\n", lines.len() - LISTED));
+    }
+    words + "\n"
+}
+
 #[cfg(test)]
 mod tests {
+    use stemvault_storage::rebuild::Lost;
+
     use super::*;
 
     #[test]
@@ -190,15 +240,27 @@ mod tests {
         let rebuilt = Rebuilt {
             orders: 1,
             purging: 2,
+            lost: vec![Lost {
+                order: "2026-0117".to_owned().try_into().unwrap(),
+                file: Some("Drums/Kick.wav".into()),
+                bytes: 1_200_000,
+            }],
+            tokens: vec!["the mixing desk".into()],
             ..Rebuilt::default()
         };
         let orders = [["2026-0117", "open", "0", "0"].map(str::to_owned).to_vec()];
+        let many = vec![orders[0].clone(); LISTED + 2];
+        assert!(words(&rebuilt, &many, None).contains("and 2 more"));
         let told = words(&rebuilt, &orders, Some(Path::new("/d/catalog.replaced-x")));
         for word in [
             "came back: 1 order,",
             "2026-0117",
             "2 orders purged",
+            "no catalog snapshot",
             "start again",
+            "Drums/Kick.wav",
+            "1.20 MB",
+            "the mixing desk",
             "catalog.replaced-x",
         ] {
             assert!(told.contains(word), "{word} is missing in {told}");

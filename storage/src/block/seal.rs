@@ -66,6 +66,8 @@ pub enum Logical {
     Record(u64),
     /// A tombstone.
     Tombstone,
+    /// A part of a catalog snapshot: which snapshot, and which of its parts.
+    Snapshot(String),
     /// The draft of a form; a row of the catalog, not an object.
     Draft,
 }
@@ -79,6 +81,7 @@ impl Logical {
             Self::Index(attempt) => format!("index:{attempt}"),
             Self::Record(version) => format!("record:{version}"),
             Self::Tombstone => "tombstone".to_owned(),
+            Self::Snapshot(part) => format!("snapshot:{part}"),
             Self::Draft => "draft".to_owned(),
         }
     }

@@ -188,6 +188,13 @@ pub fn order(order: OrderId) -> Key {
     key(b'o', &[order.as_bytes()])
 }
 
+/// Which order the key of an [`Order`] names.
+#[must_use]
+pub fn order_of(key: &Key) -> Option<OrderId> {
+    let id = key.0.get(1..)?;
+    id.try_into().ok().map(OrderId)
+}
+
 /// The [`OrderOf`] an order number.
 #[must_use]
 pub fn number(number: &OrderNumber) -> Key {

@@ -1,0 +1,49 @@
+//! Snapshot: every night, before anything is deleted, the catalog is written down in the working
+//! store, and snapshots that are too old go.
+
+use chrono::{DateTime, Utc};
+use stemvault_storage::error::Result;
+use stemvault_storage::vault::Vault;
+
+use super::Pass;
+
+pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+    if pass.request.dry_run {
+        return Ok(());
+    }
+    let taken = pass.vault.take_snapshot().await?;
+    measure(taken.name.begun_at);
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53 bytes")]
+    metrics::gauge!("stemvault_snapshot_bytes").set(taken.bytes as f64);
+    let removed = pass.vault.remove_old_snapshots().await?;
+    let mut said = format!(
+        "{}: {} orders, {} bytes; {removed} old ones removed",
+        taken.name, taken.orders, taken.bytes
+    );
+    for problem in &taken.problems {
+        tracing::error!(problem, "an order is not in the snapshot of the catalog");
+        pass.failed = true;
+    }
+    if let Some(problem) = taken.problems.first() {
+        said = format!(
+            "{said}; {} not in it, first: {problem}",
+            taken.problems.len()
+        );
+    }
+    pass.said = Some(said);
+    Ok(())
+}
+
+/// Says how old the newest snapshot is, after a start.
+pub(super) async fn measure_newest(vault: &Vault) -> Result<()> {
+    if let Some(newest) = vault.newest_snapshot(&mut Vec::new()).await? {
+        measure(newest.name.begun_at);
+    }
+    Ok(())
+}
+
+fn measure(taken_at: DateTime<Utc>) {
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+    let at = taken_at.timestamp() as f64;
+    metrics::gauge!("stemvault_snapshot_timestamp_seconds").set(at);
+}

@@ -1,0 +1,98 @@
+//! Reading snapshots back, page by page.
+
+use bytes::Bytes;
+use object_store::path::Path;
+
+use super::{NO_ORDER, Page, SealedSection, Section, SnapshotIndex, SnapshotName};
+use crate::block::{Logical, open};
+use crate::catalog::tables::{self, Record};
+use crate::error::{Error, Result};
+use crate::paths;
+use crate::vault::Vault;
+
+/// The longest page or section that is read, in bytes: far above any.
+const PART_MAX: usize = 256 << 20;
+
+/// A whole snapshot.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Its name.
+    pub name: SnapshotName,
+    /// What it says of itself.
+    pub index: SnapshotIndex,
+}
+
+impl Vault {
+    /// The names of all snapshots, whole or not, oldest first.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn snapshots(&self) -> Result<Vec<SnapshotName>> {
+        let found = self.working.folders(&paths::snapshots()).await?;
+        let mut names: Vec<SnapshotName> = found.iter().flat_map(|name| name.parse()).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// The newest snapshot that is whole. One whose index does not open is named in `problems`, and
+    /// an older one is taken.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn newest_snapshot(&self, problems: &mut Vec<String>) -> Result<Option<Snapshot>> {
+        for name in self.snapshots().await?.into_iter().rev() {
+            let path = paths::snapshot_index(&name);
+            let Some(sealed) = self.working.get_opt(&path).await? else {
+                continue;
+            };
+            match self.open_part::<SnapshotIndex>(&path, format!("{name}/index"), sealed) {
+                Ok(index) => return Ok(Some(Snapshot { name, index })),
+                Err(problem) => problems.push(problem),
+            }
+        }
+        Ok(None)
+    }
+
+    /// A page. The inner error says what is wrong with it.
+    pub(crate) async fn snapshot_page(
+        &self,
+        name: &SnapshotName,
+        page: u32,
+    ) -> Result<Result<Page, String>> {
+        let path = paths::snapshot_page(name, page);
+        Ok(match self.working.get_opt(&path).await? {
+            Some(sealed) => self.open_part(&path, format!("{name}/{page}"), sealed),
+            None => Err(format!(
+                "the catalog snapshot {name} has lost {path}: restore it from the bucket's copy"
+            )),
+        })
+    }
+
+    /// What a snapshot says of an order.
+    ///
+    /// # Errors
+    /// [`Error::Key`] when the order's key is missing, [`Error::BadRecord`] when it does not open.
+    pub(crate) async fn open_section(
+        &self,
+        name: &SnapshotName,
+        sealed: &SealedSection,
+    ) -> Result<Section> {
+        let keys = self.keys.order(sealed.order).await?;
+        let what = Logical::Snapshot(name.to_string());
+        let plain = open(&keys, sealed.order, &what, sealed.sealed.clone(), PART_MAX);
+        let plain = plain.map_err(|error| Error::BadRecord {
+            what: Section::WHAT,
+            detail: format!("{name}: {error}"),
+        })?;
+        tables::decode(&plain)
+    }
+
+    fn open_part<T: Record>(&self, path: &Path, part: String, sealed: Bytes) -> Result<T, String> {
+        let what = Logical::Snapshot(part);
+        let plain = open(self.keys.records(), NO_ORDER, &what, sealed, PART_MAX)
+            .map_err(|error| error.to_string());
+        let read =
+            plain.and_then(|plain| tables::decode(&plain).map_err(|error| error.to_string()));
+        read.map_err(|detail| format!("the catalog snapshot in {path} is damaged ({detail}): restore it from the bucket's copy, or do without it"))
+    }
+}
