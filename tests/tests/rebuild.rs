@@ -42,14 +42,35 @@ async fn comes_back(stores: Stores) -> Result<()> {
     let (path, bytes) = files.first_key_value().context("files")?;
     place.upload(path, bytes, 100_000).await?;
     let before = archived.order().await?;
+    let runs = door.post("retention/run", json!({})).await?;
+    let mut runs = runs["runs"].as_array().context("runs")?.iter();
+    let snapshot = runs.find(|run| run["job"] == "snapshot");
+    let told = snapshot.context("a snapshot")?["message"].to_string();
+    ensure!(told.contains("3 orders"), "{told}");
+    let metric = door.metric("stemvault_snapshot_timestamp_seconds").await?;
+    ensure!(metric > 0.0, "when the newest snapshot was taken: {metric}");
     studio.kill9()?;
 
     std::fs::remove_dir_all(studio.data_dir().join("catalog"))?;
     let config = studio.config();
     let config = config.to_str().context("a path in UTF-8")?;
-    studio.cli(&["rebuild", "--config", config])?.ok()?;
+    let told = studio.cli(&["rebuild", "--config", config])?.ok()?;
+    for word in [
+        "came back: 3 orders, 2 sessions",
+        "catalog snapshot of",
+        "lost: 1 upload",
+        path,
+    ] {
+        ensure!(told.contains(word), "{word} is missing in {told}");
+    }
     studio.restart().await?;
     let door = studio.door();
+    let history = door.get("runs").await?;
+    let history = history["runs"].as_array().context("runs")?;
+    ensure!(
+        history.iter().any(|run| run["job"] == "release"),
+        "{history:?}"
+    );
     let archived = Job {
         door,
         number: "2026-0001",

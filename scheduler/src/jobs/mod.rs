@@ -35,8 +35,6 @@ use crate::run::{Note, Outcome, Run};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Job {
-    /// Writes down what the catalog alone knows.
-    Snapshot,
     /// Compresses completed orders, reads them back, proves them.
     Archive,
     /// Ends recalls.
@@ -49,18 +47,20 @@ pub enum Job {
     Expire,
     /// Removes what nothing names, and finishes what a crash interrupted.
     Sweep,
+    /// Writes down what the catalog alone knows.
+    Snapshot,
 }
 
 impl Job {
     /// All of them.
     pub const ALL: [Self; 7] = [
-        Self::Snapshot,
         Self::Archive,
         Self::EndRecall,
         Self::Release,
         Self::Purge,
         Self::Expire,
         Self::Sweep,
+        Self::Snapshot,
     ];
 
     /// The word for it.

@@ -1,4 +1,4 @@
-//! Snapshot: every night, before anything is deleted, the catalog is written down in the working
+//! Snapshot: every night the catalog is written down in the working
 //! store, and snapshots that are too old go.
 
 use chrono::{DateTime, Utc};

@@ -30,7 +30,7 @@ impl Vault {
     pub async fn snapshots(&self) -> Result<Vec<SnapshotName>> {
         let found = self.working.folders(&paths::snapshots()).await?;
         let mut names: Vec<SnapshotName> = found.iter().flat_map(|name| name.parse()).collect();
-        names.sort();
+        names.sort_by_key(|name| name.begun_at);
         Ok(names)
     }
 
