@@ -36,6 +36,6 @@ pub use kind::{parse_size, parse_span};
 pub use problem::{Origin, Problem, Problems};
 pub use reader::{InForce, Overrides};
 pub use secret::Secret;
-pub use sections::{FreeDiskFloor, Intake, Jobs, Log, Orders, Retention, Server, Uploads};
+pub use sections::{FreeDiskFloor, Intake, Jobs, Log, Orders, Prove, Retention, Server, Uploads};
 pub use settings::Settings;
 pub use store::{StoreUrl, Stores};

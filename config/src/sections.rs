@@ -182,6 +182,18 @@ section! {
 }
 
 section! {
+    /// How much of the archives the monthly proof reads.
+    Prove in "prove" {
+        /// Percent of the blocks of each session that are read; 1 to 100.
+        sample_percent: u8 = "5" as Count { from: 1, to: 100 };
+        /// Blocks of each session that are read at least; 1 to 1,000,000.
+        sample_blocks: u32 = "20" as Count { from: 1, to: 1_000_000 };
+        /// Days after which an archive that was not read whole since is read whole; 1 to 3650.
+        whole_within: Days = "180 days" as days("1 day", "3650 days");
+    }
+}
+
+section! {
     /// When the jobs run, in studio time.
     Jobs in "jobs" {
         /// Writes a sealed snapshot of the catalog into the working store.
@@ -198,6 +210,8 @@ section! {
         purge: Cron = "0 4 * * *" as CronKind;
         /// Ends recalls that are over.
         end_recall: Cron = "15 * * * *" as CronKind;
+        /// Reads a sample of every archive again.
+        prove: Cron = "0 5 * * SUN#1" as CronKind;
     }
 }
 

@@ -9,7 +9,7 @@ use crate::keys::Keys;
 use crate::kind::{Kind, WholePath, Wrong, quoted};
 use crate::problem::{Origin, Problems};
 use crate::reader::{InForce, Overrides, Reader};
-use crate::sections::{Intake, Jobs, Log, Orders, Retention, Server, Uploads};
+use crate::sections::{Intake, Jobs, Log, Orders, Prove, Retention, Server, Uploads};
 use crate::store::Stores;
 
 /// All settings, checked. The fields are in force; [`Settings::describe`] says who set them.
@@ -33,6 +33,8 @@ pub struct Settings {
     pub intake: Intake,
     /// What is kept how long.
     pub retention: Retention,
+    /// How much of the archives the monthly proof reads.
+    pub prove: Prove,
     /// When the jobs run.
     pub jobs: Jobs,
     in_force: Vec<InForce>,
@@ -84,6 +86,7 @@ impl Settings {
             uploads: Uploads::read(&mut reader),
             intake: Intake::read(&mut reader),
             retention: Retention::read(&mut reader),
+            prove: Prove::read(&mut reader),
             jobs: Jobs::read(&mut reader),
             data_dir,
             in_force: Vec::new(),

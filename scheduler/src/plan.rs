@@ -165,6 +165,21 @@ fn kept(order: &Order, action: Action, now: DateTime<Utc>) -> Action {
             ..action
         };
     }
+    if let Some(unproven) = order
+        .unproven
+        .as_ref()
+        .filter(|_| action.verb == Verb::Release)
+    {
+        let reason = format!(
+            "not proven: its archive did not come back when it was read again ({})",
+            unproven.first
+        );
+        return Action {
+            verb: Verb::Kept,
+            reason,
+            ..action
+        };
+    }
     if action.verb == Verb::Release && order.stage == Stage::Completed && action.due_at <= now {
         let reason = "not proven: its sessions were not read back from the archive yet".to_owned();
         return Action {

@@ -10,7 +10,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use stemvault_config::Settings;
-use stemvault_scheduler::{Jobs, Outcome, Run, RunRequest};
+use stemvault_scheduler::{Job, Jobs, Outcome, Run, RunRequest};
 use stemvault_storage::catalog::{
     Batch, Catalog, CatalogError, CommitError, Key, KeyRange, MemoryCatalog, Row, tables,
 };
@@ -248,6 +248,39 @@ async fn a_draft_of_the_form_is_no_plain_text_and_goes_with_the_order() {
     }
     let row = vault.catalog().get(&tables::draft(order)).await.unwrap();
     assert_eq!(row, None);
+}
+
+#[tokio::test]
+async fn an_archive_in_doubt_is_not_released_and_a_whole_reading_ends_it() {
+    let (studio, bucket) = Studio::in_memory().await;
+    let upload = studio.upload(b"boom").await;
+    studio.submit_and_complete().await;
+    let only = |job| RunRequest {
+        job: Some(job),
+        ..RunRequest::default()
+    };
+    studio.jobs.run(only(Job::Archive)).await.unwrap();
+    let order = studio.vault.order(studio.order).await.unwrap();
+    let attempt = paths::attempt(studio.order, order.proof.unwrap().attempt);
+    spoil(&bucket, &attempt).await;
+    spoil(&bucket, &paths::upload(studio.order, upload)).await;
+    for _ in 0..2 {
+        let runs = studio.jobs.run(only(Job::Prove)).await.unwrap();
+        assert_eq!(runs[0].outcome, Outcome::Failed, "{runs:?}");
+        assert!(runs[0].orders[0].detail.contains("index"), "{runs:?}");
+        let released = studio.jobs.run(only(Job::Release)).await.unwrap();
+        assert_eq!(released[0].orders, [], "{released:?}");
+        assert_eq!(studio.stage().await, Stage::Archived);
+    }
+    spoil(&bucket, &attempt).await;
+    let runs = studio.jobs.run(only(Job::Prove)).await.unwrap();
+    assert_eq!(runs[0].outcome, Outcome::Done, "{runs:?}");
+    assert!(
+        runs[0].orders[0].detail.contains("proven again"),
+        "{runs:?}"
+    );
+    studio.jobs.run(only(Job::Release)).await.unwrap();
+    assert_eq!(studio.stage().await, Stage::Releasing);
 }
 
 /// A catalog that says once that an upload has no row yet, while it gets one, and its first block.

@@ -258,6 +258,7 @@ impl Vault {
             tables::links_of(id),
             tables::arrival(id),
             tables::draft(id),
+            tables::proven(id),
         ] {
             for (row, _) in self.catalog.scan_prefix(&table).await? {
                 batch = batch.delete(row);

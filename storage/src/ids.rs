@@ -21,6 +21,50 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// A stream of random numbers: what a sample is drawn with. From a seed it is always the same.
+#[derive(Debug)]
+pub struct Chance(blake3::OutputReader);
+
+impl Chance {
+    /// One that nobody can foresee.
+    #[must_use]
+    pub fn random() -> Self {
+        Self::of(&random::<32>())
+    }
+
+    /// One that can be had again.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        Self::of(&seed.to_be_bytes())
+    }
+
+    fn of(seed: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("stemvault chance v1");
+        hasher.update(seed);
+        Self(hasher.finalize_xof())
+    }
+
+    /// A number below `end`; 0 if there is none.
+    pub fn below(&mut self, end: u64) -> u64 {
+        let mut bytes = [0; 8];
+        self.0.fill(&mut bytes);
+        let scaled = u128::from(u64::from_be_bytes(bytes)) * u128::from(end);
+        u64::try_from(scaled >> 64).expect("less than `end`")
+    }
+
+    /// `count` different numbers below `end`, ascending: each choice as likely as every other.
+    pub fn sample(&mut self, count: u64, end: u64) -> Vec<u64> {
+        let mut chosen = std::collections::BTreeSet::new();
+        for last in end.saturating_sub(count)..end {
+            let number = self.below(last + 1);
+            if !chosen.insert(number) {
+                chosen.insert(last);
+            }
+        }
+        chosen.into_iter().collect()
+    }
+}
+
 /// A string that is not an identifier of the wanted form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not {what}: expected {digits} hex digits, got {text:?}")]
@@ -189,6 +233,23 @@ mod tests {
         assert_eq!(serde_json::to_string(&id).unwrap(), format!("\"{id}\""));
         assert!("0".repeat(31).parse::<OrderId>().is_err());
         assert_ne!(OrderId::random(), id);
+    }
+
+    #[test]
+    fn a_sample_has_its_size_and_can_be_drawn_again() {
+        let draw = |seed| Chance::seeded(seed).sample(20, 1000);
+        assert_eq!(draw(7), draw(7));
+        assert_ne!(draw(7), draw(8));
+        for (count, end) in [(0, 5), (5, 5), (9, 5), (3, 0), (20, 1000)] {
+            let sample = Chance::random().sample(count, end);
+            assert_eq!(sample.len() as u64, count.min(end));
+            assert!(sample.iter().all(|number| *number < end));
+        }
+        // Every number has its turn.
+        let mut chance = Chance::seeded(1);
+        let seen: std::collections::HashSet<_> =
+            (0..200).flat_map(|_| chance.sample(2, 10)).collect();
+        assert_eq!(seen.len(), 10);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{OrderId, SessionId};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Form, Kind, Rules};
-pub use crate::terms::{Client, Hold, OrderNumber, Policy, Proof};
+pub use crate::terms::{Client, Hold, OrderNumber, Policy, Proof, Unproven};
 
 /// Where an order stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +102,9 @@ pub struct Order {
     pub hold: Option<Hold>,
     /// Survives a reopen until the next proof replaces it.
     pub proof: Option<Proof>,
+    /// What of the proven attempt did not come back when it was read again. Working files stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unproven: Option<Unproven>,
 }
 
 impl Order {
@@ -120,6 +123,7 @@ impl Order {
             policy: None,
             hold: None,
             proof: None,
+            unproven: None,
         }
     }
 
@@ -142,7 +146,7 @@ impl Order {
         }
     }
 
-    fn no(&self, verb: &str, then: &str) -> Refusal {
+    pub(crate) fn no(&self, verb: &str, then: &str) -> Refusal {
         let message = format!(
             "order {} is {} and cannot be {verb}: {then}",
             self.number,
@@ -228,6 +232,7 @@ impl Order {
         match self.stage {
             Stage::Completed => Ok(Self {
                 proof: Some(proof),
+                unproven: None,
                 ..self.to(Stage::Archived)
             }),
             _ => Err(self.no("archived", "only a completed order can be")),
@@ -253,6 +258,9 @@ impl Order {
                 self.number
             );
             return Err(Refusal::new(RefusalKind::NotProven, message).of_order(&self.number));
+        }
+        if let Some(refusal) = self.in_doubt("released") {
+            return Err(refusal);
         }
         Ok(self.to(Stage::Releasing))
     }
@@ -323,6 +331,7 @@ impl Order {
                 client: Client::default(),
                 hold: None,
                 proof: None,
+                unproven: None,
                 ..self.to(Stage::Purged)
             }),
             _ => Err(self.no("purged", "it is not being purged")),

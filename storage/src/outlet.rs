@@ -227,7 +227,13 @@ impl Source {
             .boxed()
     }
 
-    async fn block(&self, at: usize) -> Result<Bytes> {
+    /// How many blocks it has where it lies.
+    pub(crate) fn block_count(&self) -> usize {
+        self.refs().len()
+    }
+
+    /// A block, verified.
+    pub(crate) async fn block(&self, at: usize) -> Result<Bytes> {
         let block = self.refs()[at];
         let path = self.path(at);
         let what = format!("block {at}");

@@ -119,6 +119,19 @@ pub struct Hold {
     pub at: DateTime<Utc>,
 }
 
+/// Why the archive counts as proven no more: it was read again, and something did not come back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unproven {
+    /// In which attempt.
+    pub attempt: AttemptId,
+    /// Since when.
+    pub at: DateTime<Utc>,
+    /// How many blocks and documents did not come back.
+    pub damaged: u64,
+    /// The first of them, in words.
+    pub first: String,
+}
+
 /// The archive attempt that was read back and compared, and what it covers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {

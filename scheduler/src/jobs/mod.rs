@@ -5,6 +5,8 @@ mod archive;
 mod end_recall;
 mod expire;
 mod lease;
+mod pass;
+mod prove;
 mod purge;
 mod release;
 mod snapshot;
@@ -20,16 +22,17 @@ use croner::Cron;
 use serde::{Deserialize, Serialize};
 use stemvault_config::Settings;
 use stemvault_storage::clock::SharedClock;
-use stemvault_storage::error::{Error, Result};
-use stemvault_storage::ids::{OrderId, RunId};
-use stemvault_storage::order::{Order, OrderNumber, Stage};
+use stemvault_storage::error::Result;
+use stemvault_storage::ids::{Chance, OrderId, RunId};
+use stemvault_storage::order::{Order, Stage};
 use stemvault_storage::session::SessionRow;
 use stemvault_storage::store::QUIET_AFTER;
 use stemvault_storage::vault::Vault;
 
-use crate::guards::{Brake, ClockWatch, Stock};
-use crate::plan::{Action, RetentionPlan, Subject, Verb, plan};
-use crate::run::{Note, Outcome, Run};
+use crate::guards::{Brake, ClockWatch};
+use crate::plan::{RetentionPlan, Subject, plan};
+use crate::run::{Outcome, Run};
+use pass::Pass;
 
 /// Every job, in the order in which a run by hand does them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,11 +52,13 @@ pub enum Job {
     Sweep,
     /// Writes down what the catalog alone knows.
     Snapshot,
+    /// Reads archives again and compares.
+    Prove,
 }
 
 impl Job {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
+    /// All of them. Those that take long come last.
+    pub const ALL: [Self; 8] = [
         Self::Archive,
         Self::EndRecall,
         Self::Release,
@@ -61,7 +66,19 @@ impl Job {
         Self::Expire,
         Self::Sweep,
         Self::Snapshot,
+        Self::Prove,
     ];
+
+    /// The job of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|job| job.name() == name)
+    }
+
+    /// Whether a run of "every job" leaves it out: it reads for hours, and deletes nothing.
+    fn is_long(self) -> bool {
+        matches!(self, Self::Prove)
+    }
 
     /// The word for it.
     #[must_use]
@@ -74,6 +91,7 @@ impl Job {
             Self::Purge => "purge",
             Self::Expire => "expire",
             Self::Sweep => "sweep",
+            Self::Prove => "prove",
         }
     }
 }
@@ -87,6 +105,12 @@ pub struct RunRequest {
     pub allow_many: bool,
     /// Take the clock as it is now.
     pub accept_clock: bool,
+    /// Only this job; without, every one but those that take long.
+    pub job: Option<Job>,
+    /// Prove: only this order.
+    pub order: Option<OrderId>,
+    /// Prove: the whole, and no sample.
+    pub whole: bool,
 }
 
 /// All jobs of a process, and what they share.
@@ -100,20 +124,11 @@ pub struct Jobs {
     crons: HashMap<Job, Cron>,
     /// When this process first saw an order under a gate: from then on late puts are waited out.
     seen: Mutex<HashMap<(OrderId, u64), Duration>>,
+    prove: prove::ProveRules,
+    chance: tokio::sync::Mutex<Chance>,
     one_at_a_time: tokio::sync::Mutex<()>,
-}
-
-/// One job at work.
-struct Pass<'a> {
-    jobs: &'a Jobs,
-    vault: &'a Vault,
-    request: RunRequest,
-    notes: Vec<Note>,
-    waiting: bool,
-    failed: bool,
-    stopped: Option<String>,
-    /// What the run says of itself, where it is about no single order.
-    said: Option<String>,
+    /// One that takes long does not keep the others waiting, and is not twice at work.
+    long_one: tokio::sync::Mutex<()>,
 }
 
 impl Jobs {
@@ -131,6 +146,7 @@ impl Jobs {
             (Job::Purge, &settings.jobs.purge),
             (Job::Expire, &settings.jobs.expire),
             (Job::Sweep, &settings.jobs.sweep),
+            (Job::Prove, &settings.jobs.prove),
         ] {
             let cron = text.as_str().parse::<Cron>();
             let cron = cron.map_err(|error| {
@@ -151,7 +167,14 @@ impl Jobs {
             vault,
             clock,
             seen: Mutex::default(),
+            prove: prove::ProveRules {
+                percent: settings.prove.sample_percent.into(),
+                blocks: settings.prove.sample_blocks.into(),
+                whole_days: settings.prove.whole_within.0.into(),
+            },
+            chance: tokio::sync::Mutex::new(Chance::random()),
             one_at_a_time: tokio::sync::Mutex::default(),
+            long_one: tokio::sync::Mutex::default(),
         })
     }
 
@@ -167,7 +190,8 @@ impl Jobs {
         Ok(plan(subjects, self.clock.now(), at))
     }
 
-    /// Every job once, now, whatever the cron says.
+    /// The job that was asked for, or every one that does not take long, once, now, whatever the
+    /// cron says.
     ///
     /// # Errors
     /// Those of recording the runs.
@@ -177,7 +201,9 @@ impl Jobs {
         }
         let mut runs = Vec::new();
         for job in Job::ALL {
-            runs.extend(self.run_job(job, request).await?);
+            if request.job.map_or(!job.is_long(), |only| only == job) {
+                runs.extend(self.run_job(job, request).await?);
+            }
         }
         Ok(runs)
     }
@@ -224,7 +250,12 @@ impl Jobs {
 
     /// Runs a job unless another node does; records the run.
     async fn run_job(&self, job: Job, request: RunRequest) -> Result<Option<Run>> {
-        let _one = self.one_at_a_time.lock().await;
+        let lane = if job.is_long() {
+            &self.long_one
+        } else {
+            &self.one_at_a_time
+        };
+        let _one = lane.lock().await;
         let started_at = self.clock.now();
         if !request.dry_run && !self.lease(job, started_at).await? {
             return Ok(None);
@@ -238,6 +269,7 @@ impl Jobs {
             Job::Purge => purge::run(&mut pass).await,
             Job::Expire => expire::run(&mut pass).await,
             Job::Sweep => sweep::run(&mut pass).await,
+            Job::Prove => prove::run(&mut pass).await,
         };
         let (outcome, message) = pass.outcome(&result);
         let run = Run {
@@ -262,6 +294,7 @@ impl Jobs {
             return Ok(Some(run));
         }
         measure(&run);
+        self.measure_proofs().await?;
         self.end_lease(job, &run).await?;
         run.record(&self.vault).await.map(Some)
     }
@@ -282,97 +315,6 @@ impl Jobs {
         seen.retain(|(id, gate), _| *id != order.id || *gate == order.gate);
         let since = *seen.entry((order.id, order.gate)).or_insert(now);
         now.saturating_sub(since) >= QUIET_AFTER
-    }
-}
-
-impl<'a> Pass<'a> {
-    fn new(jobs: &'a Jobs, request: RunRequest) -> Self {
-        Self {
-            jobs,
-            vault: &jobs.vault,
-            request,
-            notes: Vec::new(),
-            waiting: false,
-            failed: false,
-            stopped: None,
-            said: None,
-        }
-    }
-
-    fn note(&mut self, order: &OrderNumber, action: &str, detail: impl Into<String>) {
-        self.notes.push(Note::new(order, action, detail));
-    }
-
-    /// One order failed; the others go on.
-    fn fail(&mut self, order: &OrderNumber, action: &str, error: &Error) {
-        self.failed = true;
-        self.notes
-            .push(Note::new(order, action, format!("failed: {error}")));
-    }
-
-    /// What a deleting job may begin now: due, with every guard asked before the first delete.
-    async fn may_begin(&mut self, verb: Verb) -> Result<Vec<Action>> {
-        let subjects = self.jobs.subjects().await?;
-        // Only the order's next step: the plan also says what comes after it.
-        let next = |order: &Order, sessions: &[SessionRow]| match (verb, &order.stage) {
-            (Verb::Release, Stage::Archived) | (Verb::Purge, Stage::Released) => true,
-            (Verb::Purge, Stage::Completed) => sessions.is_empty(),
-            _ => false,
-        };
-        let all = subjects
-            .iter()
-            .filter(|(order, sessions)| next(order, sessions));
-        let all = all.map(|(order, sessions)| Subject { order, sessions });
-        let now = self.jobs.clock.now();
-        let mut due = plan(all, now, now).actions;
-        due.retain(|action| action.verb == verb);
-        if due.is_empty() {
-            return Ok(due);
-        }
-        let living = subjects
-            .iter()
-            .filter(|(order, _)| order.stage.name() != "purged");
-        let stock = living.fold(Stock::default(), |stock, (_, sessions)| Stock {
-            orders: stock.orders + 1,
-            bytes: stock.bytes + sessions.iter().map(|row| row.bytes).sum::<u64>(),
-        });
-        let brake = if self.request.allow_many {
-            None
-        } else {
-            self.jobs.brake.stops(verb, &due, stock)
-        };
-        self.stopped = self.jobs.watch.jumped().or(brake);
-        if self.stopped.is_some() {
-            due.clear();
-        }
-        Ok(due)
-    }
-
-    fn outcome(&self, result: &Result<()>) -> (Outcome, String) {
-        match (result, &self.stopped) {
-            (Err(error), _) => (Outcome::Failed, error.to_string()),
-            (Ok(()), Some(why)) => (Outcome::Stopped, why.clone()),
-            (Ok(()), None) if self.failed => (
-                Outcome::Failed,
-                self.said.clone().unwrap_or_else(|| {
-                    "some orders failed; the next run tries them again".to_owned()
-                }),
-            ),
-            (Ok(()), None) if self.waiting => {
-                let seconds = QUIET_AFTER.as_secs();
-                (
-                    Outcome::Waiting,
-                    format!(
-                        "waits up to {seconds} seconds for writes that may still land, then goes on by itself"
-                    ),
-                )
-            }
-            (Ok(()), None) if self.notes.is_empty() => {
-                let nothing = || "nothing was due".to_owned();
-                (Outcome::Done, self.said.clone().unwrap_or_else(nothing))
-            }
-            (Ok(()), None) => (Outcome::Done, format!("{} done", self.notes.len())),
-        }
     }
 }
 

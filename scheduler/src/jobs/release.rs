@@ -63,6 +63,10 @@ async fn go_on(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
     if at.order.stage != Stage::Releasing {
         return Ok(());
     }
+    if let Some(refusal) = at.order.in_doubt("released any further") {
+        // Decided before the doubt arose: what is still there may be what heals the archive.
+        return Err(refusal.into());
+    }
     let deleted = pass.vault.delete_released(&at.order).await?;
     let closed = if pass.jobs.is_quiet(&at.order) {
         pass.vault.close_release(&at).await?

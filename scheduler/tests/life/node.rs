@@ -9,6 +9,7 @@ use stemvault_config::Settings;
 use stemvault_scheduler::Jobs;
 use stemvault_storage::clock::SharedClock;
 use stemvault_storage::error::Result;
+use stemvault_storage::ids::Chance;
 use stemvault_storage::keys::KeyStore;
 use stemvault_storage::store::Store;
 use stemvault_storage::{Limits, Vault};
@@ -97,6 +98,7 @@ impl Node {
             limits(),
         ));
         let jobs = Jobs::new(Arc::clone(&vault), settings()).expect("the defaults are sound");
+        let jobs = jobs.with_chance(Chance::seeded(number as u64));
         Ok(Self {
             number,
             life,

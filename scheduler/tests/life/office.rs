@@ -244,6 +244,7 @@ impl Deed {
             dry_run: self.chance.in_1000(30),
             allow_many: true,
             accept_clock: false,
+            ..RunRequest::default()
         };
         // A run that waits for late writes goes on by itself.
         let again = self.chance.in_1000(400);

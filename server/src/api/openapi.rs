@@ -90,7 +90,7 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     post "/api/v1/orders/{number}/sessions/{session}/return" Token J("Return") => 200 J("Receipt"); "Give a session back, with reasons";
     get "/api/v1/orders/{number}/sessions/{session}/files/{*path}" Token N => 200 BYTES; "A file of a session; ranges, ETag, If-Range";
     get "/api/v1/retention/plan" Token N => 200 J("RetentionPlan"); "What is due by a date (query: at)";
-    post "/api/v1/retention/run" Token J("RunRequest") => 200 J("Runs"); "Run every job now";
+    post "/api/v1/retention/run" Token J("RunRequest") => 200 J("Runs"); "Run every job that does not take long now, or the one that is named";
     get "/api/v1/runs" Token N => 200 J("Runs"); "The last runs, newest first";
     get "/api/v1/tokens" Token N => 200 J("Tokens"); "All API tokens";
     post "/api/v1/tokens" Token J("NewToken") => 201 J("MadeToken"); "Make an API token; it is shown this once";
@@ -126,6 +126,7 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     order::Order,
     order::Hold,
     order::Proof,
+    order::Unproven,
     order::Session,
     order::Link,
     shape::Receipt,

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use stemvault_storage::catalog::tables::Proven;
 use stemvault_storage::decimal;
 use stemvault_storage::link;
 use stemvault_storage::order::{self, Stage};
@@ -46,6 +47,8 @@ pub struct Order {
     pub hold: Option<Hold>,
     /// The archive attempt that was read back and compared.
     pub proof: Option<Proof>,
+    /// What of it did not come back when it was read again, if anything; its working files stay.
+    pub unproven: Option<Unproven>,
     /// Its sessions, oldest first; not in lists of orders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sessions: Option<Vec<Session>>,
@@ -83,10 +86,22 @@ impl Order {
                 at: hold.at,
             }),
             proof: order.proof.as_ref().map(Proof::of),
+            unproven: order.unproven.as_ref().map(Unproven::of),
             sessions: None,
             links: None,
             upload_link: None,
         }
+    }
+
+    /// The same, with when its archive was read last.
+    #[must_use]
+    pub fn proven(mut self, last: Option<&Proven>) -> Self {
+        if let (Some(proof), Some(last)) = (&mut self.proof, last) {
+            proof.last_proven_at = last.at;
+            proof.last_percent = last.percent;
+            proof.last_whole_at = last.whole_at;
+        }
+        self
     }
 
     /// The same, whole.
@@ -126,6 +141,33 @@ pub struct Proof {
     #[serde(with = "decimal")]
     #[schema(value_type = String)]
     pub stored_bytes: u64,
+    /// When it was last read again, or the proof itself, with nothing amiss.
+    pub last_proven_at: DateTime<Utc>,
+    /// What share of its blocks was read then.
+    pub last_percent: u8,
+    /// When the whole of it was last read.
+    pub last_whole_at: DateTime<Utc>,
+}
+
+/// What did not come back when an archive was read again.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Unproven {
+    /// Since when.
+    pub at: DateTime<Utc>,
+    /// How many blocks and documents.
+    pub damaged: u64,
+    /// The first of them, with what to do; the run of the job prove names all.
+    pub first: String,
+}
+
+impl Unproven {
+    fn of(unproven: &order::Unproven) -> Self {
+        Self {
+            at: unproven.at,
+            damaged: unproven.damaged,
+            first: unproven.first.clone(),
+        }
+    }
 }
 
 impl Proof {
@@ -136,6 +178,9 @@ impl Proof {
             files: proof.files,
             bytes: proof.bytes,
             stored_bytes: proof.stored_bytes,
+            last_proven_at: proof.proven_at,
+            last_percent: 100,
+            last_whole_at: proof.proven_at,
         }
     }
 }

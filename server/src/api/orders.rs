@@ -1,5 +1,7 @@
 //! Orders: create, list, look at, and the verbs of their life.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -82,7 +84,9 @@ pub async fn id_of(app: &App, number: &str) -> Answer<OrderId> {
 pub(super) async fn whole(app: &App, order: &order::Order) -> Answer<Json<Order>> {
     let sessions = app.vault.sessions(order.id).await?;
     let links = app.vault.links(order.id).await?;
-    Ok(Json(Order::of(order).with(&sessions, &links)))
+    let last = app.vault.last_proven(order).await?;
+    let shown = Order::of(order).proven(last.as_ref());
+    Ok(Json(shown.with(&sessions, &links)))
 }
 
 pub(super) async fn create(
@@ -111,8 +115,16 @@ pub(super) async fn create(
 
 pub(super) async fn list(_: Staff, State(app): State<SharedApp>) -> Answer<Json<Orders>> {
     let orders = app.vault.orders().await?;
-    let orders = orders.iter().map(Order::of).collect();
-    Ok(Json(Orders { orders }))
+    let last: HashMap<_, _> = app
+        .vault
+        .all_last_proven(&orders)
+        .await?
+        .into_iter()
+        .collect();
+    let shown = |order| Order::of(order).proven(last.get(&order.id));
+    Ok(Json(Orders {
+        orders: orders.iter().map(shown).collect(),
+    }))
 }
 
 pub(super) async fn show(

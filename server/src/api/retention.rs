@@ -4,13 +4,14 @@ use axum::Json;
 use axum::extract::{Query, State};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use stemvault_scheduler::{plan, run};
+use stemvault_scheduler::{Job, plan, run};
 use stemvault_storage::decimal;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 use utoipa::ToSchema;
 
 use super::auth::Staff;
 use super::body::Body;
+use super::orders::id_of;
 use super::when::when;
 use crate::app::SharedApp;
 use crate::error::Answer;
@@ -77,6 +78,16 @@ pub struct RunRequest {
     /// Take the clock as it is now, although it jumped.
     #[serde(default)]
     pub accept_clock: bool,
+    /// Only this job: archive, end_recall, release, purge, expire, sweep, snapshot or prove. Without, every
+    /// one but prove, which takes long.
+    #[serde(default)]
+    pub job: Option<String>,
+    /// prove: only this order.
+    #[serde(default)]
+    pub order: Option<String>,
+    /// prove: whole archives, and no samples.
+    #[serde(default)]
+    pub whole: bool,
 }
 
 /// Runs of jobs.
@@ -171,15 +182,37 @@ pub(super) async fn plan(
     }))
 }
 
+/// The job that is named, if one is.
+fn job(request: &RunRequest) -> Result<Option<Job>, Refusal> {
+    let bad = |message: String| Refusal::new(RefusalKind::BadRequest, message);
+    let names = || Job::ALL.map(Job::name).join(", ");
+    let named = |name: &String| {
+        Job::named(name).ok_or_else(|| bad(format!("{name:?} is no job: they are {}", names())))
+    };
+    let job = request.job.as_ref().map(named).transpose()?;
+    if job != Some(Job::Prove) && (request.whole || request.order.is_some()) {
+        let message = "`order` and `whole` are for the job prove: name it, or leave them out";
+        return Err(bad(message.to_owned()));
+    }
+    Ok(job)
+}
+
 pub(super) async fn run(
     _: Staff,
     State(app): State<SharedApp>,
     Body(request): Body<RunRequest>,
 ) -> Answer<Json<Runs>> {
+    let order = match &request.order {
+        Some(number) => Some(id_of(&app, number).await?),
+        None => None,
+    };
     let request = stemvault_scheduler::RunRequest {
         dry_run: request.dry_run,
         allow_many: request.allow_many,
         accept_clock: request.accept_clock,
+        job: job(&request)?,
+        order,
+        whole: request.whole,
     };
     let jobs = app.jobs.clone();
     // In a task of its own: whoever asked may go away, and a job is not left in the middle.

@@ -62,6 +62,7 @@ enum Command {
     /// What is kept how long: what is due, doing it, what was done
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
+    Prove(retention::ProveArgs),
     Push(push::PushArgs),
     Pull(pull::PullArgs),
     Rebuild(rebuild::RebuildArgs),
@@ -109,6 +110,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Recall(args) => order::recall(args).await,
         Command::EndRecall(args) => order::end_recall(args).await,
         Command::Retention(command) => retention::run(command).await,
+        Command::Prove(args) => retention::prove(args).await,
         Command::Push(args) => Box::pin(push::run(args, clock)).await,
         Command::Pull(args) => Box::pin(pull::run(args, clock)).await,
         Command::Rebuild(args) => Box::pin(rebuild::run(args, clock)).await,
@@ -150,7 +152,9 @@ mod tests {
             "end-recall 2026-0117",
             "retention plan --at 2027-01-01",
             "retention run --dry-run --allow-many --accept-clock",
+            "retention run --job prove",
             "retention runs",
+            "prove 2026-0117 --whole",
             "push folder --to https://x/u/y --submit --parallel 2",
             "pull 2026-0117 abababab --into dir",
             "rebuild --replace",

@@ -183,6 +183,17 @@ fn state(order: &Value) -> String {
     words
 }
 
+/// Why nothing of it goes for now.
+fn kept(order: &Value) -> String {
+    let hold = text(&order["hold"], "reason");
+    match (hold.is_empty(), order["unproven"].is_null()) {
+        (true, true) => String::new(),
+        (false, true) => format!("held: {hold}"),
+        (true, false) => "NOT PROVEN".to_owned(),
+        (false, false) => format!("NOT PROVEN; held: {hold}"),
+    }
+}
+
 fn orders(answer: &Value) -> String {
     let orders = list(answer, "orders");
     if orders.is_empty() {
@@ -196,7 +207,8 @@ fn orders(answer: &Value) -> String {
             text(order, "title"),
             moment(order, "release_due_at"),
             moment(order, "purge_due_at"),
-            text(&order["hold"], "reason"),
+            moment(&order["proof"], "last_proven_at"),
+            kept(order),
         ]
     };
     let titles = [
@@ -206,7 +218,8 @@ fn orders(answer: &Value) -> String {
         "TITLE",
         "WORKING FILES DUE",
         "ARCHIVE DUE",
-        "HELD",
+        "LAST PROVEN",
+        "KEPT",
     ];
     table(&titles, &orders.iter().map(row).collect::<Vec<_>>())
 }
@@ -228,6 +241,21 @@ fn order(order: &Value) -> String {
             text(proof, "files"),
             bytes(proof, "bytes"),
             bytes(proof, "stored_bytes")
+        ));
+        words.push_str(&format!(
+            "\nlast read again {}: {} % of it; the whole {}",
+            moment(proof, "last_proven_at"),
+            text(proof, "last_percent"),
+            moment(proof, "last_whole_at"),
+        ));
+    }
+    let unproven = &order["unproven"];
+    if !unproven.is_null() {
+        words.push_str(&format!(
+            "\nNOT PROVEN since {}: {} did not come back; its working files stay. {}",
+            moment(unproven, "at"),
+            text(unproven, "damaged"),
+            printable(&text(unproven, "first"))
         ));
     }
     words.push('\n');

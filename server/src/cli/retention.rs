@@ -30,7 +30,7 @@ pub struct PlanArgs {
     pub ask: AskArgs,
 }
 
-/// Run every job now, whatever the cron says
+/// Run every job now, whatever the cron says, but those that take long
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArgs {
     /// Say what would be done, and do nothing
@@ -42,9 +42,37 @@ pub struct RunArgs {
     /// Take the clock as it is now, although it jumped
     #[arg(long)]
     pub accept_clock: bool,
+    /// Only this one: archive, end_recall, release, purge, expire, sweep, prove
+    #[arg(long, value_name = "JOB")]
+    pub job: Option<String>,
     /// How to ask
     #[command(flatten)]
     pub ask: AskArgs,
+}
+
+/// Read archives again and compare: a sample of each, and the whole where that is due or in doubt
+#[derive(Debug, Clone, clap::Args)]
+pub struct ProveArgs {
+    /// Only the order of this number
+    pub number: Option<String>,
+    /// The whole, and no sample
+    #[arg(long)]
+    pub whole: bool,
+    /// How to ask
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+/// Runs `prove`.
+///
+/// # Errors
+/// The server's refusal; an archive that did not come back.
+pub async fn prove(args: ProveArgs) -> anyhow::Result<()> {
+    let ask = args.ask.ask()?;
+    let body = json!({"job": "prove", "order": args.number, "whole": args.whole});
+    let answer = ask.post(&["retention", "run"], body).await?;
+    ask.show(&answer, runs)?;
+    refuse_if_any(&answer)
 }
 
 /// Runs the command.
@@ -64,6 +92,7 @@ pub async fn run(command: RetentionCommand) -> anyhow::Result<()> {
                 "dry_run": args.dry_run,
                 "allow_many": args.allow_many,
                 "accept_clock": args.accept_clock,
+                "job": args.job,
             });
             let answer = ask.post(&["retention", "run"], body).await?;
             ask.show(&answer, runs)?;

@@ -3,6 +3,8 @@
 //! A record is JSON with its version in `"v"`; a row of an older version is migrated as it is read
 //! ([`Record::decode`]), one of a later version is refused.
 
+mod care;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +15,8 @@ use crate::link::{ApiToken, Digest, Link};
 use crate::order::{Order, OrderNumber};
 use crate::session::{BlockRef, SessionRow};
 use crate::upload::{PartOf, PartUse, Upload};
+
+pub use care::{Proven, proven, provens};
 
 /// What can be a row.
 pub trait Record: Serialize + DeserializeOwned {

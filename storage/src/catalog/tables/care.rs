@@ -1,0 +1,37 @@
+//! Rows about the care that an archive gets after it was written. None of them is needed to read a
+//! byte: a rebuilt catalog begins without them, and then everything counts as not looked at since.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{Key, Record, key};
+use crate::ids::{AttemptId, OrderId};
+
+/// When the archive of an order was last read again, with nothing amiss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proven {
+    /// Which attempt was read.
+    pub attempt: AttemptId,
+    /// When, last.
+    pub at: DateTime<Utc>,
+    /// What share of its blocks, in percent; at least 1.
+    pub percent: u8,
+    /// When the whole of it was read, last.
+    pub whole_at: DateTime<Utc>,
+}
+
+impl Record for Proven {
+    const WHAT: &'static str = "last proof";
+}
+
+/// All [`Proven`] rows.
+#[must_use]
+pub fn provens() -> Key {
+    key(b'v', &[])
+}
+
+/// The [`Proven`] row of an order.
+#[must_use]
+pub fn proven(order: OrderId) -> Key {
+    key(b'v', &[order.as_bytes()])
+}

@@ -1,0 +1,124 @@
+//! Doubt: an archive that was proven, and of which something did not come back when it was read
+//! again. Nothing of the working files goes while there is any; only a reading of the whole ends it.
+
+use crate::ids::AttemptId;
+use crate::order::{Order, Stage, Unproven};
+use crate::refusal::{Refusal, RefusalKind};
+
+impl Order {
+    /// Something of the proven attempt did not come back: the working files stay until it does.
+    ///
+    /// # Errors
+    /// When another attempt counts by now, or it is gone.
+    pub fn doubted(&self, unproven: Unproven) -> Result<Self, Refusal> {
+        let counts = self.proof.as_ref().map(|proof| proof.attempt) == Some(unproven.attempt);
+        match self.stage {
+            Stage::Purging | Stage::Purged => Err(self.no("doubted", "its archive is gone")),
+            _ if !counts => Err(self.no("doubted", "another archive of it counts by now")),
+            _ => Ok(Self {
+                unproven: Some(unproven),
+                ..self.clone()
+            }),
+        }
+    }
+
+    /// The whole of the attempt came back: it is proven again.
+    ///
+    /// # Errors
+    /// When it was not in doubt, or for another attempt.
+    pub fn proven_again(&self, attempt: AttemptId) -> Result<Self, Refusal> {
+        match &self.unproven {
+            Some(unproven) if unproven.attempt == attempt => Ok(Self {
+                unproven: None,
+                ..self.clone()
+            }),
+            _ => Err(self.no("proven again", "it was not in doubt")),
+        }
+    }
+
+    /// Why nothing of its working files may go, if its archive is in doubt.
+    #[must_use]
+    pub fn in_doubt(&self, verb: &str) -> Option<Refusal> {
+        let unproven = self.unproven.as_ref()?;
+        let message = format!(
+            "order {} cannot be {verb}: its archive did not come back when it was read again ({}); once that is mended, `stemvault prove {}` lifts this",
+            self.number, unproven.first, self.number
+        );
+        Some(Refusal::new(RefusalKind::NotProven, message).of_order(&self.number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+
+    use super::*;
+    use crate::ids::{OrderId, SessionId};
+    use crate::order::{Client, OrderNumber, Policy, Proof};
+
+    fn archived() -> Order {
+        let number = OrderNumber::try_from("2026-0117".to_owned()).unwrap();
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let policy = Policy {
+            working_days: 0,
+            archive_months: 0,
+            time_zone: chrono_tz::Tz::UTC,
+        };
+        let order = Order::new(OrderId([7; 16]), number, Client::default(), now);
+        let order = order.complete(now, policy).unwrap();
+        order.archived(proof(1)).unwrap()
+    }
+
+    fn proof(attempt: u8) -> Proof {
+        Proof {
+            attempt: AttemptId([attempt; 16]),
+            proven_at: DateTime::<Utc>::UNIX_EPOCH,
+            sessions: vec![SessionId([9; 32])],
+            files: 1,
+            bytes: 1,
+            stored_bytes: 1,
+        }
+    }
+
+    fn unproven(attempt: u8) -> Unproven {
+        Unproven {
+            attempt: AttemptId([attempt; 16]),
+            at: DateTime::<Utc>::UNIX_EPOCH,
+            damaged: 1,
+            first: "block 3 of \"kick.wav\"".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_not_released_until_all_of_it_came_back() {
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let sessions = [SessionId([9; 32])];
+        let order = archived();
+        assert!(order.releasing(now, &sessions).is_ok());
+        let doubted = order.doubted(unproven(1)).unwrap();
+        let refusal = doubted.releasing(now, &sessions).unwrap_err();
+        assert_eq!(refusal.kind, RefusalKind::NotProven);
+        assert!(refusal.message.contains("kick.wav"), "{}", refusal.message);
+        assert!(doubted.proven_again(AttemptId([2; 16])).is_err());
+        let again = doubted.proven_again(AttemptId([1; 16])).unwrap();
+        assert!(again.releasing(now, &sessions).is_ok());
+    }
+
+    #[test]
+    fn a_new_archive_ends_the_doubt_about_the_old_one_and_a_purge_has_none() {
+        let doubted = archived().doubted(unproven(1)).unwrap();
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        let policy = doubted.policy.unwrap();
+        let open = doubted.reopen().unwrap();
+        assert!(open.unproven.is_some());
+        let anew = open.complete(now, policy).unwrap().archived(proof(2));
+        let anew = anew.unwrap();
+        assert_eq!(anew.unproven, None);
+        assert!(anew.doubted(unproven(1)).is_err());
+        let gone = Order {
+            stage: Stage::Purging,
+            ..archived()
+        };
+        assert!(gone.doubted(unproven(1)).is_err());
+    }
+}
