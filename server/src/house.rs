@@ -205,7 +205,13 @@ fn limits(settings: &Settings) -> anyhow::Result<Limits> {
         memory: usize::try_from(uploads.memory)?,
         floor_bytes: uploads.free_disk_floor.bytes,
         floor_percent: uploads.free_disk_floor.percent.into(),
+        archive_threads: settings.archive.threads.unwrap_or_else(half_of_the_cores),
+        archive_bandwidth: settings.archive.bandwidth,
     })
+}
+
+fn half_of_the_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }
 
 #[cfg(test)]

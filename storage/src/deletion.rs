@@ -255,6 +255,7 @@ impl Vault {
             tables::uploads(id),
             tables::sessions(id),
             tables::attempts(id),
+            tables::all_progress(id),
             tables::links_of(id),
             tables::arrival(id),
             tables::draft(id),
