@@ -1,0 +1,152 @@
+//! The archive, through the door: whatever was sent comes back from it, byte for byte.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use stemvault_tests::order::{Files, Job, advance, b3, text};
+use stemvault_tests::studio::{Setup, Studio};
+use stemvault_tests::tus::Place;
+use stemvault_tests::{bucket, odd};
+
+const NUMBER: &str = "2026-0117";
+
+/// Submits what was uploaded, accepts it whatever the checks say, and completes the order.
+async fn complete(job: &Job<'_>) -> Result<String> {
+    let receipt = job.submit().await?;
+    let session = text(&receipt, "session")?.to_owned();
+    job.accept_because(&session, "we want it as it is").await?;
+    job.verb("complete", json!({})).await?;
+    Ok(session)
+}
+
+/// 90 days later, with a recall.
+async fn recalled(job: &Job<'_>) -> Result<()> {
+    advance(job.door, "91d").await?;
+    job.until("released").await?;
+    job.verb("recall", json!({})).await?;
+    Ok(())
+}
+
+/// Every file comes back from the archive, and a piece of it from somewhere inside.
+async fn comes_back(job: &Job<'_>, session: &str, files: &Files) -> Result<()> {
+    job.compare(session, files).await?;
+    for (path, bytes) in files.iter().filter(|(_, bytes)| bytes.len() > 2) {
+        let (from, to) = (bytes.len() / 3, bytes.len() * 2 / 3);
+        let part = job.range(session, path, from, to).await?;
+        ensure!(
+            part == bytes.slice(from..=to),
+            "{path}, bytes {from} to {to}"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_calls_itself_audio_comes_back() -> Result<()> {
+    let studio = Studio::start().await?;
+    let job = Job::create(studio.door(), NUMBER).await?;
+    let mut files = odd::hostile_files(20_000);
+    files.extend(odd::sound_files(5_000));
+    job.upload(&files).await?;
+    let session = complete(&job).await?;
+    job.until("archived").await?;
+    recalled(&job).await?;
+    comes_back(&job, &session, &files).await?;
+    studio.done().await
+}
+
+/// 4.1 GB of silence under an RF64 header, sent as parts; `STEMVAULT_TEST_LARGE=1` has it run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_more_than_4_gib_comes_back() -> Result<()> {
+    if std::env::var_os("STEMVAULT_TEST_LARGE").is_none() {
+        return Ok(());
+    }
+    let studio = Studio::start().await?;
+    let job = Job::create(studio.door(), NUMBER).await?;
+    let place = Place::files(job.door, NUMBER)?;
+    let (head, silence, times, tail) = odd::beyond_4_gib();
+    let mut parts = vec![place.part(head.clone()).await?];
+    let stretch = place.part(silence.clone()).await?;
+    parts.extend(std::iter::repeat_n(stretch, times));
+    parts.push(place.part(tail.clone()).await?);
+    place.join("vast.wav", &parts).await?;
+    let session = complete(&job).await?;
+    job.until("archived").await?;
+    let archived = bucket::size(&bucket::order_folder(&studio.bucket())?.join("archive"))?;
+    ensure!(archived < 100_000, "{archived} bytes for silence");
+    recalled(&job).await?;
+    let end = head.len() + silence.len() * times;
+    let got = job
+        .range(&session, "vast.wav", end - 3, end + tail.len() - 1)
+        .await?;
+    ensure!(got == [&[0; 3], &tail[..]].concat(), "behind 4 GiB");
+    studio.done().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_came_in_parts_is_cut_as_if_it_had_not() -> Result<()> {
+    let studio = Studio::start().await?;
+    let job = Job::create(studio.door(), NUMBER).await?;
+    let place = Place::files(job.door, NUMBER)?;
+    let whole = odd::sound_files(1_000_000)
+        .remove("24.wav")
+        .context("a file")?;
+    let cuts = [0, 21, 700_001, 4_500_000, whole.len()];
+    let mut parts = Vec::new();
+    for cut in cuts.windows(2) {
+        parts.push(place.part(whole.slice(cut[0]..cut[1])).await?);
+    }
+    ensure!(place.join("in parts.wav", &parts).await? == b3(&whole));
+    place.upload("whole.wav", &whole, usize::MAX / 2).await?;
+    let session = complete(&job).await?;
+    job.until("archived").await?;
+    // A header and two blocks of samples, once for both, and the index.
+    let folder = bucket::order_folder(&studio.bucket())?.join("archive");
+    let objects = bucket::objects(&folder)?;
+    ensure!(objects.len() == 4, "{objects:?}");
+    let files = ["in parts.wav", "whole.wav"].map(|path| (path.to_owned(), whole.clone()));
+    recalled(&job).await?;
+    comes_back(&job, &session, &files.into()).await?;
+    studio.done().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_says_what_the_archive_takes() -> Result<()> {
+    let settings = "[archive]\nthreads = 2\nbandwidth = \"2 GB\"\n".to_owned();
+    let studio = Studio::open(Setup {
+        settings,
+        ..Setup::default()
+    });
+    let studio = studio.await?;
+    let job = Job::create(studio.door(), NUMBER).await?;
+    let files = odd::sound_files(20_000);
+    job.upload(&files).await?;
+    complete(&job).await?;
+    job.until("archived").await?;
+    let folder = bucket::order_folder(&studio.bucket())?.join("archive");
+    let (stored, plain) = (bucket::size(&folder)?, total(&files));
+    let runs = studio.door().get("runs").await?;
+    let runs = runs["runs"].as_array().context("runs")?;
+    let notes = runs
+        .iter()
+        .filter_map(|run| run["orders"].as_array())
+        .flatten();
+    let said = format!("{} files, {plain} bytes in {stored} bytes (", files.len());
+    let found = notes.filter_map(|note| note["detail"].as_str());
+    ensure!(
+        found.clone().any(|detail| detail.starts_with(&said)),
+        "{said}: {runs:?}"
+    );
+    for (name, value) in [("bytes", plain), ("stored_bytes", stored)] {
+        let metric = format!("stemvault_archived_{name}_total");
+        let counted = studio.door().metric(&metric).await?;
+        ensure!(
+            counted as u64 == value,
+            "{name}: {counted} instead of {value}"
+        );
+    }
+    studio.done().await
+}
+
+fn total(files: &Files) -> u64 {
+    files.values().map(|bytes| bytes.len() as u64).sum()
+}
