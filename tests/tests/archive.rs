@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use stemvault_tests::fixtures::{self, Scale};
 use stemvault_tests::order::{Files, Job, advance, b3, read, text};
@@ -182,12 +183,21 @@ fn decoder(script: &str, words: &[&Path]) -> Result<Vec<Value>> {
 
 /// Restores what a studio holds, without it; what was said of each file.
 fn restored(studio: &Studio, tier: &str, into: &Path) -> Result<Vec<Value>> {
-    let (bucket, keys) = (studio.bucket(), studio.keys());
     let master = studio.data_dir().join("master.key");
+    restored_from(&studio.bucket(), &studio.keys(), &master, tier, into)
+}
+
+fn restored_from(
+    bucket: &Path,
+    keys: &Path,
+    master: &Path,
+    tier: &str,
+    into: &Path,
+) -> Result<Vec<Value>> {
     let words: [(&str, &Path); 5] = [
-        ("--bucket", &bucket),
-        ("--keys", &keys),
-        ("--master", &master),
+        ("--bucket", bucket),
+        ("--keys", keys),
+        ("--master", master),
         ("--tier", tier.as_ref()),
         ("--into", into),
     ];
@@ -258,5 +268,59 @@ async fn every_golden_block_decodes_without_us() -> Result<()> {
     let sums = std::fs::read_to_string(folder.join("sums"))?;
     let said = decoder("golden.py", &[&folder])?;
     ensure!(said.len() == sums.lines().count(), "{said:?}");
+    Ok(())
+}
+
+/// What an earlier version left in its stores, and what had been sent.
+fn golden_house() -> Result<(PathBuf, Files)> {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/house");
+    let sent = read(&house.join("Nachtzug"))?;
+    let sent = sent
+        .into_iter()
+        .map(|(path, bytes)| (format!("Nachtzug/{path}"), bytes));
+    Ok((house, sent.collect()))
+}
+
+const GOLDEN_SESSION: &str = "32e8b8c0cf9c35253540a205e8ddddb72f1570fab79aa46b0c9ffc03bbfd2d2c";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_archived_comes_back() -> Result<()> {
+    let (house, files) = golden_house()?;
+    let home = tempfile::tempdir()?;
+    let data = home.path().join("data");
+    bucket::copy(&house, &data)?;
+    // Its clock can be moved, and stands a day after the house was left: it is not due yet.
+    let now: DateTime<Utc> = std::fs::metadata(&data)?.modified()?.into();
+    let then: DateTime<Utc> = "2026-11-29T09:00:00Z".parse()?;
+    let moved = (then - now).num_milliseconds();
+    std::fs::write(data.join("demo"), format!("wall_moved_ms = {moved}\n"))?;
+    let mut studio = Studio::closed(Setup {
+        data_dir: Some(data),
+        ..Setup::default()
+    })?;
+    let config = studio.config();
+    let config = config.to_str().context("a path in UTF-8")?;
+    studio.cli(&["rebuild", "--config", config])?.ok()?;
+    studio.restart().await?;
+    let job = Job {
+        door: studio.door(),
+        number: NUMBER,
+    };
+    job.compare(GOLDEN_SESSION, &files).await?;
+    recalled(&job).await?;
+    comes_back(&job, GOLDEN_SESSION, &files).await?;
+    studio.done().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_archived_comes_back_without_us() -> Result<()> {
+    let (house, files) = golden_house()?;
+    let home = tempfile::tempdir()?;
+    let [bucket, keys, master] = ["bucket", "keys", "master.key"].map(|name| house.join(name));
+    for tier in ["working", "archive"] {
+        let into = home.path().join(tier);
+        restored_from(&bucket, &keys, &master, tier, &into)?;
+        same(&into, GOLDEN_SESSION, &files)?;
+    }
     Ok(())
 }
