@@ -127,14 +127,14 @@ class Server:
 class Stemvault(Server):
     durable = True
 
-    def __init__(self, home):
+    def __init__(self, home, *words):
         self.name = "stemvault"
         program = os.environ.get("STEMVAULT_BIN") or built("stemvault", "stemvault")
         self.data = home / "data"
         settings = home / "stemvault.toml"
         settings.write_text('[uploads]\nfree_disk_floor = { bytes = "1 GB", percent = 0 }\n')
         found = self.begin(home, [program, "serve", "--listen", "127.0.0.1:0", "--data-dir",
-                                  self.data, "--config", settings],
+                                  self.data, "--config", settings, *words],
                            r"https://127\.0\.0\.1:[1-9]\d*")
         self.base = found[0]
         told = tomllib.loads((self.data / "cli.toml").read_text())
@@ -150,6 +150,11 @@ class Stemvault(Server):
     def api(self, path, /, **body):
         asked = ["--json", json.dumps(body)] if body else []
         return json.loads(self.curl("--header", self.token, *asked, f"{self.base}/api/v1/{path}"))
+
+    def post(self, path, /, **body):
+        said = self.curl("--header", self.token, "--json", json.dumps(body),
+                         f"{self.base}/api/v1/{path}")
+        return json.loads(said)
 
     def requests(self, files, whole):
         made = []
