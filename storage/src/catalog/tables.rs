@@ -4,6 +4,7 @@
 //! ([`Record::decode`]), one of a later version is refused.
 
 mod care;
+mod masters;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use crate::session::{BlockRef, SessionRow};
 use crate::upload::{PartOf, PartUse, Upload};
 
 pub use care::{Proven, proven, provens};
+pub use masters::{CurrentMaster, RetiredMasters, current_master, retired_masters};
 
 /// What can be a row.
 pub trait Record: Serialize + DeserializeOwned {
