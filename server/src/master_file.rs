@@ -64,7 +64,7 @@ impl MasterFile {
     /// When the file cannot be written.
     pub fn put_new_in_front(&mut self) -> anyhow::Result<String> {
         let key = MasterKey::random();
-        self.write(format!("{}{}", lines(&key), self.text))?;
+        self.write(&format!("{}{}", lines(&key), self.text))?;
         if self.ids()?.first().map(String::as_str) != Some(key.id()) {
             bail!(
                 "{} does not hold the new key, although it was written",
@@ -97,11 +97,11 @@ impl MasterFile {
         };
         let kept = self.text.lines().filter(|line| !is_it(line));
         let text: String = kept.flat_map(|line| [line, "\n"]).collect();
-        self.write(text)?;
+        self.write(&text)?;
         Ok(true)
     }
 
-    fn write(&mut self, text: String) -> anyhow::Result<()> {
+    fn write(&mut self, text: &str) -> anyhow::Result<()> {
         write_durably(&self.path, text.as_bytes(), 0o600)?;
         self.text = std::fs::read_to_string(&self.path)?;
         if self.text != text {
