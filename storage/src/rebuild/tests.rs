@@ -266,7 +266,9 @@ async fn three_hundred_orders_come_back_and_two_of_one_number_do_not() {
 /// Gives the stores an order with the number of `twin`.
 async fn adopt(world: &World, stranger: OrderId, twin: OrderId) {
     let vault = &world.vault;
-    let keys = vault.keys.create(stranger).await.unwrap();
+    let lease = crate::store::Lease::new(&vault.clock, &stranger);
+    let master = vault.current_master().await.unwrap().id;
+    let keys = vault.keys.create(stranger, &master, &lease).await.unwrap();
     let mut record = vault.read_record(twin, 1).await.unwrap();
     record.order.id = stranger;
     let what = crate::block::Logical::Record(1);
