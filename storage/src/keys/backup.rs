@@ -238,6 +238,9 @@ impl Backup {
             None => return Err(bad("it has no end")),
         };
         let end: End = serde_json::from_slice(last).map_err(|_| bad("its end is missing"))?;
+        if line(&end).strip_suffix(b"\n") != Some(last) {
+            return Err(bad("its end is not as it was written"));
+        }
         if blake3::hash(before).to_hex().as_str() != end.blake3 {
             return Err(bad("its hash is another than its last line says"));
         }
