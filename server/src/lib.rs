@@ -20,6 +20,7 @@ pub mod house;
 pub mod links;
 pub mod listen;
 pub mod log;
+mod master_file;
 pub mod page;
 pub mod prefix;
 pub mod preflight;

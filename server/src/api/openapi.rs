@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::auth::Staff;
-use super::{clock, links, order, orders, retention, sessions, tokens};
+use super::{clock, keys, links, order, orders, retention, sessions, tokens};
 use crate::{links as link, preflight, shape, state};
 
 /// Who may call an operation.
@@ -95,6 +95,10 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     get "/api/v1/tokens" Token N => 200 J("Tokens"); "All API tokens";
     post "/api/v1/tokens" Token J("NewToken") => 201 J("MadeToken"); "Make an API token; it is shown this once";
     delete "/api/v1/tokens/{token}" Token N => 204 N; "Take an API token back";
+    get "/api/v1/keys" Token N => 200 J("Keys"); "Master keys, how many keys each wraps, and backups of the key store";
+    post "/api/v1/keys/rotate" Token J("WhichMaster") => 200 J("Rotated"); "Wrap every key again with the first master key at hand";
+    post "/api/v1/keys/retire" Token J("WhichMaster") => 200 J("Keys"); "A master key that wraps nothing opens nothing any more";
+    post "/api/v1/keys/backup" Token N => 200 M("application/x-ndjson"); "A backup of the key store: wrapped keys, no master key. It must be destroyed after 30 days";
     post "/files" Token TUS => 201 N; "tus 1.0 or the IETF draft: create an upload; Upload-Metadata or the query names order and filename";
     options "/files" Open N => 204 N; "tus 1.0 or the IETF draft: what the server can do";
     head "/files/{upload}" Token N => 200 N; "tus 1.0 or the IETF draft: how many bytes are safe";
@@ -167,6 +171,11 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     retention::Runs,
     retention::Run,
     retention::Note,
+    keys::Keys,
+    keys::Master,
+    keys::KeyBackup,
+    keys::WhichMaster,
+    keys::Rotated,
     clock::Move,
     clock::Now,
 )))]

@@ -1,6 +1,6 @@
 //! The commands of the one binary: arguments in, words and exit code out.
 //!
-//! `serve`, `config` and `rebuild` work on this machine's files; all others ask a running server.
+//! `serve`, `config`, `rebuild` and `keys restore` work on this machine's files; all others ask a running server.
 //! Exit codes: 0 done, 1 refused or failed, 2 not understood.
 
 mod ask;
@@ -8,6 +8,7 @@ mod before;
 mod clock;
 mod config;
 pub mod connect;
+mod keys;
 mod link;
 mod order;
 mod outcome;
@@ -66,6 +67,9 @@ enum Command {
     Push(push::PushArgs),
     Pull(pull::PullArgs),
     Rebuild(rebuild::RebuildArgs),
+    /// The master key and backups of the key store
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// API tokens, for programs and for commands on other machines
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -114,6 +118,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Push(args) => Box::pin(push::run(args, clock)).await,
         Command::Pull(args) => Box::pin(pull::run(args, clock)).await,
         Command::Rebuild(args) => Box::pin(rebuild::run(args, clock)).await,
+        Command::Keys(command) => keys::run(command, clock).await,
         Command::Token(command) => token::run(command, clock).await,
         Command::Clock(command) => clock::run(command).await,
     }
@@ -158,6 +163,11 @@ mod tests {
             "push folder --to https://x/u/y --submit --parallel 2",
             "pull 2026-0117 abababab --into dir",
             "rebuild --replace",
+            "keys list",
+            "keys rotate --config /c",
+            "keys retire abab --data-dir /d",
+            "keys backup /b/keys.jsonl",
+            "keys restore /b/keys.jsonl --although-ended --config /c",
             "token create ci --expires 30d --token-file t --ca c --server https://x",
             "token revoke abc",
             "clock advance 91d",
