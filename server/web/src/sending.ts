@@ -9,8 +9,8 @@ import { Refused, type Finding, type Link, type Looked, type State } from "./api
 import { Engine, type Load } from "./engine";
 import { hear, reconcile, recall, take, toKeep, totals, type Item, type Items, type Totals } from "./items";
 import type { Memory } from "./kept";
-import { Looking } from "./looking";
-import { permission, readable, walk, type Brought, type Root } from "./pick";
+import { Looking, pass } from "./looking";
+import { hasChanged, permission, readable, walk, type Brought, type Root } from "./pick";
 import { Pace, Steady } from "./pure/pace";
 import { keyOf } from "./pure/match";
 import { backOff, type Trouble } from "./pure/trouble";
@@ -63,7 +63,7 @@ export class Sending {
     this.engine = new Engine(`${link.address}`, `stemvault-${memory.key}`, {
       began: (key) => this.on(key, (item) => (item.stage = "sending")),
       acknowledged: (key, offset) => this.on(key, (item) => this.acknowledged(item, offset)),
-      done: (key) => this.on(key, (item) => this.done(item)),
+      done: (key) => this.on(key, (item) => void this.done(item)),
       failed: (key, trouble) => this.on(key, (item) => void this.failed(item, trouble)),
     });
     this.looking = new Looking(link, Number(state.preflight?.bytes ?? 65536), {
@@ -266,12 +266,40 @@ export class Sending {
     if (this.waiting !== undefined && more > 0) this.waiting.tries = 0;
   }
 
-  private done(item: Item): void {
+  private async done(item: Item): Promise<void> {
+    // The browser compares a file's time when a request begins to read it. So only now it is known
+    // that the last request did not bring the end of another file.
+    if (item.file !== undefined && (await hasChanged(item.file))) {
+      await this.discard(item);
+      return;
+    }
+    if (this.items.get(item.key) !== item || item.stage === "left") return;
     item.stage = "here";
     item.acknowledged = item.size;
     item.note = undefined;
     this.keep();
+    this.touch();
     setTimeout(() => this.pump(), 0);
+  }
+
+  /** What arrived is no file that ever was: it goes before anybody can submit it. */
+  private async discard(item: Item): Promise<void> {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        const { uploads } = await this.link.state();
+        const spoiled = uploads.filter(({ path, state }) => keyOf(path) === item.key && state !== "sealed");
+        for (const { id } of spoiled) await this.link.remove(id);
+        break;
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        await pass(backOff(tries, error.trouble.after));
+      }
+    }
+    if (this.items.get(item.key) !== item) return;
+    item.upload = undefined;
+    item.acknowledged = 0;
+    this.lost(item);
+    this.pump();
   }
 
   private async failed(item: Item, trouble: Trouble): Promise<void> {
