@@ -81,6 +81,7 @@ async fn a_file_of_unknown_length_ends_at_the_limit_with_every_byte_before_it() 
         metadata: std::collections::BTreeMap::new(),
         length: None,
         role: Role::File,
+        sum: None,
     };
     let vault = &studio.app.vault;
     let id = vault.create_upload(studio.order.id, new).await.unwrap().id;

@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 
 use super::cut::Cut;
 use super::gather::Gathering;
-use super::hash::Frontier;
 use super::held::Held;
+use super::progress::Sums;
 use super::running::{Running, Signal};
 use crate::block::{Codec, Logical, aside};
 use crate::catalog::Version;
@@ -61,11 +61,11 @@ pub struct Writer {
     pub(super) held: Option<Box<Held>>,
     pub(super) in_flight: VecDeque<InFlight>,
     /// The file's hash after the block in flight that was handed on last.
-    pub(super) hashed: Option<oneshot::Receiver<Frontier>>,
+    pub(super) hashed: Option<oneshot::Receiver<Sums>>,
     /// Of a file made of parts: how many of their blocks were joined.
     pub(super) joined: u64,
     /// The hash of a file made of parts, after the blocks that were joined.
-    pub(super) frontier: Frontier,
+    pub(super) frontier: Sums,
     /// Whether the file's last block was handed on.
     pub(super) ended: bool,
     /// True while bytes are on their way through here, and for good once that failed or was cut
@@ -78,7 +78,7 @@ pub struct Writer {
 #[derive(Debug)]
 pub(super) struct InFlight {
     /// The block, and the file's hash behind it.
-    pub(super) put: JoinHandle<Result<(BlockRef, Frontier)>>,
+    pub(super) put: JoinHandle<Result<(BlockRef, Sums)>>,
     /// The cut behind it.
     pub(super) cut: Cut,
     pub(super) end: u64,
@@ -226,7 +226,7 @@ impl Writer {
         let (order, id) = (self.upload.order, self.upload.id);
         let before = match self.hashed.take() {
             Some(hashed) if !self.in_flight.is_empty() => Err(hashed),
-            _ => Ok(self.upload.progress.frontier().clone()),
+            _ => Ok(self.upload.progress.sums().clone()),
         };
         let (tell, hashed) = oneshot::channel();
         let (note, landed) = watch::channel(None);
@@ -295,7 +295,7 @@ impl Writer {
 
 /// The hash of a block, when the file's hash has come to its end. The block that a file begins with
 /// is the whole of it so far.
-fn hash(plain: &[u8], file: &Frontier) -> BlockHash {
+fn hash(plain: &[u8], file: &Sums) -> BlockHash {
     if file.len() == plain.len() as u64 {
         return BlockHash(file.finish().0);
     }
