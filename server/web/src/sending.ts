@@ -7,14 +7,15 @@
 
 import { Refused, type Finding, type Link, type Looked, type State } from "./api";
 import { Engine, type Load } from "./engine";
-import { hear, reconcile, recall, take, toKeep, totals, type Item, type Items, type Totals } from "./items";
+import { hear, next, reconcile, recall, take, toKeep, totals, type Item, type Items, type Totals } from "./items";
 import type { Memory } from "./kept";
-import { Looking, pass } from "./looking";
-import { hasChanged, permission, readable, walk, type Brought, type Root } from "./pick";
+import { Looking } from "./looking";
+import { permission, readable, walk, type Brought, type Root } from "./pick";
 import { Pace, Steady } from "./pure/pace";
 import { keyOf } from "./pure/match";
 import { backOff, type Trouble } from "./pure/trouble";
 import { sentence } from "./pure/words";
+import { discardSpoiled } from "./spoiled";
 
 /** Files in the engine at most; more where it also keeps copies for a closed browser. */
 const AHEAD = 48;
@@ -267,39 +268,20 @@ export class Sending {
   }
 
   private async done(item: Item): Promise<void> {
-    // The browser compares a file's time when a request begins to read it. So only now it is known
-    // that the last request did not bring the end of another file.
-    if (item.file !== undefined && (await hasChanged(item.file))) {
-      await this.discard(item);
-      return;
-    }
+    // A browser compares a file's time when a request begins to read it, so only now it is known
+    // whether the last one brought the end of another file.
+    const spoiled = await discardSpoiled(this.link, item);
     if (this.items.get(item.key) !== item || item.stage === "left") return;
+    if (spoiled) {
+      this.lost(item);
+      return this.pump();
+    }
     item.stage = "here";
     item.acknowledged = item.size;
     item.note = undefined;
     this.keep();
     this.touch();
     setTimeout(() => this.pump(), 0);
-  }
-
-  /** What arrived is no file that ever was: it goes before anybody can submit it. */
-  private async discard(item: Item): Promise<void> {
-    for (let tries = 0; ; tries += 1) {
-      try {
-        const { uploads } = await this.link.state();
-        const spoiled = uploads.filter(({ path, state }) => keyOf(path) === item.key && state !== "sealed");
-        for (const { id } of spoiled) await this.link.remove(id);
-        break;
-      } catch (error) {
-        if (!(error instanceof Refused)) throw error;
-        await pass(backOff(tries, error.trouble.after));
-      }
-    }
-    if (this.items.get(item.key) !== item) return;
-    item.upload = undefined;
-    item.acknowledged = 0;
-    this.lost(item);
-    this.pump();
   }
 
   private async failed(item: Item, trouble: Trouble): Promise<void> {
@@ -402,15 +384,7 @@ export class Sending {
     // Many at once: each time costs a look at everything that is in there.
     if (this.engine.busy > ahead / 2) return;
     let room = ahead - this.engine.busy;
-    const ready: Item[] = [];
-    let later = Infinity;
-    for (const item of this.items.values()) {
-      if (item.stage !== "queued" || item.file === undefined || this.engine.has(item.key)) continue;
-      if (item.notBefore > now) later = Math.min(later, item.notBefore);
-      else ready.push(item);
-    }
-    // What has begun is finished first: unfinished files help nobody.
-    ready.sort((one, other) => Number(other.acknowledged > 0) - Number(one.acknowledged > 0));
+    const { ready, later } = next(this.items, now, (key) => this.engine.has(key));
     const loads: Load[] = [];
     for (const item of ready) {
       if (room-- <= 0) break;
