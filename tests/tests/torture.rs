@@ -132,7 +132,7 @@ impl Round {
         let senders = Dialect::ALL.map(named).to_vec();
         let quitters = [Dialect::Pieces, Dialect::WithCreation].map(|it| sender(None, it));
         let mut remover = |name: &str| sender(Some(name.to_owned()), Dialect::Whole);
-        let removers = ["one.wav", "two.wav"].map(|name| remover(name));
+        let removers = ["one.wav", "two.wav"].map(&mut remover);
         Ok(Self {
             number,
             senders,

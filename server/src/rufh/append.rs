@@ -53,19 +53,20 @@ pub(super) async fn append(
         return again(app, said, ends, &upload, body).await;
     }
     let length = said.length(offset, upload.length)?;
-    if let (None, Some(length)) = (upload.length, length) {
-        if let Err(error) = writer.declare_length(length).await {
-            return Err(refused(app, writer, error).await);
-        }
+    if let (None, Some(length)) = (upload.length, length)
+        && let Err(error) = writer.declare_length(length).await
+    {
+        return Err(refused(app, writer, error).await);
     }
-    let (mut answer, upload, complete) = match take(app, writer, said, ends, content, body).await {
-        Took::All(upload) => (whole(&upload), upload, true),
-        Took::Part(upload) => (appended(said).into_response(), upload, false),
-        Took::Stopped(upload, refused) | Took::Full(upload, refused) => {
-            (refused.into_response(), upload, false)
-        }
-        Took::Gone(refused) => return Err(refused),
-    };
+    let (mut answer, upload, complete) =
+        match Box::pin(take(app, writer, said, ends, content, body)).await {
+            Took::All(upload) => (whole(&upload), upload, true),
+            Took::Part(upload) => (appended(said).into_response(), upload, false),
+            Took::Stopped(upload, refused) | Took::Full(upload, refused) => {
+                (refused.into_response(), upload, false)
+            }
+            Took::Gone(refused) => return Err(refused),
+        };
     stand(&mut answer, app, said.version, &upload, complete);
     Ok(answer)
 }

@@ -64,7 +64,7 @@ pub(super) async fn create(
         Took::Part(upload.clone())
     } else {
         match app.vault.begin_append(order, upload.id, 0).await {
-            Ok(writer) => take(app, writer, said, ends, content, body).await,
+            Ok(writer) => Box::pin(take(app, writer, said, ends, content, body)).await,
             Err(error) => Took::Stopped(upload.clone(), error.into()),
         }
     };

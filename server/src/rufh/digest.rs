@@ -7,7 +7,7 @@
 //! Fields". A field that is there in none of the algorithms that we know is refused: its sender would
 //! believe that something was compared.
 
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -178,7 +178,7 @@ fn lines(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
     let lines: Vec<_> = headers
         .get_all(name)
         .iter()
-        .map(|it| it.as_bytes())
+        .map(HeaderValue::as_bytes)
         .collect();
     (!lines.is_empty()).then(|| lines.join(&b", "[..]))
 }

@@ -122,7 +122,8 @@ pub(crate) async fn discard(app: &App, upload: &Upload, error: &Error) {
     if !is_another_file(error) {
         return;
     }
-    if let Err(error) = app.vault.terminate(upload.order, upload.id).await {
+    let removed = Box::pin(app.vault.terminate(upload.order, upload.id)).await;
+    if let Err(error) = removed {
         tracing::warn!(upload = %upload.id, %error, "a file that is another than was said was not removed");
     }
 }
