@@ -2,7 +2,7 @@
 //! to the files that are being sent.
 
 use std::process::{Child, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
@@ -54,7 +54,7 @@ async fn a_file_that_changes_while_it_is_sent_is_named_and_not_submitted() -> Re
         let pushing = push(&studio, name, &link)?;
         stands_at(&job, 4 << 20).await?;
         std::fs::write(&file, vec![8; 50_000_000 + longer])?;
-        let later = SystemTime::now() + Duration::from_secs(1);
+        let later = std::fs::metadata(&file)?.modified()? + Duration::from_secs(1);
         std::fs::File::options()
             .write(true)
             .open(&file)?

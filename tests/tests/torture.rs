@@ -131,8 +131,8 @@ impl Round {
         let named = |dialect| sender(Some(format!("{dialect:?}.wav")), dialect);
         let senders = Dialect::ALL.map(named).to_vec();
         let quitters = [Dialect::Pieces, Dialect::WithCreation].map(|it| sender(None, it));
-        let mut remover = |name: &str| sender(Some(name.to_owned()), Dialect::Whole);
-        let removers = ["one.wav", "two.wav"].map(&mut remover);
+        let remover = |name: &str| sender(Some(name.to_owned()), Dialect::Whole);
+        let removers = ["one.wav", "two.wav"].map(remover);
         Ok(Self {
             number,
             senders,
