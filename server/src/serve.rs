@@ -21,6 +21,7 @@ use crate::demo::{self, Hands};
 use crate::first_start::{CliFile, Told, put_readme};
 use crate::house::{House, catalog_folder};
 use crate::listen::Speaks;
+use crate::preflight::Paces;
 use crate::tls::{self, Certificate};
 use crate::tries::Tries;
 use crate::{assets, listen, log, router};
@@ -89,6 +90,7 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
         vault: Arc::clone(&house.vault),
         jobs,
         tries: Tries::new(&settings.server),
+        paces: Paces::default(),
         settings: Arc::new(settings),
         clock,
         hands,

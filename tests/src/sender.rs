@@ -1,6 +1,8 @@
 //! A sender that never gives up: one file, in one of the dialects, slowly, through any number of
 //! deaths of the server; and who holds it to every offset that it acknowledged.
 
+mod rival;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -35,11 +37,13 @@ pub enum Dialect {
     Draft,
     /// The IETF draft: all of it with the creation.
     DraftAtOnce,
+    /// tus: one PATCH for all, and before it ends another that takes over.
+    Rivals,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Whole,
         Self::Pieces,
         Self::WithCreation,
@@ -48,6 +52,7 @@ impl Dialect {
         Self::Parts,
         Self::Draft,
         Self::DraftAtOnce,
+        Self::Rivals,
     ];
 
     fn is_draft(self) -> bool {
@@ -247,6 +252,10 @@ impl Sender {
                 "whole with {offset} bytes"
             );
             return Ok(Some(hash));
+        }
+        if self.dialect == Dialect::Rivals {
+            self.overtake(told).await?;
+            return Ok(None);
         }
         let at = usize::try_from(offset)?;
         let end = match self.dialect {

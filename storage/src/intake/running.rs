@@ -73,6 +73,8 @@ pub enum Signal {
     Stop,
     /// Memory is short and this append holds the oldest block: write it down and go on.
     Pressure,
+    /// A block has been at the store for a while: commit it and go on.
+    Landed,
 }
 
 impl Intake {

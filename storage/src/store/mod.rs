@@ -23,6 +23,7 @@ use url::Url;
 
 use crate::clock::SharedClock;
 use crate::error::{Error, Result};
+pub(crate) use advice::is_full;
 use local::Local;
 
 /// From so many bytes on an object leaves the page cache once it is durable.
@@ -111,8 +112,8 @@ impl Store {
             store: name,
             verb: "open",
             path: url.to_string(),
-            advice: advice::advice(&source, is_local),
-            source: Box::new(source),
+            said: advice::in_words(&source, is_local),
+            cause: Box::new(source),
         };
         if is_local {
             let folder = std::path::PathBuf::from(
@@ -368,8 +369,8 @@ impl Store {
             store: self.name,
             verb,
             path: path.to_string(),
-            advice: advice::advice(&source, self.is_local()),
-            source: Box::new(source),
+            said: advice::in_words(&source, self.is_local()),
+            cause: Box::new(source),
         }
     }
 }
