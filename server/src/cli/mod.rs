@@ -1,14 +1,17 @@
 //! The commands of the one binary: arguments in, words and exit code out.
 //!
-//! `serve`, `config` and `rebuild` work on this machine's files; all others ask a running server.
+//! `serve`, `config`, `rebuild`, `catalog` and `drill` work on this machine's files; all others ask a running server.
 //! Exit codes: 0 done, 1 refused or failed, 2 not understood.
 
 mod ask;
 mod before;
+mod catalog;
 mod clock;
 mod config;
 pub mod connect;
+mod drill;
 mod link;
+mod new_catalog;
 mod order;
 mod outcome;
 pub mod pull;
@@ -66,6 +69,9 @@ enum Command {
     Push(push::PushArgs),
     Pull(pull::PullArgs),
     Rebuild(rebuild::RebuildArgs),
+    #[command(subcommand)]
+    Catalog(catalog::CatalogCommand),
+    Drill(drill::DrillArgs),
     /// API tokens, for programs and for commands on other machines
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -114,6 +120,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Push(args) => Box::pin(push::run(args, clock)).await,
         Command::Pull(args) => Box::pin(pull::run(args, clock)).await,
         Command::Rebuild(args) => Box::pin(rebuild::run(args, clock)).await,
+        Command::Catalog(command) => catalog::run(command, clock).await,
+        Command::Drill(args) => Box::pin(drill::run(args, clock)).await,
         Command::Token(command) => token::run(command, clock).await,
         Command::Clock(command) => clock::run(command).await,
     }
@@ -158,6 +166,9 @@ mod tests {
             "push folder --to https://x/u/y --submit --parallel 2",
             "pull 2026-0117 abababab --into dir",
             "rebuild --replace",
+            "catalog export file --data-dir /d",
+            "catalog import file",
+            "drill --blocks 5 --json --config /c",
             "token create ci --expires 30d --token-file t --ca c --server https://x",
             "token revoke abc",
             "clock advance 91d",
