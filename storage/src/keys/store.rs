@@ -67,6 +67,22 @@ impl KeyStore {
         })
     }
 
+    /// Opens the key store to read: nothing is made, probed or swept, so another process may use it.
+    ///
+    /// # Errors
+    /// When the records key is missing, or does not open with these master keys.
+    pub async fn open_to_read(store: Store, masters: MasterKeys) -> Result<Self> {
+        let store = store.read_only();
+        let secret = read(&store, &masters, &paths::records_key(), None).await?;
+        let secret = secret.ok_or_else(|| KeyError::Missing { whose: whose(None) })?;
+        Ok(Self {
+            store,
+            masters,
+            opened: Mutex::default(),
+            records: Arc::new(SealingKeys::derive(&secret)),
+        })
+    }
+
     /// Whether the store holds any key: then a missing master key is a loss, not a first start.
     ///
     /// # Errors

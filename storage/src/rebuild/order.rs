@@ -146,11 +146,7 @@ impl Vault {
         problems: &mut Vec<String>,
     ) -> Result<(Option<OrderRecord>, Option<u64>)> {
         self.keys.order(id).await?;
-        let found = self.working.list(&paths::records(id)).await?;
-        let versions = found
-            .iter()
-            .filter_map(|(path, _)| path.filename()?.parse::<u64>().ok());
-        let versions: BTreeSet<u64> = versions.collect();
+        let versions = self.record_versions(id).await?;
         for &version in versions.iter().rev() {
             match self.read_record(id, version).await {
                 Ok(record) => return Ok((Some(record), versions.last().copied())),
@@ -159,6 +155,15 @@ impl Vault {
             }
         }
         Ok((None, versions.last().copied()))
+    }
+
+    /// The versions of an order's record that the bucket holds.
+    pub(super) async fn record_versions(&self, id: OrderId) -> Result<BTreeSet<u64>> {
+        let found = self.working.list(&paths::records(id)).await?;
+        let versions = found
+            .iter()
+            .filter_map(|(path, _)| path.filename()?.parse::<u64>().ok());
+        Ok(versions.collect())
     }
 
     async fn write_living(&self, chosen: Chosen, back: &mut Rebuilt) -> Result<()> {

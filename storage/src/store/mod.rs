@@ -9,6 +9,7 @@
 mod advice;
 mod cloud;
 mod local;
+mod read_only;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,6 +160,16 @@ impl Store {
     pub fn wrapped(self, wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
         Self {
             inner: wrap(self.inner),
+            ..self
+        }
+    }
+
+    /// The same store, to read and no more: nothing is written to it, swept from it or made in it.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self {
+            inner: Arc::new(read_only::ReadOnly(self.inner)),
+            local: None,
             ..self
         }
     }
