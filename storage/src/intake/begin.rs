@@ -107,6 +107,7 @@ impl Vault {
             gathering: None,
             held: None,
             in_flight: VecDeque::new(),
+            committed: self.clock.monotonic(),
             hashed: None,
             broken: false,
         })

@@ -1,6 +1,7 @@
 //! The commit of an append: blocks and record in one batch, fenced against whoever takes over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -15,16 +16,23 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::upload::{Fragment, Role, Upload, UploadState};
 
 impl Writer {
-    /// Waits for the oldest block and commits it with all that are ready behind it.
-    pub(super) async fn commit_blocks(&mut self) -> Result<()> {
+    /// Waits for the oldest block and commits it with all behind it of which none takes longer
+    /// than `patience` after the one before.
+    pub(super) async fn commit_blocks(&mut self, patience: Duration) -> Result<()> {
+        self.committed = self.vault.clock.monotonic();
         let mut upload = self.upload.clone();
         let mut batch = Batch::new();
         let mut failed = None;
         while let Some(next) = self.in_flight.front_mut() {
-            if upload.blocks > self.upload.blocks && !next.put.is_finished() {
-                break;
-            }
-            let block = (&mut next.put).await.expect("no panic in a put");
+            let block = if upload.blocks > self.upload.blocks {
+                let Ok(block) = tokio::time::timeout(patience, &mut next.put).await else {
+                    break;
+                };
+                block
+            } else {
+                (&mut next.put).await
+            };
+            let block = block.expect("no panic in a put");
             let InFlight { cut, end, .. } = self.in_flight.pop_front().expect("just seen");
             let (block, frontier) = match block {
                 Ok(block) => block,

@@ -38,7 +38,7 @@ impl Writer {
     /// Holds the whole block in the making again. `memory` is for as many bytes as
     /// [`fragments_to_gather`](Self::fragments_to_gather) says.
     pub(super) async fn gather_fragments(&mut self, memory: OwnedSemaphorePermit) -> Result<()> {
-        let mut sealer = Sealer::with_capacity(BLOCK_MAX);
+        let mut sealer = Sealer::for_block(BLOCK_MAX, &self.vault.intake.buffers);
         for fragment in &self.upload.fragments {
             sealer.push(&self.read_fragment(fragment).await?);
         }

@@ -29,8 +29,16 @@ use crate::store::Lease;
 use crate::upload::Upload;
 use crate::vault::Vault;
 
-/// Blocks of one append that are being put while the next is gathered.
-const IN_FLIGHT: usize = 3;
+/// Blocks of one append that are being put, or are and wait for their commit, while the next is
+/// gathered. Those that wait hold no memory.
+const IN_FLIGHT: usize = 8;
+
+/// What has been put for so long is committed, however few blocks that are: a commit costs as much
+/// as a block or two, and what is not committed has to be sent again after a crash.
+const COMMIT_EVERY: Duration = Duration::from_secs(1);
+
+/// At the end of a body the puts of its last blocks are so close together that they share a commit.
+pub(super) const LAST_ONES: Duration = Duration::from_millis(20);
 
 /// A block of so many bytes is hashed and sealed in less time than another thread takes to wake up.
 const HERE: usize = 128 << 10;
@@ -60,6 +68,8 @@ pub struct Writer {
     /// What is committed only once its sum was compared.
     pub(super) held: Option<Box<Held>>,
     pub(super) in_flight: VecDeque<InFlight>,
+    /// When blocks were committed last (monotonic).
+    pub(super) committed: Duration,
     /// The file's hash after the block in flight that was handed on last.
     pub(super) hashed: Option<oneshot::Receiver<Sums>>,
     /// Of a file made of parts: how many of their blocks were joined.
@@ -192,11 +202,17 @@ impl Writer {
             self.put_block().await?;
         }
         while !self.in_flight.is_empty() {
-            self.commit_blocks().await?;
+            self.commit_blocks(LAST_ONES).await?;
         }
         self.keep_fragment().await?;
         self.end_at_a_boundary().await?;
         Ok(self.upload.offset)
+    }
+
+    fn commit_is_due(&self) -> bool {
+        let oldest = self.in_flight.front();
+        let since = self.vault.clock.monotonic().saturating_sub(self.committed);
+        since >= COMMIT_EVERY && oldest.is_some_and(|oldest| oldest.put.is_finished())
     }
 
     /// Hands the block in the making to the background.
@@ -211,8 +227,8 @@ impl Writer {
         };
         self.vault.intake.note_empty(&self.running);
         self.ended = self.upload.length == Some(self.received);
-        while self.in_flight.len() >= IN_FLIGHT {
-            self.commit_blocks().await?;
+        while self.in_flight.len() >= IN_FLIGHT || self.commit_is_due() {
+            self.commit_blocks(Duration::ZERO).await?;
         }
         let puts = Arc::clone(&self.vault.intake.puts);
         let permit = puts.acquire_owned().await.expect("never closed");

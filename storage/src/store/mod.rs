@@ -8,6 +8,7 @@
 
 mod advice;
 mod cloud;
+mod direct;
 mod local;
 mod read_only;
 
@@ -25,10 +26,8 @@ use url::Url;
 use crate::clock::SharedClock;
 use crate::error::{Error, Result};
 pub(crate) use advice::is_full;
+use direct::Direct;
 use local::Local;
-
-/// From so many bytes on an object leaves the page cache once it is durable.
-const LARGE: usize = 1 << 20;
 
 /// No put starts later than this after its gate was read.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -128,7 +127,7 @@ impl Store {
                 .with_fsync(true);
             return Ok(Self {
                 name,
-                inner: Arc::new(inner),
+                inner: Arc::new(Direct::new(inner)),
                 local: Some(Arc::new(local)),
             });
         }
@@ -202,18 +201,12 @@ impl Store {
     /// # Errors
     /// [`Error::Store`].
     pub async fn put_now(&self, path: &Path, bytes: Bytes) -> Result<()> {
-        let length = bytes.len();
         let put = self.inner.put(path, PutPayload::from_bytes(bytes));
         let done = match tokio::time::timeout(hurried(TRIED), put).await {
             Ok(done) => done.map(drop),
             Err(late) => Err(generic(late)),
         };
-        self.told("put", path, done)?;
-        if let (Some(local), LARGE..) = (self.local.clone(), length) {
-            let at = path.to_string();
-            tokio::task::spawn_blocking(move || local.uncache(&at));
-        }
-        Ok(())
+        self.told("put", path, done)
     }
 
     /// The whole object, or `None` if there is none.
