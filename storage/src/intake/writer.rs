@@ -138,7 +138,7 @@ impl Writer {
     /// As [`flush`](Self::flush).
     pub async fn commit_landed(&mut self) -> Result<()> {
         self.begin_step()?;
-        let committed = self.commit_blocks().await;
+        let committed = self.commit_blocks(Duration::ZERO).await;
         self.noted(committed)
     }
 
