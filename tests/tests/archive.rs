@@ -1,9 +1,16 @@
-//! The archive, through the door: whatever was sent comes back from it, byte for byte.
+//! The archive, through the door: whatever was sent comes back from it, byte for byte, with
+//! Stemvault and without it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::json;
-use stemvault_tests::order::{Files, Job, advance, b3, text};
-use stemvault_tests::studio::{Setup, Studio};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use stemvault_tests::fixtures::{self, Scale};
+use stemvault_tests::order::{Files, Job, advance, b3, read, text};
+use stemvault_tests::studio::{Setup, Stores, Studio};
 use stemvault_tests::tus::Place;
 use stemvault_tests::{bucket, odd};
 
@@ -149,4 +156,171 @@ async fn a_run_says_what_the_archive_takes() -> Result<()> {
 
 fn total(files: &Files) -> u64 {
     files.values().map(|bytes| bytes.len() as u64).sum()
+}
+
+/// The decoder that knows storage/FORMATS.md and nothing of us.
+fn decoder(script: &str, words: &[&Path]) -> Result<Vec<Value>> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = tests.join("../.cache/decoder/bin/python");
+    ensure!(
+        python.exists(),
+        "the decoder is not installed: ./tests/run does it"
+    );
+    let mut command = Command::new(python);
+    command.arg("-B").arg(tests.join("decoder").join(script));
+    let output = tokio::task::block_in_place(|| command.args(words).output())?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let lines = String::from_utf8(output.stdout)?;
+    lines
+        .lines()
+        .map(|line| Ok(serde_json::from_str(line)?))
+        .collect()
+}
+
+/// Restores what a studio holds, without it; what was said of each file.
+fn restored(studio: &Studio, tier: &str, into: &Path) -> Result<Vec<Value>> {
+    let master = studio.data_dir().join("master.key");
+    restored_from(&studio.bucket(), &studio.keys(), &master, tier, into)
+}
+
+fn restored_from(
+    bucket: &Path,
+    keys: &Path,
+    master: &Path,
+    tier: &str,
+    into: &Path,
+) -> Result<Vec<Value>> {
+    let words: [(&str, &Path); 5] = [
+        ("--bucket", bucket),
+        ("--keys", keys),
+        ("--master", master),
+        ("--tier", tier.as_ref()),
+        ("--into", into),
+    ];
+    let words: Vec<_> = words
+        .iter()
+        .flat_map(|(name, value)| [Path::new(name), *value])
+        .collect();
+    decoder("restore.py", &words)
+}
+
+fn same(folder: &Path, session: &str, files: &Files) -> Result<()> {
+    let folder = folder.join(NUMBER).join(session);
+    let got = read(&folder)?;
+    ensure!(got.keys().eq(files.keys()), "{:?}", got.keys());
+    for (path, bytes) in files {
+        ensure!(got[path] == bytes, "{path} is another");
+    }
+    Ok(())
+}
+
+async fn comes_back_without_us(stores: Stores) -> Result<()> {
+    let studio = Studio::on(stores).await?;
+    let job = Job::create(studio.door(), NUMBER).await?;
+    let mut files: Files = read(&fixtures::cached(Scale::Tiny)?)?;
+    files.retain(|_, bytes| bytes.len() < 900_000);
+    files.extend(odd::sound_files(6_000));
+    files.extend(odd::hostile_files(3_000));
+    job.upload(&files).await?;
+    // One that came in parts as well.
+    let place = Place::files(job.door, NUMBER)?;
+    let whole: Bytes = files["24.wav"].clone();
+    let parts = [
+        place.part(whole.slice(..10_001)).await?,
+        place.part(whole.slice(10_001..)).await?,
+    ];
+    place.join("parts.wav", &parts).await?;
+    files.insert("parts.wav".to_owned(), whole);
+    let session = complete(&job).await?;
+    job.until("archived").await?;
+    let folder = |name: &str| -> PathBuf { studio.scratch().join(name) };
+    for tier in ["working", "archive"] {
+        restored(&studio, tier, &folder(tier))?;
+        same(&folder(tier), &session, &files)?;
+    }
+    advance(job.door, "91d").await?;
+    job.until("released").await?;
+    let said = restored(&studio, "archive", &folder("released"))?;
+    same(&folder("released"), &session, &files)?;
+    let codecs = |codec: &str| {
+        said.iter()
+            .filter(|file| file["codecs"][codec] != json!(null))
+            .count()
+    };
+    for codec in ["0", "1", "2"] {
+        ensure!(codecs(codec) > 0, "no file came by codec {codec}");
+    }
+    studio.done().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_comes_back_without_us() -> Result<()> {
+    comes_back_without_us(Stores::Files).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_golden_block_decodes_without_us() -> Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../storage/tests/golden/codec");
+    let sums = std::fs::read_to_string(folder.join("sums"))?;
+    let said = decoder("golden.py", &[&folder])?;
+    ensure!(said.len() == sums.lines().count(), "{said:?}");
+    Ok(())
+}
+
+/// What an earlier version left in its stores, and what had been sent.
+fn golden_house() -> Result<(PathBuf, Files)> {
+    let house = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/house");
+    let sent = read(&house.join("Nachtzug"))?;
+    let sent = sent
+        .into_iter()
+        .map(|(path, bytes)| (format!("Nachtzug/{path}"), bytes));
+    Ok((house, sent.collect()))
+}
+
+const GOLDEN_SESSION: &str = "32e8b8c0cf9c35253540a205e8ddddb72f1570fab79aa46b0c9ffc03bbfd2d2c";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_archived_comes_back() -> Result<()> {
+    let (house, files) = golden_house()?;
+    let home = tempfile::tempdir()?;
+    let data = home.path().join("data");
+    bucket::copy(&house, &data)?;
+    // Its clock can be moved, and stands a day after the house was left: it is not due yet.
+    let now: DateTime<Utc> = std::fs::metadata(&data)?.modified()?.into();
+    let then: DateTime<Utc> = "2026-11-29T09:00:00Z".parse()?;
+    let moved = (then - now).num_milliseconds();
+    std::fs::write(data.join("demo"), format!("wall_moved_ms = {moved}\n"))?;
+    let mut studio = Studio::closed(Setup {
+        data_dir: Some(data),
+        ..Setup::default()
+    })?;
+    let config = studio.config();
+    let config = config.to_str().context("a path in UTF-8")?;
+    studio.cli(&["rebuild", "--config", config])?.ok()?;
+    studio.restart().await?;
+    let job = Job {
+        door: studio.door(),
+        number: NUMBER,
+    };
+    job.compare(GOLDEN_SESSION, &files).await?;
+    recalled(&job).await?;
+    comes_back(&job, GOLDEN_SESSION, &files).await?;
+    studio.done().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_archived_comes_back_without_us() -> Result<()> {
+    let (house, files) = golden_house()?;
+    let home = tempfile::tempdir()?;
+    let [bucket, keys, master] = ["bucket", "keys", "master.key"].map(|name| house.join(name));
+    for tier in ["working", "archive"] {
+        let into = home.path().join(tier);
+        restored_from(&bucket, &keys, &master, tier, &into)?;
+        same(&into, GOLDEN_SESSION, &files)?;
+    }
+    Ok(())
 }
