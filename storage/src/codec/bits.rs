@@ -72,6 +72,11 @@ impl<'a> BitReader<'a> {
         self.at = self.at.next_multiple_of(8);
     }
 
+    /// What is left, from the next whole byte on.
+    pub(super) fn rest(&self) -> Self {
+        Self::new(self.bytes.get(self.at.div_ceil(8)..).unwrap_or_default())
+    }
+
     /// Whether every byte was read.
     pub(super) fn is_over(&self) -> bool {
         self.at.div_ceil(8) == self.bytes.len()

@@ -4,8 +4,8 @@
 use super::DecodeError;
 use super::bits::{BitReader, BitWriter};
 
-/// Residuals that share one shift.
-pub(super) const PARTITION: usize = 256;
+/// Residuals that share one shift, as this encoder has it.
+pub(super) const PARTITION: usize = 128;
 
 /// The quotient is among the escapes.
 const ESCAPE: u8 = 255;
@@ -16,6 +16,7 @@ const BIAS: u32 = 3;
 /// Residuals taken apart.
 #[derive(Default)]
 pub(super) struct Split {
+    partition: usize,
     /// The shift of every partition.
     pub(super) shifts: Vec<u8>,
     /// One byte a residual.
@@ -27,9 +28,17 @@ pub(super) struct Split {
 }
 
 impl Split {
+    /// With partitions of this length.
+    pub(super) fn new(partition: usize) -> Self {
+        Self {
+            partition,
+            ..Self::default()
+        }
+    }
+
     /// Takes residuals apart.
     pub(super) fn push(&mut self, residuals: &[i32]) {
-        for partition in residuals.chunks(PARTITION) {
+        for partition in residuals.chunks(self.partition) {
             let sum: u64 = partition.iter().map(|it| u64::from(zigzag(*it))).sum();
             let mean = sum / partition.len() as u64;
             let shift = (64 - mean.leading_zeros()).saturating_sub(BIAS);
@@ -52,6 +61,7 @@ impl Split {
 
 /// Puts residuals together again.
 pub(super) struct Join<'a> {
+    pub(super) partition: usize,
     pub(super) shifts: &'a [u8],
     pub(super) quotients: &'a [u8],
     pub(super) escapes: &'a [u8],
@@ -61,7 +71,7 @@ pub(super) struct Join<'a> {
 impl Join<'_> {
     /// The next residuals.
     pub(super) fn pull(&mut self, residuals: &mut [i32]) -> Result<(), DecodeError> {
-        for partition in residuals.chunks_mut(PARTITION) {
+        for partition in residuals.chunks_mut(self.partition) {
             let shift = u32::from(*take(&mut self.shifts, 1)?.first().unwrap_or(&0));
             let quotients = take(&mut self.quotients, partition.len())?;
             if shift > 31 {
@@ -102,11 +112,8 @@ pub(super) fn unzigzag(value: u32) -> i32 {
 }
 
 impl Join<'_> {
-    /// Whether everything was pulled.
+    /// Whether everything was pulled; there may be other raw bits behind the lowest.
     pub(super) fn is_over(&self) -> bool {
-        self.shifts.is_empty()
-            && self.quotients.is_empty()
-            && self.escapes.is_empty()
-            && self.low.is_over()
+        self.shifts.is_empty() && self.quotients.is_empty() && self.escapes.is_empty()
     }
 }

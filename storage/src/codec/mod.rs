@@ -6,9 +6,19 @@
 //! allocates no more than a few times the length it was promised. `FORMATS.md` describes every bit.
 
 mod bits;
+mod exponent;
+mod gain;
+#[cfg(test)]
+mod golden;
 mod golomb;
+mod kernels;
+mod lpc;
+mod planes;
 mod predicted;
+mod real;
+mod restore;
 mod samples;
+mod scaled;
 mod span;
 mod stream;
 #[cfg(test)]
@@ -16,12 +26,16 @@ mod tests;
 
 pub use samples::{Number, Samples};
 
+use zstd::zstd_safe::CParameter;
+
 use crate::block::Codec;
 
 /// A plain zstd frame is worth its decoding if it saves one part in so many.
 const WORTH: usize = 50;
 /// For what is no sound.
 const LEVEL: i32 = 9;
+/// For a quick look.
+const QUICK: i32 = -20;
 
 /// Why packed bytes do not decode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +64,11 @@ pub fn encode(plain: &[u8], samples: Option<&Samples>) -> (Codec, Vec<u8>) {
     let predicted = samples
         .and_then(|samples| predicted::pack(plain, samples))
         .filter(|packed| packed.len() < plain.len() && comes_back(Codec::Predicted, packed));
+    if let Some(packed) = &predicted
+        && !repeats(plain, packed.len())
+    {
+        return (Codec::Predicted, predicted.unwrap_or_default());
+    }
     let zstd = zstd::bulk::compress(plain, LEVEL)
         .ok()
         .filter(|packed| {
@@ -64,6 +83,23 @@ pub fn encode(plain: &[u8], samples: Option<&Samples>) -> (Codec, Vec<u8>) {
         (_, Some(zstd)) => (Codec::Zstd, zstd),
         (None, None) => (Codec::Stored, plain.to_vec()),
     }
+}
+
+/// Whether `plain` repeats itself so much that zstd alone may make less of it than `predicted` bytes.
+/// A quick look in strides finds most of what a long one would.
+fn repeats(plain: &[u8], predicted: usize) -> bool {
+    let look = || {
+        let mut quick = zstd::bulk::Compressor::new(QUICK)?;
+        for parameter in [
+            CParameter::WindowLog(22),
+            CParameter::HashLog(17),
+            CParameter::MinMatch(7),
+        ] {
+            quick.set_parameter(parameter)?;
+        }
+        quick.compress(plain)
+    };
+    look().map_or(true, |packed| packed.len() * 2 < predicted * 3)
 }
 
 /// Unpacks to exactly `plain_len` bytes.

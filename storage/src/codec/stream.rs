@@ -1,10 +1,10 @@
 //! The stream that holds a predicted block: a skippable frame with the parameters, a zstd frame with
 //! everything that packs, a skippable frame with the bits that do not. `zstd -t` accepts it.
 
+use super::DecodeError;
 use super::bits::BitReader;
 use super::golomb::take;
 use super::samples::{Number, Samples};
-use super::{DecodeError, bits};
 use crate::audio::ByteOrder;
 
 const SKIPPABLE: [u8; 4] = 0x184D_2A50_u32.to_le_bytes();
@@ -56,10 +56,14 @@ pub(super) struct Head {
     pub(super) samples: Samples,
     pub(super) frames: u32,
     pub(super) mode: u8,
+    /// Sample frames that are predicted alike.
+    pub(super) span: usize,
+    /// Residuals that share a shift.
+    pub(super) partition: usize,
 }
 
 /// Writes a stream; `None` if it would be one that [`read`] refuses.
-pub(super) fn write(head: Head, parts: &Parts, low: bits::BitWriter) -> Option<Vec<u8>> {
+pub(super) fn write(head: Head, parts: &Parts, low: &[u8]) -> Option<Vec<u8>> {
     let mut first = MAGIC.to_vec();
     let flag = |is: bool, flag: u8| if is { flag } else { 0 };
     let samples = head.samples;
@@ -67,8 +71,10 @@ pub(super) fn write(head: Head, parts: &Parts, low: bits::BitWriter) -> Option<V
         | flag(samples.byte_order == ByteOrder::Big, BIG)
         | flag(samples.number == Number::Unsigned, UNSIGNED)
         | flag(samples.number == Number::Float, FLOAT);
+    let lengths = [head.span, head.partition].map(|length| length.ilog2() as u8);
     first.extend([VERSION, form, head.mode, 0]);
-    first.extend(u32::from(samples.channels).to_le_bytes());
+    first.extend(samples.channels.to_le_bytes());
+    first.extend(lengths);
     first.extend(head.frames.to_le_bytes());
     let content = parts.all().map(Vec::as_slice).concat();
     for part in parts.all() {
@@ -81,7 +87,7 @@ pub(super) fn write(head: Head, parts: &Parts, low: bits::BitWriter) -> Option<V
     let mut stream = Vec::new();
     skippable(&mut stream, &first)?;
     stream.extend(zstd::bulk::compress(&content, LEVEL).ok()?);
-    skippable(&mut stream, &low.finish())?;
+    skippable(&mut stream, low)?;
     Some(stream)
 }
 
@@ -165,43 +171,51 @@ fn read_head(mut first: &[u8]) -> Result<(Head, [usize; PARTS]), DecodeError> {
         Some(&version) => return Err(DecodeError::Version(version)),
     }
     let (form, mode, zero) = (first[1], first[2], first[3]);
-    let mut words = first[4..].chunks_exact(4);
-    let mut word = || {
-        words
-            .next()
-            .and_then(|it| it.first_chunk())
-            .map_or(0, |it| u32::from_le_bytes(*it))
-    };
+    let (span, partition) = (length(first[6])?, length(first[7])?);
     let number = match form & (UNSIGNED | FLOAT) {
         0 => Number::Signed,
         UNSIGNED => Number::Unsigned,
         FLOAT => Number::Float,
         _ => return Err(DecodeError::Malformed("its samples have no form")),
     };
+    let byte_order = if form & BIG == 0 {
+        ByteOrder::Little
+    } else {
+        ByteOrder::Big
+    };
     let samples = Samples {
         number,
-        byte_order: if form & BIG == 0 {
-            ByteOrder::Little
-        } else {
-            ByteOrder::Big
-        },
+        byte_order,
         bytes: form & 0x0F,
-        channels: u16::try_from(word()).unwrap_or(0),
+        channels: u16::from_le_bytes([first[4], first[5]]),
         sample_rate: 0,
     };
-    let frames = word();
-    let lengths = std::array::from_fn(|_| word() as usize);
     if !samples.is_sound() || form & 0x80 != 0 || zero != 0 {
         return Err(DecodeError::Malformed("its samples have no form"));
     }
-    Ok((
-        Head {
-            samples,
-            frames,
-            mode,
-        },
-        lengths,
-    ))
+    let mut words = first[8..].chunks_exact(4);
+    let mut word = || {
+        let bytes = words.next().and_then(|it| it.first_chunk());
+        bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    };
+    let frames = word();
+    let lengths = std::array::from_fn(|_| word() as usize);
+    let head = Head {
+        samples,
+        frames,
+        mode,
+        span,
+        partition,
+    };
+    Ok((head, lengths))
+}
+
+/// Of spans and partitions, from 16 to 65,536.
+fn length(power: u8) -> Result<usize, DecodeError> {
+    match power {
+        4..=16 => Ok(1 << power),
+        _ => Err(DecodeError::Malformed("its spans have no length")),
+    }
 }
 
 fn read_skippable<'a>(packed: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
