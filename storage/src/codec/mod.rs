@@ -6,6 +6,7 @@
 //! allocates no more than a few times the length it was promised. `FORMATS.md` describes every bit.
 
 mod bits;
+mod estimate;
 mod exponent;
 mod gain;
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! One span of all channels, encoded: what the channels of a pair have in common is taken out, then
 //! each is predicted by the method that leaves the least.
 
-use super::golomb::{PARTITION, Split, zigzag};
+use super::estimate;
+use super::golomb::{Split, zigzag};
 use super::kernels::{self, HISTORY, STEP};
 use super::lpc::{self, Analyst, Weights};
 
@@ -9,8 +10,6 @@ use super::lpc::{self, Analyst, Weights};
 pub(super) const SPAN: usize = 4096;
 /// Every value is the first one.
 pub(super) const CONSTANT: u8 = 5;
-/// The highest order of the fixed predictors.
-pub(super) const FIXED: usize = 4;
 /// Prediction by weights; the lower bits hold the order less one.
 pub(super) const WEIGHTS: u8 = 0x80;
 
@@ -70,7 +69,7 @@ impl Encoder {
             }
             self.spans.push(wasted as u8);
             if let [left, right] = group {
-                let pair = choose(left, right);
+                let pair = estimate::pair(left, right);
                 self.spans.push(pair as u8);
                 part(pair, left, right);
             }
@@ -87,7 +86,7 @@ impl Encoder {
             push_number(&mut self.spans, first);
             return;
         }
-        let (order, mut cost) = best_fixed(values);
+        let (order, mut cost) = estimate::differences(values);
         let weights = self.weigh(values, &mut cost);
         if let Some(weights) = weights {
             self.spans.push(WEIGHTS | (weights.order - 1) as u8);
@@ -136,7 +135,7 @@ impl Encoder {
             ) {
                 continue;
             }
-            let bits = bits(&self.residuals) + 16.0 * weights.order as f64;
+            let bits = estimate::bits(&self.residuals) + 16.0 * weights.order as f64;
             if bits < *cost {
                 *cost = bits;
                 chosen = Some(weights);
@@ -146,49 +145,6 @@ impl Encoder {
         }
         chosen
     }
-}
-
-/// What residuals will cost, nearly.
-fn bits(residuals: &[i32]) -> f64 {
-    let costs = residuals.chunks(PARTITION).map(|partition| {
-        let sum: u64 = partition
-            .iter()
-            .map(|it| u64::from(it.unsigned_abs()))
-            .sum();
-        let mean = 2.0 * sum as f64 / partition.len() as f64;
-        (mean + 1.0).log2() * partition.len() as f64
-    });
-    costs.sum()
-}
-
-/// By the size of second differences.
-fn choose(left: &[i32], right: &[i32]) -> Pair {
-    if !left
-        .iter()
-        .chain(right)
-        .all(|it| (-1 << 30..1 << 30).contains(it))
-    {
-        return Pair::Both;
-    }
-    let mut sums = [0_u64; 4];
-    for (l, r) in left.windows(3).zip(right.windows(3)) {
-        let second = |it: &[i32]| i64::from(it[0]) - 2 * i64::from(it[1]) + i64::from(it[2]);
-        let (l, r) = (second(l), second(r));
-        for (sum, value) in sums.iter_mut().zip([l, r, (l + r) >> 1, l - r]) {
-            *sum += value.unsigned_abs();
-        }
-    }
-    let [left, right, mid, side] = sums.map(|sum| (sum as f64 / left.len() as f64 + 0.5).log2());
-    let costs = [
-        (Pair::Both, left + right),
-        (Pair::LeftSide, left + side),
-        (Pair::SideRight, side + right),
-        (Pair::MidSide, mid + side),
-    ];
-    costs
-        .into_iter()
-        .min_by(|a, b| a.1.total_cmp(&b.1))
-        .map_or(Pair::Both, |it| it.0)
 }
 
 fn part(pair: Pair, left: &mut [i32], right: &mut [i32]) {
@@ -215,29 +171,6 @@ fn differences(values: &[i32], order: usize, into: &mut [i32]) {
         }
     }
     into[0] = 0;
-}
-
-/// The order whose differences are smallest, and what they will cost.
-fn best_fixed(values: &[i32]) -> (usize, f64) {
-    let mut sums = [0_u64; FIXED + 1];
-    let mut last = [0_i32; FIXED];
-    for value in values {
-        let mut difference = *value;
-        for (order, sum) in sums.iter_mut().enumerate() {
-            *sum += u64::from(difference.unsigned_abs());
-            if let Some(last) = last.get_mut(order) {
-                let next = difference.wrapping_sub(*last);
-                *last = difference;
-                difference = next;
-            }
-        }
-    }
-    let order = (0..=FIXED).min_by_key(|order| sums[*order]).unwrap_or(0);
-    let count = values.len() as f64;
-    (
-        order,
-        (2.0 * sums[order] as f64 / count + 1.0).log2() * count,
-    )
 }
 
 /// Seven bits a byte, the lowest first; the highest bit says that more follow.
