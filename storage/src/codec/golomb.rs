@@ -9,11 +9,19 @@ use super::bits::{BitReader, BitWriter};
 /// Residuals that share one shift, as this encoder has it.
 pub(super) const PARTITION: usize = 128;
 
+/// Bits of a shift's byte that hold the shift.
+const SHIFT: u8 = 0x1F;
+/// Set where the partition's quotients are among the large ones.
+const LARGE: u8 = 0x20;
+
 /// The quotient is among the escapes.
 const ESCAPE: u8 = 255;
 
-/// Mean quotients lie between 4 and 8.
+/// Mean quotients lie between 4 and 8: those of partitions where they are below the middle are kept
+/// apart from the others, for zstd finds the best code for each kind.
 const BIAS: u32 = 3;
+/// The middle, as a factor of the lower end: half an octave.
+const MIDDLE: f64 = 1.414;
 
 /// Residuals whose low bits are packed together: they fill whole bytes.
 const GROUP: usize = 8;
@@ -28,8 +36,8 @@ pub(super) struct Split {
     partition: usize,
     /// The shift of every partition.
     pub(super) shifts: Vec<u8>,
-    /// One byte a residual.
-    pub(super) quotients: Vec<u8>,
+    /// One byte a residual, in partitions with small ones and in those with large ones.
+    pub(super) quotients: [Vec<u8>; 2],
     /// Quotients that are no byte, four bytes each.
     pub(super) escapes: Vec<u8>,
     /// The bits below the shifts; every partition begins on a byte.
@@ -60,20 +68,24 @@ impl Split {
             }
             let mean = sum / partition.len() as u64;
             let shift = (64 - mean.leading_zeros()).saturating_sub(BIAS);
-            self.shifts.push(shift as u8);
+            let middle = f64::from(1 << (BIAS - 1)) * MIDDLE * partition.len() as f64;
+            let is_large = (sum >> shift) as f64 >= middle;
+            self.shifts
+                .push(shift as u8 | if is_large { LARGE } else { 0 });
+            let kind = usize::from(is_large);
             let is_plain = all >> shift < u32::from(ESCAPE);
             if is_plain && shift <= WIDEST && partition.len().is_multiple_of(GROUP) {
-                self.groups(partition, shift);
+                self.groups(partition, shift, kind);
             } else {
-                self.one_by_one(partition, shift);
+                self.one_by_one(partition, shift, kind);
             }
         }
     }
 
     #[inline(always)]
-    fn groups(&mut self, partition: &[i32], shift: u32) {
+    fn groups(&mut self, partition: &[i32], shift: u32, kind: usize) {
         let values = partition.iter().map(|it| (zigzag(*it) >> shift) as u8);
-        self.quotients.extend(values);
+        self.quotients[kind].extend(values);
         let room = partition.len() / GROUP * shift as usize;
         let low = self.low.room(room, WORD);
         let mask = (1 << shift) - 1;
@@ -92,14 +104,14 @@ impl Split {
     }
 
     #[inline(always)]
-    fn one_by_one(&mut self, partition: &[i32], shift: u32) {
+    fn one_by_one(&mut self, partition: &[i32], shift: u32, kind: usize) {
         for residual in partition {
             let value = zigzag(*residual);
             let quotient = value >> shift;
             if quotient < u32::from(ESCAPE) {
-                self.quotients.push(quotient as u8);
+                self.quotients[kind].push(quotient as u8);
             } else {
-                self.quotients.push(ESCAPE);
+                self.quotients[kind].push(ESCAPE);
                 self.escapes.extend(quotient.to_le_bytes());
             }
             self.low.put(u64::from(value) & ((1 << shift) - 1), shift);
@@ -112,7 +124,7 @@ impl Split {
 pub(super) struct Join<'a> {
     pub(super) partition: usize,
     pub(super) shifts: &'a [u8],
-    pub(super) quotients: &'a [u8],
+    pub(super) quotients: [&'a [u8]; 2],
     pub(super) escapes: &'a [u8],
     pub(super) low: BitReader<'a>,
 }
@@ -126,11 +138,13 @@ impl Join<'_> {
     #[inline(always)]
     fn pull_all(&mut self, residuals: &mut [i32]) -> Result<(), DecodeError> {
         for partition in residuals.chunks_mut(self.partition) {
-            let shift = u32::from(*take(&mut self.shifts, 1)?.first().unwrap_or(&0));
-            let quotients = take(&mut self.quotients, partition.len())?;
-            if shift > 31 {
+            let byte = take(&mut self.shifts, 1)?[0];
+            if byte & !(SHIFT | LARGE) != 0 {
                 return Err(DecodeError::Malformed("a shift is too large"));
             }
+            let shift = u32::from(byte & SHIFT);
+            let kind = usize::from(byte & LARGE != 0);
+            let quotients = take(&mut self.quotients[kind], partition.len())?;
             let highest = quotients.iter().fold(0, |highest, it| highest.max(*it));
             let is_plain = highest < ESCAPE && shift <= WIDEST;
             let length = partition.len() / GROUP * shift as usize;
@@ -168,7 +182,13 @@ impl Join<'_> {
 
     /// Whether everything was pulled; there may be other raw bits behind the lowest.
     pub(super) fn is_over(&self) -> bool {
-        self.shifts.is_empty() && self.quotients.is_empty() && self.escapes.is_empty()
+        let all = [
+            self.shifts,
+            self.escapes,
+            self.quotients[0],
+            self.quotients[1],
+        ];
+        all.iter().all(|it| it.is_empty())
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn pack_by(
     }
     let parts = Parts {
         tail: tail.to_vec(),
-        quotients: planes::apart(whole, usize::from(samples.bytes)),
+        quotients: [planes::apart(whole, usize::from(samples.bytes)), Vec::new()],
         ..Parts::default()
     };
     head.mode = PLANES;
@@ -180,12 +180,13 @@ pub(super) fn unpack(packed: &[u8], plain_len: usize) -> Result<Vec<u8>, DecodeE
     let (whole, tail) = plain.split_at_mut(frames * samples.frame());
     tail.copy_from_slice(view.tail);
     if stream.head.mode == PLANES {
-        let others = [view.form, view.spans, view.shifts, view.escapes];
+        let [planes, large] = view.quotients;
+        let others = [view.form, view.spans, view.shifts, view.escapes, large];
         let is_alone = others.iter().all(|it| it.is_empty()) && view.low.is_over();
-        if !is_alone || view.quotients.len() != whole.len() {
+        if !is_alone || planes.len() != whole.len() {
             return Err(DecodeError::Malformed("its planes are incomplete"));
         }
-        planes::together(view.quotients, usize::from(samples.bytes), whole);
+        planes::together(planes, usize::from(samples.bytes), whole);
         return Ok(plain);
     }
     let mut join = Join {

@@ -3,7 +3,7 @@
 
 use super::estimate;
 use super::golomb::{Split, zigzag};
-use super::kernels::{self, HISTORY, STEP};
+use super::kernels::{self, HISTORY, MAX_ORDER, STEP};
 use super::lpc::{self, Analyst, Weights};
 
 /// Sample frames that are predicted alike, as this encoder has it.
@@ -14,7 +14,9 @@ pub(super) const CONSTANT: u8 = 5;
 pub(super) const WEIGHTS: u8 = 0x80;
 
 /// The order up to which weights are sought.
-const ORDER: usize = 16;
+const ORDER: usize = MAX_ORDER;
+/// The order of weights by least squares.
+const ORDER_HIGH_RATE: usize = 16;
 /// From this sample rate on, least squares find better weights.
 const HIGH_RATE: u32 = 88_200;
 
@@ -119,7 +121,7 @@ impl Encoder {
         let mut chosen = None;
         let by_sums = self.analyst.autocorrelation(&self.values, ORDER);
         let by_squares = if self.is_high_rate {
-            lpc::covariance(&self.values, ORDER)
+            lpc::covariance(&self.values, ORDER_HIGH_RATE)
         } else {
             None
         };

@@ -2,6 +2,8 @@
 //! everything that packs, a skippable frame with the bits that do not. `zstd -t` accepts it.
 
 use super::DecodeError;
+use std::io::Write as _;
+
 use super::bits::BitReader;
 use super::golomb::take;
 use super::samples::{Number, Samples};
@@ -12,7 +14,7 @@ const MAGIC: &[u8; 4] = b"STMP";
 const VERSION: u8 = 1;
 const LEVEL: i32 = 1;
 /// Parts of the zstd frame.
-const PARTS: usize = 6;
+const PARTS: usize = 7;
 /// Bytes of the first frame's content.
 const HEAD: usize = 16 + 4 * PARTS;
 
@@ -33,8 +35,8 @@ pub(super) struct Parts {
     pub(super) shifts: Vec<u8>,
     /// Quotients that are no byte.
     pub(super) escapes: Vec<u8>,
-    /// The quotients.
-    pub(super) quotients: Vec<u8>,
+    /// The small quotients, the large ones.
+    pub(super) quotients: [Vec<u8>; 2],
 }
 
 impl Parts {
@@ -45,7 +47,8 @@ impl Parts {
             &self.spans,
             &self.shifts,
             &self.escapes,
-            &self.quotients,
+            &self.quotients[0],
+            &self.quotients[1],
         ]
     }
 }
@@ -76,19 +79,30 @@ pub(super) fn write(head: Head, parts: &Parts, low: &[u8]) -> Option<Vec<u8>> {
     first.extend(samples.channels.to_le_bytes());
     first.extend(lengths);
     first.extend(head.frames.to_le_bytes());
-    let content = parts.all().map(Vec::as_slice).concat();
     for part in parts.all() {
         first.extend(u32::try_from(part.len()).ok()?.to_le_bytes());
     }
     let plain_len = head.frames as usize * samples.frame() + parts.tail.len();
-    if content.len() > content_limit(plain_len) {
+    let length = parts.all().iter().map(|part| part.len()).sum();
+    if length > content_limit(plain_len) {
         return None;
     }
     let mut stream = Vec::new();
     skippable(&mut stream, &first)?;
-    stream.extend(zstd::bulk::compress(&content, LEVEL).ok()?);
+    stream.extend(zstd_frame(parts, length).ok()?);
     skippable(&mut stream, low)?;
     Some(stream)
+}
+
+/// One frame; every part begins a block of its own in it, and thereby a code of its own.
+fn zstd_frame(parts: &Parts, length: usize) -> std::io::Result<Vec<u8>> {
+    let mut encoder = zstd::Encoder::new(Vec::with_capacity(length / 2), LEVEL)?;
+    encoder.set_pledged_src_size(Some(length as u64))?;
+    for part in parts.all() {
+        encoder.write_all(part)?;
+        encoder.flush()?;
+    }
+    encoder.finish()
 }
 
 fn skippable(stream: &mut Vec<u8>, content: &[u8]) -> Option<()> {
@@ -118,7 +132,7 @@ pub(super) struct View<'a> {
     pub(super) spans: &'a [u8],
     pub(super) shifts: &'a [u8],
     pub(super) escapes: &'a [u8],
-    pub(super) quotients: &'a [u8],
+    pub(super) quotients: [&'a [u8]; 2],
     pub(super) low: BitReader<'a>,
 }
 
@@ -236,7 +250,7 @@ impl Stream<'_> {
         for (part, length) in parts.iter_mut().zip(self.lengths) {
             *part = take(&mut rest, length)?;
         }
-        let [tail, form, spans, shifts, escapes, quotients] = parts;
+        let [tail, form, spans, shifts, escapes, small, large] = parts;
         let low = BitReader::new(self.low);
         Ok(View {
             tail,
@@ -244,7 +258,7 @@ impl Stream<'_> {
             spans,
             shifts,
             escapes,
-            quotients,
+            quotients: [small, large],
             low,
         })
     }
