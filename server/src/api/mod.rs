@@ -37,6 +37,8 @@ pub fn router() -> Router<SharedApp> {
         .route("/submit", post(sessions::submit))
         .route("/sessions/{session}", get(sessions::show))
         .route("/sessions/{session}/files/{*path}", get(sessions::file))
+        .route("/sessions/{session}/bag", get(sessions::bag))
+        .route("/sessions/{session}/bag.zip", get(sessions::bag_zip))
         .route("/sessions/{session}/accept", post(sessions::accept))
         .route("/sessions/{session}/return", post(sessions::give_back));
     let api = Router::new()

@@ -11,7 +11,7 @@ use utoipa::OpenApi;
 
 use super::auth::Staff;
 use super::{clock, keys, links, order, orders, retention, sessions, tokens};
-use crate::{links as link, preflight, shape, state};
+use crate::{bag, links as link, preflight, shape, state};
 
 /// Who may call an operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,6 +89,8 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     post "/api/v1/orders/{number}/sessions/{session}/accept" Token J("Acceptance") => 200 J("Receipt"); "Take a session";
     post "/api/v1/orders/{number}/sessions/{session}/return" Token J("Return") => 200 J("Receipt"); "Give a session back, with reasons";
     get "/api/v1/orders/{number}/sessions/{session}/files/{*path}" Token N => 200 BYTES; "A file of a session; ranges, ETag, If-Range";
+    get "/api/v1/orders/{number}/sessions/{session}/bag" Token N => 200 J("BagParts"); "What a bag (BagIt 1.0) of the session holds beside its files";
+    get "/api/v1/orders/{number}/sessions/{session}/bag.zip" Token N => 200 M("application/zip"); "The session as a bag (BagIt 1.0) in a zip, made while it is sent";
     get "/api/v1/retention/plan" Token N => 200 J("RetentionPlan"); "What is due by a date (query: at)";
     post "/api/v1/retention/run" Token J("RunRequest") => 200 J("Runs"); "Run every job that does not take long now, or the one that is named";
     get "/api/v1/runs" Token N => 200 J("Runs"); "The last runs, newest first";
@@ -133,6 +135,8 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     order::Unproven,
     order::Session,
     order::Link,
+    bag::BagParts,
+    bag::BagTag,
     shape::Receipt,
     shape::Review,
     shape::File,
@@ -284,6 +288,10 @@ impl Operation {
             ("get", "/api/v1/retention/plan") => &[(
                 "at",
                 "A moment (RFC 3339), a day of the studio (2026-11-23, to its end) or a span from now (31 days); now if absent",
+            )],
+            ("get", "/d/{link}") => &[(
+                "bag",
+                "Of a session link: zip, the session as a bag (BagIt 1.0); parts, what it holds beside the files",
             )],
             // Upload-Metadata of tus, for clients of the draft, which has nothing like it.
             ("post", "/files" | "/u/{link}") => &[

@@ -11,6 +11,7 @@ mod clock;
 mod config;
 pub mod connect;
 mod drill;
+mod export;
 mod keys;
 mod link;
 mod new_catalog;
@@ -70,6 +71,7 @@ enum Command {
     Prove(retention::ProveArgs),
     Push(push::PushArgs),
     Pull(pull::PullArgs),
+    Export(export::ExportArgs),
     Rebuild(rebuild::RebuildArgs),
     /// The master key and backups of the key store
     #[command(subcommand)]
@@ -124,6 +126,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Prove(args) => retention::prove(args).await,
         Command::Push(args) => Box::pin(push::run(args, clock)).await,
         Command::Pull(args) => Box::pin(pull::run(args, clock)).await,
+        Command::Export(args) => Box::pin(export::run(args, clock)).await,
         Command::Rebuild(args) => Box::pin(rebuild::run(args, clock)).await,
         Command::Keys(command) => keys::run(command, clock).await,
         Command::Catalog(command) => catalog::run(command, clock).await,
@@ -171,6 +174,8 @@ mod tests {
             "prove 2026-0117 --whole",
             "push folder --to https://x/u/y --submit --parallel 2",
             "pull 2026-0117 abababab --into dir",
+            "export 2026-0117 abababab --into dir",
+            "export https://x/d/y --zip bag.zip",
             "rebuild --replace",
             "keys list",
             "keys rotate --config /c",
@@ -195,6 +200,8 @@ mod tests {
             "link create 2026-0117",
             "order create 2026-0117",
             "orders",
+            "export 2026-0117",
+            "export 2026-0117 --into a --zip b",
         ] {
             let words = std::iter::once("stemvault")
                 .chain(line.split(' '))
