@@ -33,9 +33,9 @@ pub enum Dialect {
     Checksum,
     /// tus: three parts at once, then the file.
     Parts,
-    /// The IETF draft: pieces.
+    /// The IETF draft: pieces, and the SHA-256 of the whole with the creation.
     Draft,
-    /// The IETF draft: all of it with the creation.
+    /// The IETF draft: all of it with the creation, and its SHA-512.
     DraftAtOnce,
     /// tus: one PATCH for all, and before it ends another that takes over.
     Rivals,
@@ -193,12 +193,14 @@ impl Sender {
         let (all, length) = (self.bytes.clone(), self.bytes.len().to_string());
         let name = self.path.as_deref().unwrap_or_default();
         let metadata = format!("filename {}", STANDARD.encode(name));
+        let digest = self.repr_digest();
         let mut headers = vec![];
         let mut body = None;
         let mut place = self.link.clone();
         if self.dialect.is_draft() {
             place = format!("{place}?filename={name}");
             headers.push(("upload-draft-interop-version", "8"));
+            headers.push(("repr-digest", &digest));
             let at_once = self.dialect == Dialect::DraftAtOnce;
             headers.push(("upload-complete", if at_once { "?1" } else { "?0" }));
             body = at_once.then_some(all);
@@ -331,6 +333,15 @@ impl Sender {
                 Ok(Heard::Nothing)
             }
         }
+    }
+
+    fn repr_digest(&self) -> String {
+        let (key, algorithm) = match self.dialect {
+            Dialect::Draft => ("sha-256", &digest::SHA256),
+            _ => ("sha-512", &digest::SHA512),
+        };
+        let sum = STANDARD.encode(digest::digest(algorithm, &self.bytes));
+        format!("{key}=:{sum}:")
     }
 
     fn slowly(&self, body: &Bytes) -> Body {

@@ -7,6 +7,7 @@ use reqwest::Method;
 use stemvault_tests::faulty::{Fault, Rule};
 use stemvault_tests::order::{Job, b3};
 use stemvault_tests::patience::persist;
+use stemvault_tests::process::Process;
 use stemvault_tests::studio::{Setup, Stores, Studio};
 use stemvault_tests::tus::Place;
 
@@ -62,6 +63,37 @@ async fn a_wrong_region_key_or_bucket_is_named_with_its_store() -> Result<()> {
         ensure!(sentences <= 2 && !said.contains("<Error>"), "{said}");
     }
     Ok(())
+}
+
+/// The settings were in order once: the server starts, and says at once what is wrong with them now.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_became_wrong_is_in_the_log_of_the_next_start() -> Result<()> {
+    let mut studio = Studio::on(Stores::S3).await?;
+    studio.stop()?;
+    let settings = std::fs::read_to_string(studio.config())?;
+    let changed = settings.replacen("s3://studio", "s3://elsewhere", 1);
+    ensure!(changed != settings, "{settings}");
+    std::fs::write(studio.config(), changed)?;
+    let mut serve = studio.command(&[
+        "serve",
+        "--demo-clock",
+        "--listen",
+        "127.0.0.1:0",
+        "--config",
+    ]);
+    serve.arg(studio.config());
+    let mut server = Process::start(serve)?;
+    let said = tokio::task::block_in_place(|| {
+        let line = |line: &str| {
+            line.contains("the working store could not")
+                .then(|| line.to_owned())
+        };
+        server.wait_for(line)
+    })?;
+    ensure!(said.contains("bucket's name"), "{said}");
+    server.kill()?;
+    server.wait_for_end()?;
+    studio.done().await
 }
 
 /// The bucket takes nothing more, in each of the ways in which stores say so; then there is room.

@@ -275,3 +275,16 @@ async fn preflights_have_a_pace_for_each_link() {
     studio.hands.advance(std::time::Duration::from_secs(wait));
     ask(&studio.link).await.expect(200);
 }
+
+#[tokio::test]
+async fn a_full_disk_is_said_before_the_first_byte() {
+    let studio = Studio::with(|_, limits| limits.floor_bytes = 1 << 60).await;
+    let said = studio.preflight(&[part("a.wav", 100, b"")]).await;
+    let message = said["session"][0]["message"].as_str().unwrap();
+    assert!(message.contains("room for 0"), "{message}");
+    assert_eq!(studio.state().await["limits"]["space"], "0");
+    // As the upload itself would be told.
+    let no = studio.post("a.wav", 100, &[], Body::empty()).await;
+    let no = no.expect(507);
+    assert!(no.text().contains("no room for \"a.wav\""), "{}", no.text());
+}
