@@ -101,7 +101,8 @@ pub(super) fn events(order: &Order, receipt: &Receipt, now: DateTime<Utc>) -> St
     serde_json::to_string_pretty(&document).expect("JSON is text") + "\n"
 }
 
-fn event(kind: &str, at: DateTime<Utc>, role: &str, detail: String) -> Value {
+fn event(kind: &str, at: DateTime<Utc>, role: &str, detail: impl Into<Value>) -> Value {
+    let detail: Value = detail.into();
     json!({
         "type": kind,
         "date": moment(at),

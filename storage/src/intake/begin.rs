@@ -107,7 +107,6 @@ impl Vault {
             gathering: None,
             held: None,
             in_flight: VecDeque::new(),
-            committed: self.clock.monotonic(),
             hashed: None,
             broken: false,
         })

@@ -19,7 +19,6 @@ impl Writer {
     /// Waits for the oldest block and commits it with all behind it of which none takes longer
     /// than `patience` after the one before.
     pub(super) async fn commit_blocks(&mut self, patience: Duration) -> Result<()> {
-        self.committed = self.vault.clock.monotonic();
         let mut upload = self.upload.clone();
         let mut batch = Batch::new();
         let mut failed = None;

@@ -33,10 +33,6 @@ use crate::vault::Vault;
 /// gathered. Those that wait hold no memory.
 const IN_FLIGHT: usize = 8;
 
-/// What has been put for so long is committed, however few blocks that are: a commit costs as much
-/// as a block or two, and what is not committed has to be sent again after a crash.
-const COMMIT_EVERY: Duration = Duration::from_secs(1);
-
 /// At the end of a body the puts of its last blocks are so close together that they share a commit.
 pub(super) const LAST_ONES: Duration = Duration::from_millis(20);
 
@@ -44,7 +40,8 @@ pub(super) const LAST_ONES: Duration = Duration::from_millis(20);
 const HERE: usize = 128 << 10;
 
 /// So long a block that has landed waits for the next one to be committed with it. While bytes come
-/// quickly they are many together; when none come, what is there counts.
+/// quickly they are many together, as a commit costs as much as a block or two; when none come, what
+/// is there counts.
 const TOGETHER: Duration = Duration::from_millis(200);
 
 /// One running append. Ends when it is dropped; then whatever was not flushed is lost, and was
@@ -68,8 +65,6 @@ pub struct Writer {
     /// What is committed only once its sum was compared.
     pub(super) held: Option<Box<Held>>,
     pub(super) in_flight: VecDeque<InFlight>,
-    /// When blocks were committed last (monotonic).
-    pub(super) committed: Duration,
     /// The file's hash after the block in flight that was handed on last.
     pub(super) hashed: Option<oneshot::Receiver<Sums>>,
     /// Of a file made of parts: how many of their blocks were joined.
@@ -209,12 +204,6 @@ impl Writer {
         Ok(self.upload.offset)
     }
 
-    fn commit_is_due(&self) -> bool {
-        let oldest = self.in_flight.front();
-        let since = self.vault.clock.monotonic().saturating_sub(self.committed);
-        since >= COMMIT_EVERY && oldest.is_some_and(|oldest| oldest.put.is_finished())
-    }
-
     /// Hands the block in the making to the background.
     async fn put_block(&mut self) -> Result<()> {
         let kept = self.fragments_to_gather();
@@ -227,7 +216,7 @@ impl Writer {
         };
         self.vault.intake.note_empty(&self.running);
         self.ended = self.upload.length == Some(self.received);
-        while self.in_flight.len() >= IN_FLIGHT || self.commit_is_due() {
+        while self.in_flight.len() >= IN_FLIGHT {
             self.commit_blocks(Duration::ZERO).await?;
         }
         let puts = Arc::clone(&self.vault.intake.puts);
