@@ -275,7 +275,7 @@ fn gone(order: &Value) -> bool {
     matches!(order["stage"].as_str(), Some("purging" | "purged"))
 }
 
-/// Without when an archive was last read again: a rebuilt catalog counts from the proof itself.
+/// Without when an archive was last read again, which the snapshot knows only as of that night.
 fn comparable(order: &Value) -> Value {
     let mut order = order.clone();
     if let Some(proof) = order.get_mut("proof").and_then(Value::as_object_mut) {

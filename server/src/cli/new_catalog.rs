@@ -74,10 +74,7 @@ impl NewCatalog {
         if let Some(old) = self.old {
             old.close().await;
         }
-        let aside = self.place.exists().then(|| {
-            let name = format!("catalog.replaced-{}", now.format("%Y%m%dT%H%M%SZ"));
-            self.place.with_file_name(name)
-        });
+        let aside = self.place.exists().then(|| aside(&self.place, now));
         if let Some(aside) = &aside {
             rename(&self.place, aside)?;
         }
@@ -86,6 +83,19 @@ impl NewCatalog {
         fs::File::open(folder)?.sync_all()?;
         Ok(aside)
     }
+}
+
+/// A name that is free: two may be replaced in one second.
+fn aside(place: &Path, now: DateTime<Utc>) -> PathBuf {
+    let name = format!("catalog.replaced-{}", now.format("%Y%m%dT%H%M%SZ"));
+    let mut aside = place.with_file_name(&name);
+    for nth in 2.. {
+        if !aside.exists() {
+            break;
+        }
+        aside = place.with_file_name(format!("{name}-{nth}"));
+    }
+    aside
 }
 
 /// Opens the catalog that is there, if any, which nobody else may have open. One that cannot be
