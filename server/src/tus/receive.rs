@@ -29,6 +29,9 @@ use crate::app::App;
 /// reason to stop.
 const LOOK_UP: usize = 1 << 20;
 
+/// After so much silence what has been put is committed, whether or not more comes.
+const SILENCE: Duration = Duration::from_millis(250);
+
 /// What a frame counts at least: a trickle of bytes is looked up from as well.
 const FRAME: usize = 1 << 10;
 
@@ -305,12 +308,17 @@ async fn next<S: Stream<Item = io::Result<Bytes>> + Unpin>(
     let idle = tokio::time::sleep(patience.idle);
     tokio::pin!(idle);
     loop {
+        let ahead = writer.is_ahead();
         let signal = tokio::select! {
             biased;
             signal = writer.signal() => signal,
             () = ended(&mut patience.ending) => return Ok(Err(End::Stopping)),
             frame = bytes.next() => return Ok(Ok(frame)),
             () = &mut idle => return Ok(Err(End::Idle)),
+            () = tokio::time::sleep(SILENCE), if ahead => {
+                writer.settle().await?;
+                continue;
+            }
         };
         match signal {
             // On the way down every append is asked to stop.

@@ -178,9 +178,36 @@ impl Writer {
     }
 
     fn commit_is_due(&self) -> bool {
-        let oldest = self.in_flight.front();
         let since = self.vault.clock.monotonic().saturating_sub(self.committed);
-        since >= COMMIT_EVERY && oldest.is_some_and(|oldest| oldest.put.is_finished())
+        since >= COMMIT_EVERY && self.has_landed()
+    }
+
+    fn has_landed(&self) -> bool {
+        let oldest = self.in_flight.front();
+        oldest.is_some_and(|oldest| oldest.put.is_finished())
+    }
+
+    /// Whether blocks were put, or are being put, that no commit names yet.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
+    /// Nothing comes at the moment: commits the blocks that have been put, and waits for no other.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub async fn settle(&mut self) -> Result<()> {
+        self.begin_step()?;
+        let settled = self.commit_landed().await;
+        self.noted(settled)
+    }
+
+    async fn commit_landed(&mut self) -> Result<()> {
+        while self.has_landed() {
+            self.commit_blocks(Duration::ZERO).await?;
+        }
+        Ok(())
     }
 
     /// Hands the block in the making to the background.
