@@ -94,6 +94,7 @@ impl Studio {
             metadata: [].into(),
             length: Some(length),
             role: Role::File,
+            sum: None,
         };
         self.vault.create_upload(self.order, new).await.unwrap().id
     }

@@ -65,7 +65,8 @@ def theirs(tool, files, rounds):
         encode += min(spent([*pack, packed, file]) for _ in range(rounds)) - start[0]
         size += packed.stat().st_size
         decode += min(spent([*unpack, back, packed]) for _ in range(rounds)) - start[1]
-        if back.read_bytes() != file.read_bytes():
+        # Not the header: flac writes the longer one of two that mean the same.
+        if stems.samples(back) != stems.samples(file):
             raise SystemExit(f"{name} changed {file}")
     for file in packed, back, empty:
         file.unlink()

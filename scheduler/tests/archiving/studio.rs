@@ -205,6 +205,7 @@ impl Node {
             let new = NewUpload {
                 id: UploadId::random(),
                 link: None,
+                sum: None,
                 kind: Kind::Material,
                 path: SessionPath::parse(path).unwrap(),
                 metadata: [].into(),

@@ -2,10 +2,12 @@
 
 mod aside;
 mod background;
+mod buffer;
 mod seal;
 
 pub(crate) use aside::aside;
 pub(crate) use background::Background;
+pub(crate) use buffer::Buffers;
 pub use seal::{Codec, HEADER_LEN, Logical, Overhead, SealError, Sealer, open, seal_copy};
 
 /// The longest block, in bytes.

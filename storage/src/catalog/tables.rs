@@ -5,6 +5,7 @@
 
 mod attempts;
 mod care;
+mod masters;
 
 pub use attempts::{
     all_progress, attempt, attempt_of, attempts, beat, progress, stretch, stretches,
@@ -22,6 +23,7 @@ use crate::session::{BlockRef, SessionRow};
 use crate::upload::{PartOf, PartUse, Upload};
 
 pub use care::{Proven, proven, provens};
+pub use masters::{CurrentMaster, RetiredMasters, current_master, retired_masters};
 
 /// What can be a row.
 pub trait Record: Serialize + DeserializeOwned {

@@ -11,8 +11,25 @@ const SMALLEST: usize = 2048;
 /// Fewer tell nothing.
 const ENOUGH: usize = 64;
 
+/// Units that may be the one, the likeliest first; each costs more to find than the one before.
+pub(super) fn units<R: Real>(values: &[R]) -> impl Iterator<Item = f64> {
+    let exact = power_of_two(values);
+    let range = if exact.is_none() { probe(values) } else { None };
+    let by_all = move || {
+        let mut range = range?;
+        for value in values.iter().filter(|value| !value.is_odd()) {
+            // A stray does not narrow anything, and is counted by the caller.
+            range.narrow::<R>(value.wide().abs());
+        }
+        Some(range.simplest())
+    };
+    let by_probes = range.map(|range| range.simplest());
+    let cheap = exact.into_iter().chain(by_probes);
+    cheap.chain(std::iter::once_with(by_all).flatten())
+}
+
 /// The largest power of two of which all values are multiples, if none is too large a one.
-pub(super) fn power_of_two<R: Real>(values: &[R]) -> Option<f64> {
+fn power_of_two<R: Real>(values: &[R]) -> Option<f64> {
     let (mut lowest, mut highest) = (i32::MAX, i32::MIN);
     for value in values.iter().filter(|value| !value.is_odd()) {
         let exponent = value.exponent() as i32;
@@ -27,8 +44,8 @@ pub(super) fn power_of_two<R: Real>(values: &[R]) -> Option<f64> {
     (highest - lowest <= LARGEST).then(|| f64::from(lowest - one).exp2())
 }
 
-/// A unit that is no power of two.
-pub(super) fn constant<R: Real>(values: &[R]) -> Option<f64> {
+/// Where the unit lies, if it is no power of two, by a part of the values.
+fn probe<R: Real>(values: &[R]) -> Option<Range> {
     let step = (values.len() / PROBES).max(1);
     let odd = |value: &&R| !value.is_odd();
     let mut probes: Vec<f64> = values
@@ -53,14 +70,11 @@ pub(super) fn constant<R: Real>(values: &[R]) -> Option<f64> {
     if !probes.iter().all(|value| range.narrow::<R>(*value)) {
         return None;
     }
-    for value in values.iter().filter(odd) {
-        // A stray does not narrow anything, and is counted by the caller.
-        range.narrow::<R>(value.wide().abs());
-    }
-    Some(range.simplest())
+    Some(range)
 }
 
 /// Where the unit lies.
+#[derive(Clone, Copy)]
 struct Range {
     low: f64,
     high: f64,

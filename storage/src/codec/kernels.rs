@@ -127,7 +127,7 @@ fn residuals_by<const ORDER: usize>(
 
 /// An f64 that holds a 32-bit integer; of any other, some integer.
 #[inline(always)]
-fn integer(value: f64) -> i32 {
+pub(super) fn integer(value: f64) -> i32 {
     (value + ROUND).to_bits() as i32
 }
 

@@ -17,17 +17,20 @@ pub(super) trait Real: Copy + PartialEq {
     fn from_bits(bits: u64) -> Self;
 
     /// The exponent as it is stored.
+    #[inline(always)]
     fn exponent(self) -> u32 {
         let digits = Self::DIGITS - 1;
         (self.bits() >> digits) as u32 & ((1 << (8 * Self::BYTES as u32 - 1 - digits)) - 1)
     }
 
     /// The significand with its highest bit, if the number is not very small.
+    #[inline(always)]
     fn significand(self) -> u64 {
         self.bits() & ((1 << (Self::DIGITS - 1)) - 1) | 1 << (Self::DIGITS - 1)
     }
 
     /// Zero, infinite, no number, or so small that it has fewer digits.
+    #[inline(always)]
     fn is_odd(self) -> bool {
         let all = (1 << (8 * Self::BYTES as u32 - Self::DIGITS)) - 1;
         matches!(self.exponent(), 0) || self.exponent() == all
@@ -38,15 +41,19 @@ impl Real for f32 {
     const BYTES: usize = 4;
     const DIGITS: u32 = 24;
 
+    #[inline(always)]
     fn wide(self) -> f64 {
         f64::from(self)
     }
+    #[inline(always)]
     fn near(wide: f64) -> Self {
         wide as f32
     }
+    #[inline(always)]
     fn bits(self) -> u64 {
         u64::from(self.to_bits())
     }
+    #[inline(always)]
     fn from_bits(bits: u64) -> Self {
         Self::from_bits(bits as u32)
     }
@@ -56,15 +63,19 @@ impl Real for f64 {
     const BYTES: usize = 8;
     const DIGITS: u32 = 53;
 
+    #[inline(always)]
     fn wide(self) -> f64 {
         self
     }
+    #[inline(always)]
     fn near(wide: f64) -> Self {
         wide
     }
+    #[inline(always)]
     fn bits(self) -> u64 {
         self.to_bits()
     }
+    #[inline(always)]
     fn from_bits(bits: u64) -> Self {
         Self::from_bits(bits)
     }

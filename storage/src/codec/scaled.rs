@@ -5,10 +5,13 @@
 //! What is no such product (no number, infinite, a few strays) is listed; zeros with a minus sign
 //! have a bit each.
 
+use fearless_simd::{Level, dispatch};
+
 use super::DecodeError;
 use super::bits::{BitReader, BitWriter};
 use super::gain;
 use super::golomb::take;
+use super::kernels::integer;
 use super::real::Real;
 
 /// Strays may be one in so many.
@@ -22,34 +25,29 @@ pub(super) fn encode<R: Real>(values: &[R], frames: usize) -> Option<(Vec<i32>, 
     let mut numbers = Vec::with_capacity(values.len());
     let mut strays = Vec::new();
     for channel in values.chunks(frames) {
-        let unit = gain::power_of_two(channel).or_else(|| gain::constant(channel))?;
-        form.extend(unit.to_le_bytes());
         let begin = numbers.len();
-        let per_unit = unit.recip();
-        numbers.extend(channel.iter().map(|value| {
-            let value = value.wide();
-            // Halfway cases are no products, so it does not matter that this division is rounded.
-            let number = (value * per_unit).round_ties_even();
-            number as i32
-        }));
-        for (at, (value, number)) in channel.iter().zip(&numbers[begin..]).enumerate() {
-            let back = R::near(f64::from(*number) * unit).bits();
-            if back != value.bits() && !(*number == 0 && value.wide() == 0.0) {
-                strays.push(begin + at);
-            }
-        }
-        if strays.len() > values.len() / STRAYS {
-            return None;
-        }
+        let unit = gain::units(channel).find(|unit| {
+            numbers.truncate(begin);
+            dispatch!(Level::new(), _ => divide(channel, *unit, &mut numbers))
+                <= values.len() / STRAYS
+        })?;
+        form.extend(unit.to_le_bytes());
+        let pairs = channel.iter().zip(&numbers[begin..]).enumerate();
+        strays.extend(
+            pairs
+                .filter(|(_, (value, number))| is_stray(**value, **number, unit))
+                .map(|it| begin + it.0),
+        );
     }
     let mut signs = BitWriter::default();
-    let mut is_signed = false;
-    for (value, number) in values.iter().zip(&numbers) {
-        if *number == 0 {
-            let sign = value.wide().is_sign_negative();
-            is_signed |= sign;
-            signs.put(sign.into(), 1);
-        }
+    let minus = R::near(-0.0).bits();
+    let is_signed = values.iter().any(|value| value.bits() == minus);
+    if is_signed {
+        let zeros = values
+            .iter()
+            .zip(&numbers)
+            .filter(|(_, number)| **number == 0);
+        zeros.for_each(|(value, _)| signs.put(u64::from(value.bits() == minus), 1));
     }
     form.push(if is_signed { SIGNED_ZEROS } else { 0 });
     form.extend(u32::try_from(strays.len()).ok()?.to_le_bytes());
@@ -57,10 +55,28 @@ pub(super) fn encode<R: Real>(values: &[R], frames: usize) -> Option<(Vec<i32>, 
         form.extend(u32::try_from(at).ok()?.to_le_bytes());
         form.extend(&values[at].bits().to_le_bytes()[..R::BYTES]);
     }
-    if is_signed {
-        form.extend(signs.finish());
-    }
+    form.extend(signs.finish());
     Some((numbers, form))
+}
+
+/// The nearest multiples of `unit`; how many values are none.
+#[inline(always)]
+fn divide<R: Real>(values: &[R], unit: f64, numbers: &mut Vec<i32>) -> usize {
+    let begin = numbers.len();
+    // Halfway cases are no multiples, so it does not matter that this is rounded twice.
+    let per_unit = unit.recip();
+    numbers.extend(values.iter().map(|value| integer(value.wide() * per_unit)));
+    let pairs = values.iter().zip(&numbers[begin..]);
+    pairs
+        .map(|(value, number)| usize::from(is_stray(*value, *number, unit)))
+        .sum()
+}
+
+/// Whether the product is another value; zeros may differ in their sign.
+#[inline(always)]
+fn is_stray<R: Real>(value: R, number: i32, unit: f64) -> bool {
+    let back = R::near(f64::from(number) * unit);
+    back.bits() != value.bits() && !(number == 0 && value == R::near(0.0))
 }
 
 /// The way back.

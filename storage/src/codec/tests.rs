@@ -261,7 +261,7 @@ fn what_is_broken_is_refused_or_other_bytes() {
         for length in [0, 1, plain.len() - 1, plain.len() + 1, usize::MAX] {
             assert!(decode(Codec::Predicted, &packed, length).is_err());
         }
-        for _ in 0..2000 {
+        for _ in 0..600 {
             let mut bad = packed.clone();
             for _ in 0..=chance.below(3) {
                 let at = chance.below(bad.len());
@@ -272,7 +272,7 @@ fn what_is_broken_is_refused_or_other_bytes() {
             }
         }
         for at in 0..80 {
-            for byte in 0..=255 {
+            for byte in (0..=255).step_by(17) {
                 let mut bad = packed.clone();
                 bad[at] = byte;
                 let _ = decode(Codec::Predicted, &bad, plain.len());

@@ -287,7 +287,7 @@ impl Writer {
     async fn join_ends(&mut self, length: u64) -> Result<()> {
         let mut upload = self.as_joined();
         upload.length = Some(length);
-        upload.state = self.finished(&upload);
+        upload.state = self.finished(&upload)?;
         self.commit(upload, Batch::new(), Vec::new()).await
     }
 
