@@ -100,6 +100,10 @@ fn upload_checksum(bytes: &[u8]) {
 }
 
 fn structured_fields(bytes: &[u8]) {
+    for (key, value) in fields::digests(bytes).unwrap_or_default() {
+        assert!(!key.is_empty() && value.len() < bytes.len());
+        assert!(fields::preferences(bytes).is_none());
+    }
     let number = fields::number(bytes);
     assert!(number.is_none() || fields::boolean(bytes).is_none());
     if let Some(number) = number {
