@@ -18,6 +18,7 @@ use crate::order::{Order, OrderNumber};
 use crate::paths;
 use crate::session::{Kind, SessionRow};
 use crate::sweep::Swept;
+use crate::upload::Upload;
 use crate::vault::{OrderAt, Vault};
 
 /// The longest tombstone that is read, in bytes.
@@ -36,6 +37,9 @@ pub struct Tombstone {
     pub completed_at: Option<DateTime<Utc>>,
     /// When its key was destroyed.
     pub destroyed_at: DateTime<Utc>,
+    /// When the last backup of the key store ends that may hold its key; none if no backup does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_backup_ends_at: Option<DateTime<Utc>>,
     /// What it held.
     pub sessions: Vec<Buried>,
 }
@@ -169,12 +173,14 @@ impl Vault {
             return Ok(());
         }
         let sessions = self.sessions(order.id).await?;
+        let now = self.clock.now();
         let tombstone = Tombstone {
             order: order.id,
             number: order.number.clone(),
             version: order.version,
             completed_at: order.completed_at,
-            destroyed_at: self.clock.now(),
+            destroyed_at: now,
+            last_backup_ends_at: self.keys.last_backup_ends(now).await?,
             sessions: sessions
                 .into_iter()
                 .map(|row| Buried {
@@ -221,30 +227,29 @@ impl Vault {
     }
 
     /// The last step of a purge, after everything late has landed: lists both prefixes once more,
-    /// then forgets every row but the order's name. `None`: not empty, or the order changed.
+    /// looks that no rotation has put the key back that it read before the purge was decided, then forgets every row but the order's name. `None`: not empty, or the order changed.
     ///
     /// # Errors
     /// Those of the stores and the catalog.
     pub async fn close_purge(&self, at: &OrderAt) -> Result<Option<Order>> {
         let id = at.order.id;
+        if self.keys.holds(id).await? {
+            return Ok(None);
+        }
         for store in [&self.working, &self.archive] {
             if !store.list(&paths::order(id)).await?.is_empty() {
                 return Ok(None);
             }
         }
+        let batch = self.rows_of(id).await?;
+        self.step(at, at.order.purged()?, batch).await
+    }
+
+    /// The end of every row of an order but the four that bear its name.
+    async fn rows_of(&self, id: OrderId) -> Result<Batch> {
         let mut batch = Batch::new();
         for upload in self.all_uploads(id).await? {
-            for table in [
-                tables::blocks(upload.id),
-                tables::fragments(upload.id),
-                tables::parts(upload.id),
-                tables::part_use(upload.id),
-            ] {
-                for (row, _) in self.catalog.scan_prefix(&table).await? {
-                    batch = batch.delete(row);
-                }
-            }
-            batch = batch.delete(tables::order_of_upload(upload.id));
+            batch = batch.and(self.rows_of_upload(&upload).await?);
         }
         for link in self.links(id).await? {
             batch = batch
@@ -255,6 +260,7 @@ impl Vault {
             tables::uploads(id),
             tables::sessions(id),
             tables::attempts(id),
+            tables::all_progress(id),
             tables::links_of(id),
             tables::arrival(id),
             tables::draft(id),
@@ -264,6 +270,36 @@ impl Vault {
                 batch = batch.delete(row);
             }
         }
-        self.step(at, at.order.purged()?, batch).await
+        Ok(batch)
+    }
+
+    /// The end of every row of an order: it is to be written anew.
+    pub(crate) async fn all_rows(&self, order: &Order) -> Result<Batch> {
+        let id = order.id;
+        Ok(self
+            .rows_of(id)
+            .await?
+            .delete(tables::order(id))
+            .delete(tables::gate(id))
+            .delete(tables::outbox(id))
+            .delete(tables::number(&order.number)))
+    }
+
+    /// The end of every row of an upload.
+    pub(crate) async fn rows_of_upload(&self, upload: &Upload) -> Result<Batch> {
+        let mut batch = Batch::new()
+            .delete(tables::upload(upload.order, upload.id))
+            .delete(tables::order_of_upload(upload.id));
+        for table in [
+            tables::blocks(upload.id),
+            tables::fragments(upload.id),
+            tables::parts(upload.id),
+            tables::part_use(upload.id),
+        ] {
+            for (row, _) in self.catalog.scan_prefix(&table).await? {
+                batch = batch.delete(row);
+            }
+        }
+        Ok(batch)
     }
 }

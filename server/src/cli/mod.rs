@@ -1,14 +1,20 @@
 //! The commands of the one binary: arguments in, words and exit code out.
 //!
-//! `serve`, `config` and `rebuild` work on this machine's files; all others ask a running server.
+//! `serve`, `config`, `rebuild`, `catalog`, `drill` and `keys restore` work on this machine's files; all others ask a
+//! running server.
 //! Exit codes: 0 done, 1 refused or failed, 2 not understood.
 
 mod ask;
 mod before;
+mod catalog;
 mod clock;
 mod config;
 pub mod connect;
+mod drill;
+mod export;
+mod keys;
 mod link;
+mod new_catalog;
 mod order;
 mod outcome;
 pub mod pull;
@@ -65,7 +71,14 @@ enum Command {
     Prove(retention::ProveArgs),
     Push(push::PushArgs),
     Pull(pull::PullArgs),
+    Export(export::ExportArgs),
     Rebuild(rebuild::RebuildArgs),
+    /// The master key and backups of the key store
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
+    #[command(subcommand)]
+    Catalog(catalog::CatalogCommand),
+    Drill(drill::DrillArgs),
     /// API tokens, for programs and for commands on other machines
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -113,7 +126,11 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Prove(args) => retention::prove(args).await,
         Command::Push(args) => Box::pin(push::run(args, clock)).await,
         Command::Pull(args) => Box::pin(pull::run(args, clock)).await,
+        Command::Export(args) => Box::pin(export::run(args, clock)).await,
         Command::Rebuild(args) => Box::pin(rebuild::run(args, clock)).await,
+        Command::Keys(command) => keys::run(command, clock).await,
+        Command::Catalog(command) => catalog::run(command, clock).await,
+        Command::Drill(args) => Box::pin(drill::run(args, clock)).await,
         Command::Token(command) => token::run(command, clock).await,
         Command::Clock(command) => clock::run(command).await,
     }
@@ -157,7 +174,17 @@ mod tests {
             "prove 2026-0117 --whole",
             "push folder --to https://x/u/y --submit --parallel 2",
             "pull 2026-0117 abababab --into dir",
+            "export 2026-0117 abababab --into dir",
+            "export https://x/d/y --zip bag.zip",
             "rebuild --replace",
+            "keys list",
+            "keys rotate --config /c",
+            "keys retire abab --data-dir /d",
+            "keys backup /b/keys.jsonl",
+            "keys restore /b/keys.jsonl --although-ended --config /c",
+            "catalog export file --data-dir /d",
+            "catalog import file",
+            "drill --blocks 5 --json --config /c",
             "token create ci --expires 30d --token-file t --ca c --server https://x",
             "token revoke abc",
             "clock advance 91d",
@@ -173,6 +200,8 @@ mod tests {
             "link create 2026-0117",
             "order create 2026-0117",
             "orders",
+            "export 2026-0117",
+            "export 2026-0117 --into a --zip b",
         ] {
             let words = std::iter::once("stemvault")
                 .chain(line.split(' '))

@@ -10,7 +10,7 @@
 //! Read next: [`append`].
 
 pub(crate) mod answer;
-mod append;
+pub(crate) mod append;
 pub(crate) mod checksum;
 pub(crate) mod concat;
 mod create;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::progress::Progress;
+use super::sum::Sum;
 use super::writer::{InFlight, Writer};
 use crate::catalog::tables::{self, load, put};
 use crate::catalog::{Batch, CommitError, Expect};
@@ -18,7 +19,6 @@ impl Writer {
     /// Waits for the oldest block and commits it with all behind it of which none takes longer
     /// than `patience` after the one before.
     pub(super) async fn commit_blocks(&mut self, patience: Duration) -> Result<()> {
-        self.committed = self.vault.clock.monotonic();
         let mut upload = self.upload.clone();
         let mut batch = Batch::new();
         let mut failed = None;
@@ -47,7 +47,7 @@ impl Writer {
         }
         let fragments = std::mem::take(&mut upload.fragments);
         if upload.length == Some(upload.offset) {
-            upload.state = self.finished(&upload);
+            upload.state = self.finished(&upload)?;
         }
         // What came before the block that failed is kept.
         if upload.blocks > self.upload.blocks {
@@ -121,11 +121,19 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn finished(&self, upload: &Upload) -> UploadState {
-        UploadState::Finished {
+    /// The state of a file whose last byte is here, unless it is another file than was said.
+    pub(super) fn finished(&self, upload: &Upload) -> Result<UploadState, Refusal> {
+        if upload.progress.sum().is_some_and(Sum::is_wrong) {
+            let file = upload.path.as_str();
+            let message = format!(
+                "what arrived of {file:?} does not have the digest that was said of it when it was begun: it was changed while it was sent, or the digest is of another file; begin it again"
+            );
+            return Err(Refusal::new(RefusalKind::WrongSum, message).of_file(file));
+        }
+        Ok(UploadState::Finished {
             hash: upload.progress.hash(),
             at: self.now(),
-        }
+        })
     }
 
     fn now(&self) -> DateTime<Utc> {

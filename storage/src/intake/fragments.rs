@@ -103,7 +103,7 @@ impl Writer {
         };
         let mut upload = self.upload.clone();
         // The record stands where the last fragment ends: no block is in flight.
-        let mut frontier = upload.progress.frontier().clone();
+        let mut frontier = upload.progress.sums().clone();
         frontier.push(&gathering.sealer.plain()[gathering.kept..]);
         upload.progress = Progress::new(self.cut.clone(), frontier);
         let replaced = replaced(&mut upload.fragments, gathering.len() - gathering.kept);

@@ -74,6 +74,8 @@ pub enum Signal {
     Stop,
     /// Memory is short and this append holds the oldest block: write it down and go on.
     Pressure,
+    /// A block has been at the store for a while: commit it and go on.
+    Landed,
 }
 
 impl Intake {
@@ -237,6 +239,11 @@ impl Intake {
             .expect("the budget is never closed")
     }
 
+    /// Where appends wait for memory and for their puts.
+    pub(crate) fn queue(&self) -> Queue {
+        Queue([Arc::clone(&self.budget), Arc::clone(&self.puts)])
+    }
+
     fn press_oldest(&self) {
         let appends = self.appends();
         let oldest = appends
@@ -245,6 +252,19 @@ impl Intake {
             .min_by_key(|running| running.since.load(Ordering::Relaxed));
         if let Some(oldest) = oldest {
             oldest.pressed.notify_one();
+        }
+    }
+}
+
+/// The queue of appends, for whatever can wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Queue([Arc<Semaphore>; 2]);
+
+impl Queue {
+    /// Waits behind every append that waits now; not at all if none does.
+    pub(crate) async fn after(&self) {
+        for turn in &self.0 {
+            drop(turn.acquire().await.expect("never closed"));
         }
     }
 }

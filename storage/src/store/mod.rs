@@ -10,6 +10,7 @@ mod advice;
 mod cloud;
 mod direct;
 mod local;
+mod read_only;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ use url::Url;
 
 use crate::clock::SharedClock;
 use crate::error::{Error, Result};
+pub(crate) use advice::is_full;
 use direct::Direct;
 use local::Local;
 
@@ -110,8 +112,8 @@ impl Store {
             store: name,
             verb: "open",
             path: url.to_string(),
-            advice: advice::advice(&source, is_local),
-            source: Box::new(source),
+            said: advice::in_words(&source, is_local),
+            cause: Box::new(source),
         };
         if is_local {
             let folder = std::path::PathBuf::from(
@@ -157,6 +159,16 @@ impl Store {
     pub fn wrapped(self, wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
         Self {
             inner: wrap(self.inner),
+            ..self
+        }
+    }
+
+    /// The same store, to read and no more: nothing is written to it, swept from it or made in it.
+    #[must_use]
+    pub fn read_only(self) -> Self {
+        Self {
+            inner: Arc::new(read_only::ReadOnly(self.inner)),
+            local: None,
             ..self
         }
     }
@@ -361,8 +373,8 @@ impl Store {
             store: self.name,
             verb,
             path: path.to_string(),
-            advice: advice::advice(&source, self.is_local()),
-            source: Box::new(source),
+            said: advice::in_words(&source, self.is_local()),
+            cause: Box::new(source),
         }
     }
 }
