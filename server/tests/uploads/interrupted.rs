@@ -209,29 +209,6 @@ async fn what_has_arrived_counts_before_anybody_asks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_silent_sender_has_sent_is_not_left_uncommitted() {
-    let studio = Studio::new().await;
-    let at = studio.create("a.bin", 30 << 20).await;
-    let (body, _) = stalled(&noise(8, 9 * MIB));
-    let patch = studio.patch(&at, 0, None, body);
-    let committed = async {
-        loop {
-            // The record as it stands: nobody takes over, which would make the sender commit.
-            let uploads = studio.app.vault.uploads(studio.order.id).await.unwrap();
-            if uploads[0].offset == 8 << 20 {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    let patience = tokio::time::timeout(Duration::from_secs(60), committed);
-    tokio::select! {
-        answer = patch => panic!("{answer:?}"),
-        waited = patience => waited.unwrap(),
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_fails_leaves_no_hole() {
     let studio = Studio::new().await;
     let file = noise(9, 21 * MIB);
