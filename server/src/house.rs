@@ -12,6 +12,7 @@ use stemvault_config::{MasterKeySource, Settings, StoreUrl};
 use stemvault_storage::catalog::{Catalog, Embedded};
 use stemvault_storage::clock::SharedClock;
 use stemvault_storage::keys::{KeyError, KeyStore, MasterKey, MasterKeys};
+use stemvault_storage::mirror::Mirror;
 use stemvault_storage::store::Store;
 use stemvault_storage::{Limits, Vault};
 
@@ -32,6 +33,7 @@ struct Stores {
     working: Store,
     archive: Store,
     keys: Store,
+    mirror: Option<Mirror>,
 }
 
 /// Where the catalog of these settings lies.
@@ -60,10 +62,18 @@ impl House {
             let store = torture.store(store);
             anyhow::Ok(store)
         };
+        let mirror = match (&settings.stores.mirror, &settings.stores.mirror_keys) {
+            (Some(bucket), Some(keys)) => Some(Mirror {
+                bucket: open("mirror", bucket)?,
+                keys: open("mirror_keys", keys)?,
+            }),
+            _ => None,
+        };
         let stores = Stores {
             working: open("working", &settings.stores.working)?,
             archive: open("archive", &settings.stores.archive)?,
             keys: open("keys", &settings.stores.keys)?,
+            mirror,
         };
         let masters = stores.masters(settings).await?;
         let folder = match rebuilding {
@@ -88,7 +98,9 @@ impl House {
         #[cfg(feature = "torture")]
         let shared = torture.catalog(shared);
         let limits = limits(settings)?;
+        check_mirror(stores.mirror.as_ref()).await;
         let vault = Vault::new(shared, stores.working, stores.archive, keys, clock, limits);
+        let vault = vault.with_mirror(stores.mirror);
         Ok(Self {
             vault: Arc::new(vault),
             catalog,
@@ -148,6 +160,21 @@ impl Stores {
             }
         }
         Ok(())
+    }
+}
+
+/// A mirror that is away keeps nobody from working; one that keeps what is deleted is told.
+async fn check_mirror(mirror: Option<&Mirror>) {
+    let Some(mirror) = mirror else {
+        return;
+    };
+    for store in [&mirror.bucket, &mirror.keys] {
+        if let Err(error) = store.sweep_killed_puts().await {
+            tracing::warn!(%error, "the mirror is not cleaned up");
+        }
+    }
+    if let Err(error) = KeyStore::check_deletes(&mirror.keys).await {
+        tracing::error!(%error, "the mirror's key store does not delete: no purge will end until it does");
     }
 }
 

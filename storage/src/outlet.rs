@@ -13,7 +13,8 @@ use object_store::path::Path;
 use crate::archive::Index;
 use crate::block::{BLOCK_MAX, Logical, aside, open};
 use crate::error::{Damage, Error, Result};
-use crate::ids::{OrderId, SessionId};
+use crate::flaw::{Flaw, Noticed, Part, Tier};
+use crate::ids::{AttemptId, OrderId, SessionId};
 use crate::keys::SealingKeys;
 use crate::order::{Order, Stage};
 use crate::orders::gone;
@@ -35,6 +36,8 @@ pub struct Source {
     file: usize,
     store: Store,
     place: Place,
+    /// Where what is bad is noted, if it is read for somebody outside.
+    notice: Option<(SessionId, Arc<Noticed>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,7 +70,9 @@ impl Vault {
                 .of_order(&order.number)
                 .of_file(path)
         })?;
-        self.source_of(&order, &row, manifest, at).await
+        let source = self.source_of(&order, &row, manifest, at).await?;
+        let notice = Some((session, Arc::clone(&self.noticed)));
+        Ok(Source { notice, ..source })
     }
 
     /// Whether files of this session may be downloaded now.
@@ -113,19 +118,29 @@ impl Vault {
                 let index = self.index(order.id, proof.attempt).await?;
                 Source::in_attempt(self, order.id, manifest, file, index).await
             }
-            _ => Ok(Source {
-                order: order.id,
-                keys: self.keys.order(order.id).await?,
-                manifest,
-                file,
-                store: self.working.clone(),
-                place: Place::Working,
-            }),
+            _ => Source::in_working(self, order.id, manifest, file).await,
         }
     }
 }
 
 impl Source {
+    pub(crate) async fn in_working(
+        vault: &Vault,
+        order: OrderId,
+        manifest: Arc<Manifest>,
+        file: usize,
+    ) -> Result<Self> {
+        Ok(Self {
+            order,
+            keys: vault.keys.order(order).await?,
+            manifest,
+            file,
+            store: vault.working.clone(),
+            place: Place::Working,
+            notice: None,
+        })
+    }
+
     pub(crate) async fn in_attempt(
         vault: &Vault,
         order: OrderId,
@@ -161,7 +176,41 @@ impl Source {
             store: vault.archive.clone(),
             place: Place::Archive { index, session },
             manifest,
+            notice: None,
         })
+    }
+
+    /// The same file as another store holds it.
+    pub(crate) fn in_store(self, store: &Store) -> Self {
+        Self {
+            store: store.clone(),
+            ..self
+        }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Its manifest, and which of its files it is.
+    pub(crate) fn file(&self) -> (Arc<Manifest>, usize) {
+        (Arc::clone(&self.manifest), self.file)
+    }
+
+    /// The attempt that it is read from, if it is read from the archive.
+    pub(crate) fn attempt(&self) -> Option<AttemptId> {
+        match &self.place {
+            Place::Working => None,
+            Place::Archive { index, .. } => Some(index.attempt),
+        }
+    }
+
+    pub(crate) fn tier(&self) -> Tier {
+        match (self.store.name(), &self.place) {
+            ("mirror", _) => Tier::Mirror,
+            (_, Place::Working) => Tier::Working,
+            (_, Place::Archive { .. }) => Tier::Archive,
+        }
     }
 
     /// What the manifest says of it.
@@ -228,8 +277,13 @@ impl Source {
     }
 
     /// How many blocks it has where it lies.
-    pub(crate) fn block_count(&self) -> usize {
+    #[must_use]
+    pub fn block_count(&self) -> usize {
         self.refs().len()
+    }
+
+    pub(crate) fn block_ref(&self, at: usize) -> BlockRef {
+        self.refs()[at]
     }
 
     /// A block, verified.
@@ -244,11 +298,26 @@ impl Source {
             metrics::counter!("stemvault_damaged_blocks_total", "store" => self.store.name())
                 .increment(1);
             tracing::error!(order.id = %self.order, order.number = %self.manifest.number, file = self.entry().path.as_str(), object = damage.object, detail = damage.detail, "damaged block; nothing of it was sent");
+            if let Some((session, noticed)) = &self.notice {
+                let part = Part::Block {
+                    session: *session,
+                    source: Self {
+                        notice: None,
+                        ..self.clone()
+                    },
+                    at,
+                };
+                noticed.push(Flaw {
+                    tier: self.tier(),
+                    part,
+                    damage: (**damage).clone(),
+                });
+            }
         }
         block
     }
 
-    fn path(&self, at: usize) -> Path {
+    pub(crate) fn path(&self, at: usize) -> Path {
         let block = self.refs()[at];
         let folder = match &self.place {
             Place::Working => paths::upload(self.order, self.entry().folder_of(at)),

@@ -10,10 +10,12 @@ use crate::catalog::tables::{self, Gate, Outbox, load, put};
 use crate::catalog::{Batch, Catalog, CommitError, Expect, Version};
 use crate::clock::SharedClock;
 use crate::error::{Error, Result};
+use crate::flaw::Noticed;
 use crate::ids::OrderId;
 use crate::intake::Intake;
 use crate::keys::KeyStore;
 use crate::manifests::Manifests;
+use crate::mirror::Mirror;
 use crate::order::{Order, OrderNumber};
 use crate::orders::gone;
 use crate::refusal::{Refusal, RefusalKind};
@@ -84,6 +86,8 @@ pub struct Vault {
     pub(crate) limits: Limits,
     pub(crate) intake: Intake,
     pub(crate) manifests: Manifests,
+    pub(crate) mirror: Option<Mirror>,
+    pub(crate) noticed: Arc<Noticed>,
 }
 
 /// An order as it was read, with everything that a decision about it rests on.
@@ -116,6 +120,8 @@ impl Vault {
             limits,
             intake,
             manifests: Manifests::default(),
+            mirror: None,
+            noticed: Arc::default(),
         }
     }
 

@@ -8,7 +8,9 @@ pub mod openapi;
 pub mod order;
 mod orders;
 mod retention;
+mod scrub;
 mod sessions;
+mod status;
 pub mod tokens;
 pub mod when;
 
@@ -45,6 +47,11 @@ pub fn router() -> Router<SharedApp> {
         .route("/retention/plan", get(retention::plan))
         .route("/retention/run", post(retention::run))
         .route("/runs", get(retention::runs))
+        .route(
+            "/scrub",
+            post(scrub::begin).get(scrub::show).delete(scrub::stop),
+        )
+        .route("/status", get(status::show))
         .route("/tokens", post(tokens::create).get(tokens::list))
         .route("/tokens/{token}", delete(tokens::revoke))
         .route("/clock", post(clock::turn))

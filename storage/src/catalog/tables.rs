@@ -16,7 +16,7 @@ use crate::order::{Order, OrderNumber};
 use crate::session::{BlockRef, SessionRow};
 use crate::upload::{PartOf, PartUse, Upload};
 
-pub use care::{Proven, proven, provens};
+pub use care::{Mirrored, Proven, mirrored, proven, provens};
 
 /// What can be a row.
 pub trait Record: Serialize + DeserializeOwned {
