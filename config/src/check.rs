@@ -151,8 +151,7 @@ impl Book<'_> {
         let same = |a: &StoreUrl, b: &StoreUrl| a.holds(b) || b.holds(a);
         for (key, store) in &set {
             for (first_key, first) in stores(settings) {
-                let with_keys = (*key == keys) != (first_key == "stores.keys");
-                if same(store, first) || (with_keys && store.same_bucket(first)) {
+                if same(store, first) || store.same_bucket(first) {
                     self.report(
                         &[key, first_key],
                         format!(

@@ -24,7 +24,7 @@ pub(super) async fn mend(vault: &Vault, at: &OrderAt, flaws: Vec<Flaw>) -> Resul
         match vault.heal(at, &flaw).await {
             Ok(Some(from)) => {
                 let damage = &flaw.damage;
-                let detail = format!("{}; mended from {from}", short(damage));
+                let detail = format!("mended from {from}: {}", short(damage));
                 mended
                     .notes
                     .push(Note::new(&at.order.number, "heal", detail));
