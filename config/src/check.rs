@@ -15,7 +15,11 @@ pub(crate) fn contradictions(settings: &Settings, reader: &mut Reader) {
     let mut book = Book { reader };
     book.certificate(settings);
     book.places(settings);
+    book.mirror(settings);
     for (key, store) in stores(settings) {
+        book.options(key, store);
+    }
+    for (key, store) in mirrors(settings) {
         book.options(key, store);
     }
     book.master_key(settings);
@@ -30,6 +34,15 @@ fn stores(settings: &Settings) -> [(&'static str, &StoreUrl); 3] {
         ("stores.archive", &stores.archive),
         ("stores.keys", &stores.keys),
     ]
+}
+
+/// The stores of the mirror that are set, under their keys.
+fn mirrors(settings: &Settings) -> Vec<(&'static str, &StoreUrl)> {
+    let stores = &settings.stores;
+    let mirror = stores.mirror.as_ref().map(|it| ("stores.mirror", it));
+    let keys = stores.mirror_keys.as_ref();
+    let keys = keys.map(|it| ("stores.mirror_keys", it));
+    mirror.into_iter().chain(keys).collect()
 }
 
 struct Book<'a> {
@@ -120,6 +133,53 @@ impl Book<'_> {
                      everything",
                 );
             }
+        }
+    }
+
+    /// Both or neither; apart from everything that they are copies of, and the keys from the bucket.
+    fn mirror(&mut self, settings: &Settings) {
+        let (bucket, keys) = ("stores.mirror", "stores.mirror_keys");
+        let set = mirrors(settings);
+        if let [(one, _)] = set[..] {
+            let other = if one == bucket { keys } else { bucket };
+            self.report(
+                &[one, other],
+                format!("is set, but {other} is not"),
+                "set both, or neither: recordings without their keys are noise",
+            );
+        }
+        let same = |a: &StoreUrl, b: &StoreUrl| a.holds(b) || b.holds(a);
+        for (key, store) in &set {
+            for (first_key, first) in stores(settings) {
+                if same(store, first) || store.same_bucket(first) {
+                    self.report(
+                        &[key, first_key],
+                        format!(
+                            "{key} {} and {first_key} {} are not apart",
+                            store.url, first.url
+                        ),
+                        "give the mirror a disk or bucket of its own, and its keys another",
+                    );
+                    return;
+                }
+            }
+            if self.holds_data(settings, store) {
+                self.report(
+                    &[key, "data_dir"],
+                    format!("{} holds the data folder itself", store.url),
+                    "use a folder on another disk",
+                );
+                return;
+            }
+        }
+        if let [(_, a), (_, b)] = set[..]
+            && (same(a, b) || a.same_bucket(b))
+        {
+            self.report(
+                &[keys, bucket],
+                format!("{keys} {} and {bucket} {} are not apart", b.url, a.url),
+                "keep the keys where no copy of the mirror takes them along",
+            );
         }
     }
 

@@ -17,6 +17,8 @@ const EXAMPLES: [&str; 12] = [
     "stores.working",
     "stores.archive",
     "stores.keys",
+    "stores.mirror",
+    "stores.mirror_keys",
     "keys.master_key",
     "uploads.max_link",
     "uploads.max_link_files",

@@ -222,6 +222,8 @@ section! {
         purge: Cron = "0 4 * * *" as CronKind;
         /// Ends recalls that are over.
         end_recall: Cron = "15 * * * *" as CronKind;
+        /// Copies what is new to the mirror, if there is one.
+        mirror: Cron = "45 * * * *" as CronKind;
         /// Reads a sample of every archive again.
         prove: Cron = "0 5 * * SUN#1" as CronKind;
     }

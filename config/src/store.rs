@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use crate::file::Raw;
-use crate::kind::{Kind, Wrong, quoted, text};
+use crate::kind::{Kind, Optional, Wrong, quoted, text};
 use crate::options;
 use crate::problem::Origin;
 use crate::reader::Reader;
@@ -21,6 +21,10 @@ pub struct Stores {
     pub archive: StoreUrl,
     /// The store of the orders' keys; never inside one of the others.
     pub keys: StoreUrl,
+    /// A second copy of working and archive store; set exactly if `mirror_keys` is.
+    pub mirror: Option<StoreUrl>,
+    /// A second copy of the key store, apart from `mirror`.
+    pub mirror_keys: Option<StoreUrl>,
 }
 
 impl Stores {
@@ -55,10 +59,25 @@ impl Stores {
                 options,
             }
         };
+        let mut second = |key: &str, about| {
+            let url = reader.value(key, about, &Optional(StoreAddress), "");
+            let options = options::read(reader, key, url.as_ref());
+            Some(StoreUrl { url: url?, options })
+        };
+        let mirror = second(
+            "stores.mirror",
+            "Where a second copy of working and archive store is kept. None: there is none.",
+        );
+        let mirror_keys = second(
+            "stores.mirror_keys",
+            "Where a second copy of the key store is kept; apart from `stores.mirror`.",
+        );
         Self {
             working,
             archive,
             keys,
+            mirror,
+            mirror_keys,
         }
     }
 }

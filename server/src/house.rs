@@ -14,6 +14,7 @@ use stemvault_config::{MasterKeySource, Settings, StoreUrl};
 use stemvault_storage::catalog::{Catalog, Embedded};
 use stemvault_storage::clock::SharedClock;
 use stemvault_storage::keys::{KeyError, KeyStore, MasterKey, MasterKeys};
+use stemvault_storage::mirror::Mirror;
 use stemvault_storage::store::Store;
 use stemvault_storage::{Limits, Vault};
 
@@ -35,6 +36,7 @@ struct Stores {
     working: Store,
     archive: Store,
     keys: Store,
+    mirror: Option<Mirror>,
 }
 
 /// Where the catalog of these settings lies.
@@ -86,7 +88,9 @@ impl House {
         #[cfg(feature = "torture")]
         let shared = torture.catalog(shared);
         let limits = limits(settings)?;
+        check_mirror(stores.mirror.as_ref()).await;
         let vault = Vault::new(shared, stores.working, stores.archive, keys, clock, limits);
+        let vault = vault.with_mirror(stores.mirror);
         Ok(Self {
             vault: Arc::new(vault),
             catalog,
@@ -130,6 +134,7 @@ pub async fn to_read(
         working: open("working", &settings.stores.working)?.read_only(),
         archive: open("archive", &settings.stores.archive)?.read_only(),
         keys: open("keys", &settings.stores.keys)?.read_only(),
+        mirror: None,
     };
     let masters = stores.masters(settings).await?;
     let masters = masters.context("there is no master key, and no key that it could open")?;
@@ -142,10 +147,18 @@ pub async fn to_read(
 impl Stores {
     fn open(settings: &Settings, wrapped: impl Fn(Store) -> Store) -> anyhow::Result<Self> {
         let open = |name, url: &StoreUrl| open_store(name, url).map(&wrapped);
+        let mirror = match (&settings.stores.mirror, &settings.stores.mirror_keys) {
+            (Some(bucket), Some(keys)) => Some(Mirror {
+                bucket: open("mirror", bucket)?,
+                keys: open("mirror_keys", keys)?,
+            }),
+            _ => None,
+        };
         Ok(Self {
             working: open("working", &settings.stores.working)?,
             archive: open("archive", &settings.stores.archive)?,
             keys: open("keys", &settings.stores.keys)?,
+            mirror,
         })
     }
 
@@ -199,6 +212,21 @@ impl Stores {
             }
         }
         Ok(())
+    }
+}
+
+/// A mirror that is away keeps nobody from working; one that keeps what is deleted is told.
+async fn check_mirror(mirror: Option<&Mirror>) {
+    let Some(mirror) = mirror else {
+        return;
+    };
+    for store in [&mirror.bucket, &mirror.keys] {
+        if let Err(error) = store.sweep_killed_puts().await {
+            tracing::warn!(%error, "the mirror is not cleaned up");
+        }
+    }
+    if let Err(error) = KeyStore::check_deletes(&mirror.keys).await {
+        tracing::error!(%error, "the mirror's key store does not delete: no purge will end until it does");
     }
 }
 

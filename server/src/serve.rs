@@ -114,6 +114,12 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
         if let Err(error) = jobs.resume().await {
             tracing::error!(%error, "interrupted deletions were not gone on with; their jobs will");
         }
+        if let Err(error) = jobs.resume_scrub().await {
+            tracing::error!(%error, "an interrupted scrub was not gone on with; begin it again");
+        }
+        if let Err(error) = jobs.measure().await {
+            tracing::error!(%error, "how archives and mirror stand is not in the metrics yet");
+        }
     });
 
     let rules = listen::Rules {

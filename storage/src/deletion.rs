@@ -158,12 +158,16 @@ impl Vault {
         let id = order.id;
         self.keys.destroy(id).await?;
         self.forget_documents(id);
+        // A mirror that does not answer keeps nothing else here; but then the purge is not over.
+        let mirrored_key = self.destroy_mirrored_key(id).await;
         self.bury(order).await?;
         let (objects, bytes) = self.working.empty(&paths::order(id)).await?;
         let mut swept = Swept { objects, bytes };
         let (objects, bytes) = self.archive.empty(&paths::order(id)).await?;
         swept.objects += objects;
         swept.bytes += bytes;
+        mirrored_key?;
+        self.empty_mirror(id).await?;
         Ok(swept)
     }
 
@@ -241,6 +245,9 @@ impl Vault {
                 return Ok(None);
             }
         }
+        if !self.is_gone_from_mirror(id).await? {
+            return Ok(None);
+        }
         let batch = self.rows_of(id).await?;
         self.step(at, at.order.purged()?, batch).await
     }
@@ -265,6 +272,7 @@ impl Vault {
             tables::arrival(id),
             tables::draft(id),
             tables::proven(id),
+            tables::mirrored(id),
         ] {
             for (row, _) in self.catalog.scan_prefix(&table).await? {
                 batch = batch.delete(row);

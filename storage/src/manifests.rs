@@ -19,7 +19,7 @@ use crate::store::{Lease, Store};
 use crate::vault::Vault;
 
 /// The longest manifest or index that is read, in bytes: 200 GB in small files need a tenth of it.
-const DOCUMENT_MAX: usize = 512 << 20;
+pub(crate) const DOCUMENT_MAX: usize = 512 << 20;
 
 /// Documents remembered of each kind: an engineer works on few sessions at a time.
 const REMEMBERED: usize = 8;

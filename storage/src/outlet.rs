@@ -13,7 +13,8 @@ use object_store::path::Path;
 use crate::archive::{ArchivedFile, Index};
 use crate::block::{BLOCK_MAX, Background, Logical, aside, open};
 use crate::error::{Damage, Error, Result};
-use crate::ids::{OrderId, SessionId};
+use crate::flaw::{Flaw, Noticed, Part, Tier};
+use crate::ids::{AttemptId, OrderId, SessionId};
 use crate::keys::SealingKeys;
 use crate::order::{Order, Stage};
 use crate::orders::gone;
@@ -37,6 +38,8 @@ pub struct Source {
     place: Place,
     /// Where blocks are opened, unless somebody waits for them.
     background: Option<Arc<Background>>,
+    /// Where what is bad is noted, if it is read for somebody outside.
+    notice: Option<(SessionId, Arc<Noticed>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -69,7 +72,9 @@ impl Vault {
                 .of_order(&order.number)
                 .of_file(path)
         })?;
-        self.source_of(&order, &row, manifest, at).await
+        let source = self.source_of(&order, &row, manifest, at).await?;
+        let notice = Some((session, Arc::clone(&self.noticed)));
+        Ok(Source { notice, ..source })
     }
 
     /// Whether files of this session may be downloaded now.
@@ -115,20 +120,30 @@ impl Vault {
                 let index = self.index(order.id, proof.attempt).await?;
                 Source::in_attempt(self, order.id, manifest, file, index).await
             }
-            _ => Ok(Source {
-                order: order.id,
-                keys: self.keys.order(order.id).await?,
-                manifest,
-                file,
-                store: self.working.clone(),
-                place: Place::Working,
-                background: None,
-            }),
+            _ => Source::in_working(self, order.id, manifest, file).await,
         }
     }
 }
 
 impl Source {
+    pub(crate) async fn in_working(
+        vault: &Vault,
+        order: OrderId,
+        manifest: Arc<Manifest>,
+        file: usize,
+    ) -> Result<Self> {
+        Ok(Self {
+            order,
+            keys: vault.keys.order(order).await?,
+            manifest,
+            file,
+            store: vault.working.clone(),
+            place: Place::Working,
+            background: None,
+            notice: None,
+        })
+    }
+
     pub(crate) async fn in_attempt(
         vault: &Vault,
         order: OrderId,
@@ -165,6 +180,7 @@ impl Source {
             place: Place::Archive { index, session },
             manifest,
             background: None,
+            notice: None,
         })
     }
 
@@ -173,6 +189,39 @@ impl Source {
         Self {
             background: Some(Arc::clone(background)),
             ..self
+        }
+    }
+
+    /// The same file as another store holds it.
+    pub(crate) fn in_store(self, store: &Store) -> Self {
+        Self {
+            store: store.clone(),
+            ..self
+        }
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Its manifest, and which of its files it is.
+    pub(crate) fn file(&self) -> (Arc<Manifest>, usize) {
+        (Arc::clone(&self.manifest), self.file)
+    }
+
+    /// The attempt that it is read from, if it is read from the archive.
+    pub(crate) fn attempt(&self) -> Option<AttemptId> {
+        match &self.place {
+            Place::Working => None,
+            Place::Archive { index, .. } => Some(index.attempt),
+        }
+    }
+
+    pub(crate) fn tier(&self) -> Tier {
+        match (self.store.name(), &self.place) {
+            ("mirror", _) => Tier::Mirror,
+            (_, Place::Working) => Tier::Working,
+            (_, Place::Archive { .. }) => Tier::Archive,
         }
     }
 
@@ -258,11 +307,26 @@ impl Source {
             metrics::counter!("stemvault_damaged_blocks_total", "store" => self.store.name())
                 .increment(1);
             tracing::error!(order.id = %self.order, order.number = %self.manifest.number, file = self.entry().path.as_str(), object = damage.object, detail = damage.detail, "damaged block; nothing of it was sent");
+            if let Some((session, noticed)) = &self.notice {
+                let part = Part::Block {
+                    session: *session,
+                    source: Self {
+                        notice: None,
+                        ..self.clone()
+                    },
+                    at,
+                };
+                noticed.push(Flaw {
+                    tier: self.tier(),
+                    part,
+                    damage: (**damage).clone(),
+                });
+            }
         }
         block
     }
 
-    fn path(&self, at: usize) -> Path {
+    pub(crate) fn path(&self, at: usize) -> Path {
         let block = self.block_ref(at);
         let folder = match &self.place {
             Place::Working => paths::upload(self.order, self.entry().folder_of(at)),

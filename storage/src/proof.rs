@@ -10,14 +10,13 @@ use aws_lc_rs::digest::{Context, SHA256};
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 
-use crate::archive::Index;
 use crate::catalog::tables::{self, Proven, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
-use crate::error::{Damage, Error, Result};
-use crate::ids::{AttemptId, Chance, OrderId};
+use crate::error::{Damage, Result};
+use crate::flaw::{Flaw, Part, Tier, found};
+use crate::ids::{AttemptId, Chance, OrderId, SessionId};
 use crate::order::{Order, Proof, Unproven};
 use crate::outlet::Source;
-use crate::session::Manifest;
 use crate::vault::{OrderAt, Vault};
 
 /// Blocks that are read while others are decoded.
@@ -48,7 +47,7 @@ pub struct Reread {
     /// Of how many.
     pub of: u64,
     /// What did not come back.
-    pub damaged: Vec<Damage>,
+    pub flaws: Vec<Flaw>,
 }
 
 impl Vault {
@@ -64,49 +63,40 @@ impl Vault {
         chance: &mut Chance,
     ) -> Result<Reread> {
         let mut reread = Reread::default();
-        let Some(index) = found(&mut reread, self.read_index(order.id, proof.attempt).await)?
-        else {
+        let index = self.read_index(order.id, proof.attempt).await;
+        let part = || Part::Index(proof.attempt);
+        let Some(index) = found(&mut reread.flaws, Tier::Archive, part, index)? else {
             return Ok(reread);
         };
         let index = Arc::new(index);
         for &session in &proof.sessions {
             let manifest = self.read_manifest(order.id, session).await;
-            let Some(manifest) = found(&mut reread, manifest)? else {
+            let part = || Part::Manifest(session);
+            let Some(manifest) = found(&mut reread.flaws, Tier::Archive, part, manifest)? else {
                 continue;
             };
             let manifest = Arc::new(manifest);
-            let sources = self
-                .archived_files(order.id, &manifest, &index, &mut reread)
-                .await?;
+            let mut sources = Vec::with_capacity(manifest.files.len());
+            for at in 0..manifest.files.len() {
+                let (manifest, index) = (Arc::clone(&manifest), Arc::clone(&index));
+                let source = Source::in_attempt(self, order.id, manifest, at, index).await;
+                let part = || Part::File;
+                let source = found(&mut reread.flaws, Tier::Archive, part, source)?;
+                sources.extend(source.map(|source| source.in_background(&self.background)));
+            }
             match extent {
                 Extent::Whole => {
                     for source in &sources {
-                        reread.whole(source).await?;
+                        reread.whole(session, source).await?;
                     }
                 }
                 Extent::Sample { percent, blocks } => {
-                    reread.sample(&sources, percent, blocks, chance).await?;
+                    let share = (percent, blocks);
+                    reread.sample(session, &sources, share, chance).await?;
                 }
             }
         }
         Ok(reread)
-    }
-
-    async fn archived_files(
-        &self,
-        order: OrderId,
-        manifest: &Arc<Manifest>,
-        index: &Arc<Index>,
-        reread: &mut Reread,
-    ) -> Result<Vec<Source>> {
-        let mut sources = Vec::with_capacity(manifest.files.len());
-        for at in 0..manifest.files.len() {
-            let (manifest, index) = (Arc::clone(manifest), Arc::clone(index));
-            let source = Source::in_attempt(self, order, manifest, at, index).await;
-            let source = found(reread, source)?;
-            sources.extend(source.map(|source| source.in_background(&self.background)));
-        }
-        Ok(sources)
     }
 
     /// When the archive of an order was last read with nothing amiss: since it was proven, or then.
@@ -161,18 +151,6 @@ fn last(order: &Order, row: Option<Proven>) -> Option<Proven> {
     }))
 }
 
-/// Keeps what is damaged and goes on; anything else ends the reading.
-fn found<T>(reread: &mut Reread, result: Result<T>) -> Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(Error::Damaged(damage)) => {
-            reread.damaged.push(*damage);
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
 impl Reread {
     /// What share of the blocks was read, in percent: 100 only if all were, 0 only if none.
     #[must_use]
@@ -181,36 +159,22 @@ impl Reread {
         u8::try_from(percent.max(u64::from(self.blocks > 0))).unwrap_or(100)
     }
 
-    /// What to write on the order.
-    #[must_use]
-    pub fn unproven(&self, attempt: AttemptId, at: DateTime<Utc>) -> Option<Unproven> {
-        let mut first = self.damaged.first()?.to_string();
-        while first.len() > FIRST_MAX {
-            first.pop();
-        }
-        Some(Unproven {
-            attempt,
-            at,
-            damaged: self.damaged.len() as u64,
-            first,
-        })
-    }
-
-    async fn whole(&mut self, source: &Source) -> Result<()> {
+    async fn whole(&mut self, session: SessionId, source: &Source) -> Result<()> {
         let count = source.block_count();
         self.of += count as u64;
         self.blocks += count as u64;
-        let known = self.damaged.len();
+        let known = self.flaws.len();
         let (mut hash, mut sha256, mut length) = (blake3::Hasher::new(), Context::new(&SHA256), 0);
         let file = source.clone();
         let mut blocks = futures::stream::iter(0..count)
             .map(move |at| {
                 let file = file.clone();
-                async move { file.block(at).await }
+                async move { (at, file.block(at).await) }
             })
             .buffered(READ_AHEAD);
-        while let Some(block) = blocks.next().await {
-            if let Some(plain) = found(self, block)? {
+        while let Some((at, block)) = blocks.next().await {
+            let part = || block_of(session, source, at);
+            if let Some(plain) = found(&mut self.flaws, Tier::Archive, part, block)? {
                 hash.update(&plain);
                 sha256.update(&plain);
                 length += plain.len() as u64;
@@ -218,7 +182,7 @@ impl Reread {
         }
         let entry = source.entry();
         let sha256 = hex::encode(sha256.finish());
-        let wrong = if self.damaged.len() > known {
+        let wrong = if self.flaws.len() > known {
             None
         } else if length != entry.length {
             Some(format!("it has {length} bytes instead of {}", entry.length))
@@ -230,15 +194,19 @@ impl Reread {
             None
         };
         let damage = wrong.map(|detail| source.damage("the file", String::new(), detail));
-        self.damaged.extend(damage);
+        self.flaws.extend(damage.map(|damage| Flaw {
+            tier: Tier::Archive,
+            part: Part::File,
+            damage,
+        }));
         Ok(())
     }
 
     async fn sample(
         &mut self,
+        session: SessionId,
         sources: &[Source],
-        percent: u64,
-        least: u64,
+        (percent, least): (u64, u64),
         chance: &mut Chance,
     ) -> Result<()> {
         let ends: Vec<u64> = sources
@@ -259,14 +227,38 @@ impl Reread {
                 let begin = file.checked_sub(1).map_or(0, |before| ends[before]);
                 let at = usize::try_from(nth - begin).expect("a block of the file");
                 let source = sources[file].clone();
-                async move { source.block(at).await.map(drop) }
+                async move { (file, at, source.block(at).await.map(drop)) }
             })
             .buffered(READ_AHEAD);
-        while let Some(block) = read.next().await {
-            found(self, block)?;
+        while let Some((file, at, block)) = read.next().await {
+            let part = || block_of(session, &sources[file], at);
+            found(&mut self.flaws, Tier::Archive, part, block)?;
         }
         Ok(())
     }
+}
+
+fn block_of(session: SessionId, source: &Source, at: usize) -> Part {
+    Part::Block {
+        session,
+        source: source.clone(),
+        at,
+    }
+}
+
+/// What to write on an order of whose archive this did not come back.
+#[must_use]
+pub fn unproven(damaged: &[Damage], attempt: AttemptId, at: DateTime<Utc>) -> Option<Unproven> {
+    let mut first = damaged.first()?.to_string();
+    while first.len() > FIRST_MAX {
+        first.pop();
+    }
+    Some(Unproven {
+        attempt,
+        at,
+        damaged: damaged.len() as u64,
+        first,
+    })
 }
 
 #[cfg(test)]
@@ -279,7 +271,7 @@ mod tests {
             Reread {
                 blocks,
                 of,
-                damaged: Vec::new(),
+                flaws: Vec::new(),
             }
             .percent()
         };

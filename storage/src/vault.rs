@@ -12,10 +12,12 @@ use crate::catalog::tables::{self, Gate, Outbox, load, put};
 use crate::catalog::{Batch, Catalog, CommitError, Expect, Version};
 use crate::clock::SharedClock;
 use crate::error::{Error, Result};
+use crate::flaw::Noticed;
 use crate::ids::OrderId;
 use crate::intake::Intake;
 use crate::keys::KeyStore;
 use crate::manifests::Manifests;
+use crate::mirror::Mirror;
 use crate::order::{Order, OrderNumber};
 use crate::orders::gone;
 use crate::pace::Pace;
@@ -98,6 +100,8 @@ pub struct Vault {
     pub(crate) background: Arc<Background>,
     /// ... and how fast the archive job may be.
     pub(crate) pace: Arc<Pace>,
+    pub(crate) mirror: Option<Mirror>,
+    pub(crate) noticed: Arc<Noticed>,
 }
 
 /// An order as it was read, with everything that a decision about it rests on.
@@ -135,6 +139,8 @@ impl Vault {
             sights: Sights::default(),
             background,
             pace,
+            mirror: None,
+            noticed: Arc::default(),
         }
     }
 

@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod bucket;
+pub mod care;
 pub mod clients;
 pub mod cloud;
 pub mod disk;

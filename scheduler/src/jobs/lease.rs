@@ -27,6 +27,11 @@ impl Jobs {
     /// Whether the job's time has come since it last began. A job that was never seen is noted,
     /// and runs at its next time.
     pub(super) async fn is_due(&self, job: Job) -> Result<bool> {
+        match job {
+            Job::Repair => return Ok(self.vault.has_noticed()),
+            Job::Mirror if self.vault.mirror().is_none() => return Ok(false),
+            _ => {}
+        }
         let now = self.clock.now();
         let key = tables::job(job.name());
         let Some((row, _)) = load::<JobRow>(&**self.vault.catalog(), &key).await? else {

@@ -5,10 +5,14 @@ mod archive;
 mod end_recall;
 mod expire;
 mod lease;
+mod mend;
+pub mod mirror;
 mod pass;
 mod prove;
 mod purge;
 mod release;
+mod repair;
+pub mod scrub;
 mod snapshot;
 mod sweep;
 
@@ -52,13 +56,19 @@ pub enum Job {
     Sweep,
     /// Writes down what the catalog alone knows.
     Snapshot,
+    /// Mends what a reader met.
+    Repair,
+    /// Copies what was decided since to the second place.
+    Mirror,
     /// Reads archives again and compares.
     Prove,
+    /// Reads everything and mends what is bad. Begun by hand, and none of [`ALL`](Self::ALL).
+    Scrub,
 }
 
 impl Job {
-    /// All of them. Those that take long come last.
-    pub const ALL: [Self; 8] = [
+    /// All that have their times. Those that take long come last.
+    pub const ALL: [Self; 10] = [
         Self::Archive,
         Self::EndRecall,
         Self::Release,
@@ -66,6 +76,8 @@ impl Job {
         Self::Expire,
         Self::Sweep,
         Self::Snapshot,
+        Self::Repair,
+        Self::Mirror,
         Self::Prove,
     ];
 
@@ -75,9 +87,9 @@ impl Job {
         Self::ALL.into_iter().find(|job| job.name() == name)
     }
 
-    /// Whether a run of "every job" leaves it out: it reads for hours, and deletes nothing.
-    fn is_long(self) -> bool {
-        matches!(self, Self::Prove)
+    /// Whether a run of "every job" leaves it out: it may read for hours, and decides nothing.
+    fn is_apart(self) -> bool {
+        matches!(self, Self::Repair | Self::Mirror | Self::Prove)
     }
 
     /// The word for it.
@@ -91,7 +103,10 @@ impl Job {
             Self::Purge => "purge",
             Self::Expire => "expire",
             Self::Sweep => "sweep",
+            Self::Repair => "repair",
+            Self::Mirror => "mirror",
             Self::Prove => "prove",
+            Self::Scrub => "scrub",
         }
     }
 }
@@ -105,7 +120,7 @@ pub struct RunRequest {
     pub allow_many: bool,
     /// Take the clock as it is now.
     pub accept_clock: bool,
-    /// Only this job; without, every one but those that take long.
+    /// Only this job; without, every one but repair, mirror and prove.
     pub job: Option<Job>,
     /// Prove: only this order.
     pub order: Option<OrderId>,
@@ -126,9 +141,11 @@ pub struct Jobs {
     seen: Mutex<HashMap<(OrderId, u64), Duration>>,
     prove: prove::ProveRules,
     chance: tokio::sync::Mutex<Chance>,
+    scrub: scrub::Desk,
     one_at_a_time: tokio::sync::Mutex<()>,
     /// One that takes long does not keep the others waiting, and is not twice at work.
-    long_one: tokio::sync::Mutex<()>,
+    mirroring: tokio::sync::Mutex<()>,
+    proving: tokio::sync::Mutex<()>,
 }
 
 impl Jobs {
@@ -146,6 +163,7 @@ impl Jobs {
             (Job::Purge, &settings.jobs.purge),
             (Job::Expire, &settings.jobs.expire),
             (Job::Sweep, &settings.jobs.sweep),
+            (Job::Mirror, &settings.jobs.mirror),
             (Job::Prove, &settings.jobs.prove),
         ] {
             let cron = text.as_str().parse::<Cron>();
@@ -174,7 +192,9 @@ impl Jobs {
             },
             chance: tokio::sync::Mutex::new(Chance::random()),
             one_at_a_time: tokio::sync::Mutex::default(),
-            long_one: tokio::sync::Mutex::default(),
+            mirroring: tokio::sync::Mutex::default(),
+            proving: tokio::sync::Mutex::default(),
+            scrub: scrub::Desk::default(),
         })
     }
 
@@ -190,7 +210,7 @@ impl Jobs {
         Ok(plan(subjects, self.clock.now(), at))
     }
 
-    /// The job that was asked for, or every one that does not take long, once, now, whatever the
+    /// The job that was asked for, or every one that decides something, once, now, whatever the
     /// cron says.
     ///
     /// # Errors
@@ -201,7 +221,7 @@ impl Jobs {
         }
         let mut runs = Vec::new();
         for job in Job::ALL {
-            if request.job.map_or(!job.is_long(), |only| only == job) {
+            if request.job.map_or(!job.is_apart(), |only| only == job) {
                 runs.extend(self.run_job(job, request).await?);
             }
         }
@@ -250,10 +270,10 @@ impl Jobs {
 
     /// Runs a job unless another node does; records the run.
     async fn run_job(&self, job: Job, request: RunRequest) -> Result<Option<Run>> {
-        let lane = if job.is_long() {
-            &self.long_one
-        } else {
-            &self.one_at_a_time
+        let lane = match job {
+            Job::Mirror => &self.mirroring,
+            Job::Prove => &self.proving,
+            _ => &self.one_at_a_time,
         };
         let _one = lane.lock().await;
         let started_at = self.clock.now();
@@ -269,7 +289,10 @@ impl Jobs {
             Job::Purge => purge::run(&mut pass).await,
             Job::Expire => expire::run(&mut pass).await,
             Job::Sweep => sweep::run(&mut pass).await,
+            Job::Repair => repair::run(&mut pass).await,
+            Job::Mirror => mirror::run(&mut pass).await,
             Job::Prove => prove::run(&mut pass).await,
+            Job::Scrub => Ok(()),
         };
         let (outcome, message) = pass.outcome(&result);
         let run = Run {

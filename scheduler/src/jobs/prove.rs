@@ -1,17 +1,22 @@
 //! Prove: every month a random sample of every archive is read again, and the whole of those that
 //! were not read whole for long.
 //!
-//! What does not come back is named, block by block; the order bears the doubt, in its record as
+//! What does not come back is mended from another copy, if there is one, and read again. What cannot be
+//! mended is named, block by block; the order bears the doubt, in its record as
 //! well, and its working files stay until a reading of the whole ends it.
 
 use stemvault_storage::catalog::tables::Proven;
-use stemvault_storage::error::{Error, Result};
-use stemvault_storage::ids::{Chance, OrderId};
-use stemvault_storage::order::{Order, OrderNumber, Proof, Stage};
-use stemvault_storage::proof::{Extent, Reread};
+use stemvault_storage::error::{Damage, Error, Result};
+use stemvault_storage::ids::{AttemptId, Chance, OrderId};
+use stemvault_storage::order::{Order, Proof, Stage};
+use stemvault_storage::proof::{Extent, Reread, unproven};
 use stemvault_storage::vault::OrderAt;
 
+use super::mend::{left_over, mend};
 use super::{Jobs, Pass};
+
+/// How often what was mended is read again.
+const ROUNDS: usize = 3;
 
 pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     for order in pass.vault.orders().await? {
@@ -40,24 +45,38 @@ async fn prove(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
     let Some(proof) = at.order.proof.clone().filter(|_| has_archive(&at.order)) else {
         return Ok(());
     };
-    let extent = extent(pass, &at.order).await?;
-    let read = {
-        let mut chance = pass.jobs.chance.lock().await;
-        let chance = &mut chance;
-        let read = pass.vault.reread(&at.order, &proof, extent, chance);
-        read.await
-    };
-    let now = pass.vault.order(id).await?;
-    if now.proof.as_ref() != Some(&proof) || !has_archive(&now) {
-        pass.note(&now.number, "prove", "the order changed meanwhile");
-        return Ok(());
+    let mut extent = extent(pass, &at.order).await?;
+    for _ in 0..ROUNDS {
+        let read = {
+            let mut chance = pass.jobs.chance.lock().await;
+            let chance = &mut chance;
+            let read = pass.vault.reread(&at.order, &proof, extent, chance);
+            read.await
+        };
+        let now = pass.vault.order(id).await?;
+        if now.proof.as_ref() != Some(&proof) || !has_archive(&now) {
+            pass.note(&now.number, "prove", "the order changed meanwhile");
+            return Ok(());
+        }
+        let mut read = read?;
+        if read.flaws.is_empty() {
+            return proven(pass, &at, &proof, extent, &read).await;
+        }
+        let mended = mend(pass.vault, &at, std::mem::take(&mut read.flaws)).await?;
+        pass.notes.extend(mended.notes);
+        if !mended.left.is_empty() {
+            pass.failed = true;
+            pass.notes.extend(left_over(&at.order, &mended.left));
+            let damaged: Vec<_> = mended.left.into_iter().map(|flaw| flaw.damage).collect();
+            return doubt(pass.jobs, id, proof.attempt, &damaged).await;
+        }
+        // What was mended came from another copy: now all of it is looked at.
+        extent = Extent::Whole;
     }
-    let read = read?;
-    if read.damaged.is_empty() {
-        proven(pass, &at, &proof, extent, &read).await
-    } else {
-        doubt(pass, &at.order.number, id, &proof, &read).await
-    }
+    pass.failed = true;
+    let detail = "failed: what is mended goes bad again; look at the disk of the archive store";
+    pass.note(&at.order.number, "prove", detail);
+    Ok(())
 }
 
 /// A sample; or the whole, if that is due, or there is a doubt to be ended.
@@ -106,29 +125,19 @@ async fn proven(
     Ok(())
 }
 
-/// Names everything that did not come back, and keeps the working files.
-async fn doubt(
-    pass: &mut Pass<'_>,
-    number: &OrderNumber,
+/// Writes on the order that its archive did not come back: the working files stay.
+pub(super) async fn doubt(
+    jobs: &Jobs,
     id: OrderId,
-    proof: &Proof,
-    read: &Reread,
+    attempt: AttemptId,
+    damaged: &[Damage],
 ) -> Result<()> {
-    pass.failed = true;
     metrics::counter!("stemvault_proof_failures_total").increment(1);
-    for damage in &read.damaged {
-        tracing::error!(order = %number, order.id = %id, file = damage.file, what = damage.what, object = damage.object, detail = damage.detail, "the archive did not come back: the working files stay");
-        pass.note(number, "prove", format!("failed: {damage}"));
-    }
-    let now = pass.jobs.clock.now();
-    let Some(unproven) = read.unproven(proof.attempt, now) else {
+    let Some(unproven) = unproven(damaged, attempt, jobs.clock.now()) else {
         return Ok(());
     };
-    match pass
-        .vault
-        .change(id, |order| order.doubted(unproven.clone()))
-        .await
-    {
+    let doubted = |order: &Order| order.doubted(unproven.clone());
+    match jobs.vault.change(id, doubted).await {
         // It was archived anew, or its purge has begun.
         Ok(_) | Err(Error::Refused(_)) => Ok(()),
         Err(error) => Err(error),
@@ -153,11 +162,20 @@ impl Jobs {
         }
     }
 
+    /// Says in metrics how archives and mirror stand.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn measure(&self) -> Result<()> {
+        self.measure_proofs().await?;
+        self.measure_mirror().await
+    }
+
     /// Says in metrics how the archives stand.
     ///
     /// # Errors
     /// Those of the catalog.
-    pub async fn measure_proofs(&self) -> Result<()> {
+    pub(super) async fn measure_proofs(&self) -> Result<()> {
         let mut orders = self.vault.orders().await?;
         orders.retain(has_archive);
         let unproven = orders.iter().filter(|order| order.unproven.is_some());

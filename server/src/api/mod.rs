@@ -9,7 +9,9 @@ pub mod openapi;
 pub mod order;
 mod orders;
 mod retention;
+mod scrub;
 mod sessions;
+mod status;
 pub mod tokens;
 pub mod when;
 
@@ -48,6 +50,11 @@ pub fn router() -> Router<SharedApp> {
         .route("/retention/plan", get(retention::plan))
         .route("/retention/run", post(retention::run))
         .route("/runs", get(retention::runs))
+        .route(
+            "/scrub",
+            post(scrub::begin).get(scrub::show).delete(scrub::stop),
+        )
+        .route("/status", get(status::show))
         .route("/tokens", post(tokens::create).get(tokens::list))
         .route("/tokens/{token}", delete(tokens::revoke))
         .route("/keys", get(keys::show))

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::auth::Staff;
-use super::{clock, keys, links, order, orders, retention, sessions, tokens};
+use super::{clock, keys, links, order, orders, retention, scrub, sessions, status, tokens};
 use crate::{bag, links as link, preflight, shape, state};
 
 /// Who may call an operation.
@@ -94,6 +94,10 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     get "/api/v1/retention/plan" Token N => 200 J("RetentionPlan"); "What is due by a date (query: at)";
     post "/api/v1/retention/run" Token J("RunRequest") => 200 J("Runs"); "Run every job that does not take long now, or the one that is named";
     get "/api/v1/runs" Token N => 200 J("Runs"); "The last runs, newest first";
+    get "/api/v1/scrub" Token N => 200 J("Scrub"); "The scrub that is under way, or the last one";
+    post "/api/v1/scrub" Token J("NewScrub") => 202 J("Scrub"); "Read everything in any tier and mend what is bad; goes on by itself";
+    delete "/api/v1/scrub" Token N => 204 N; "End the scrub that is under way";
+    get "/api/v1/status" Token N => 200 J("Status"); "How stores, mirror, archive and jobs stand: green, yellow or red";
     get "/api/v1/tokens" Token N => 200 J("Tokens"); "All API tokens";
     post "/api/v1/tokens" Token J("NewToken") => 201 J("MadeToken"); "Make an API token; it is shown this once";
     delete "/api/v1/tokens/{token}" Token N => 204 N; "Take an API token back";
@@ -180,6 +184,11 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     keys::KeyBackup,
     keys::WhichMaster,
     keys::Rotated,
+    scrub::NewScrub,
+    scrub::Scrub,
+    status::Status,
+    status::StatusPart,
+    status::Colour,
     clock::Move,
     clock::Now,
 )))]
@@ -273,7 +282,8 @@ impl Operation {
                     | "Submitted"
                     | "Acceptance"
                     | "NewRecall"
-                    | "RunRequest")
+                    | "RunRequest"
+                    | "NewScrub")
             );
             described["requestBody"] = json!({"required": required, "content": content});
         }

@@ -78,8 +78,7 @@ pub struct RunRequest {
     /// Take the clock as it is now, although it jumped.
     #[serde(default)]
     pub accept_clock: bool,
-    /// Only this job: archive, end_recall, release, purge, expire, sweep, snapshot or prove. Without, every
-    /// one but prove, which takes long.
+    /// Only this job, by its name. Without, every one but repair, mirror and prove.
     #[serde(default)]
     pub job: Option<String>,
     /// prove: only this order.
@@ -138,13 +137,18 @@ pub struct Note {
     pub detail: String,
 }
 
-impl Run {
-    fn of(run: run::Run) -> Self {
-        let note = |note: run::Note| Note {
+impl Note {
+    pub(super) fn of(note: run::Note) -> Self {
+        Self {
             order: note.order,
             action: note.action,
             detail: note.detail,
-        };
+        }
+    }
+}
+
+impl Run {
+    fn of(run: run::Run) -> Self {
         Self {
             id: run.id.to_string(),
             job: run.job.name(),
@@ -152,7 +156,7 @@ impl Run {
             ended_at: run.ended_at,
             outcome: run.outcome,
             dry_run: run.dry_run,
-            orders: run.orders.into_iter().map(note).collect(),
+            orders: run.orders.into_iter().map(Note::of).collect(),
             message: run.message,
         }
     }

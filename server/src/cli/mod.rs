@@ -22,8 +22,10 @@ pub mod push;
 mod rebuild;
 pub mod receipt;
 mod retention;
+mod scrub;
 mod serve;
 mod session;
+mod status;
 mod table;
 mod token;
 mod upload;
@@ -68,7 +70,10 @@ enum Command {
     /// What is kept how long: what is due, doing it, what was done
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
+    Status(status::StatusArgs),
     Prove(retention::ProveArgs),
+    Scrub(scrub::ScrubArgs),
+    Mirror(retention::MirrorArgs),
     Push(push::PushArgs),
     Pull(pull::PullArgs),
     Export(export::ExportArgs),
@@ -123,7 +128,10 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Recall(args) => order::recall(args).await,
         Command::EndRecall(args) => order::end_recall(args).await,
         Command::Retention(command) => retention::run(command).await,
+        Command::Status(args) => status::run(args).await,
         Command::Prove(args) => retention::prove(args).await,
+        Command::Scrub(args) => scrub::run(args).await,
+        Command::Mirror(args) => retention::mirror(args).await,
         Command::Push(args) => Box::pin(push::run(args, clock)).await,
         Command::Pull(args) => Box::pin(pull::run(args, clock)).await,
         Command::Export(args) => Box::pin(export::run(args, clock)).await,
@@ -172,6 +180,11 @@ mod tests {
             "retention run --job prove",
             "retention runs",
             "prove 2026-0117 --whole",
+            "scrub 2026-0117 --tier working --tier archive --rate 50MB",
+            "scrub --stop",
+            "scrub --watch",
+            "mirror",
+            "status",
             "push folder --to https://x/u/y --submit --parallel 2",
             "pull 2026-0117 abababab --into dir",
             "export 2026-0117 abababab --into dir",

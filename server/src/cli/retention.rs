@@ -42,7 +42,7 @@ pub struct RunArgs {
     /// Take the clock as it is now, although it jumped
     #[arg(long)]
     pub accept_clock: bool,
-    /// Only this one: archive, end_recall, release, purge, expire, sweep, prove
+    /// Only this one: archive, end_recall, release, purge, expire, sweep, repair, mirror, prove
     #[arg(long, value_name = "JOB")]
     pub job: Option<String>,
     /// How to ask
@@ -61,6 +61,27 @@ pub struct ProveArgs {
     /// How to ask
     #[command(flatten)]
     pub ask: AskArgs,
+}
+
+/// Copy what is new to the mirror now
+#[derive(Debug, Clone, clap::Args)]
+pub struct MirrorArgs {
+    /// How to ask
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+/// Runs `mirror`.
+///
+/// # Errors
+/// The server's refusal; a copy that could not be made.
+pub async fn mirror(args: MirrorArgs) -> anyhow::Result<()> {
+    let ask = args.ask.ask()?;
+    let answer = ask
+        .post(&["retention", "run"], json!({"job": "mirror"}))
+        .await?;
+    ask.show(&answer, runs)?;
+    refuse_if_any(&answer)
 }
 
 /// Runs `prove`.

@@ -58,6 +58,7 @@ pub async fn restore(
             working,
             archive,
             keys,
+            ..
         } = stores;
         let records = KeyStore::restore_records(&keys, &masters, backup).await?;
         let keys = KeyStore::open(keys, masters).await?;

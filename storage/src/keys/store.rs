@@ -127,6 +127,22 @@ impl KeyStore {
         Ok(keys)
     }
 
+    /// A wrapped key as it lies in the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn wrapped(&self, path: &Path) -> Result<Option<Bytes>> {
+        self.store.get_opt(path).await
+    }
+
+    /// Shows that what is deleted in a store is really gone, as for keys it must be.
+    ///
+    /// # Errors
+    /// [`KeyError::Undeletable`].
+    pub async fn check_deletes(store: &Store) -> Result<()> {
+        probe(store).await
+    }
+
     /// Asks whether the key store is there and lets us read.
     ///
     /// # Errors

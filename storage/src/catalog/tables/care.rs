@@ -36,3 +36,20 @@ pub fn provens() -> Key {
 pub fn proven(order: OrderId) -> Key {
     key(b'v', &[order.as_bytes()])
 }
+
+/// Of which version of an order the mirror has everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirrored {
+    /// The order's version.
+    pub version: u64,
+}
+
+impl Record for Mirrored {
+    const WHAT: &'static str = "mirrored order";
+}
+
+/// The [`Mirrored`] row of an order.
+#[must_use]
+pub fn mirrored(order: OrderId) -> Key {
+    key(b'm', &[order.as_bytes()])
+}

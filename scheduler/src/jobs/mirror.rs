@@ -1,0 +1,145 @@
+//! Mirror: every hour what was decided since is copied to the second place, and what was decided to
+//! go goes there as well. Complete is a run after which nothing was left to do.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use stemvault_storage::catalog::Batch;
+use stemvault_storage::catalog::tables::{self, Record, load, put};
+use stemvault_storage::error::{Error, Result};
+use stemvault_storage::ids::OrderId;
+use stemvault_storage::mirror::Mirror;
+use stemvault_storage::order::Stage;
+use stemvault_storage::refusal::RefusalKind;
+
+use super::{Jobs, Pass};
+
+/// When the mirror was last complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Complete {
+    at: DateTime<Utc>,
+}
+
+impl Record for Complete {
+    const WHAT: &'static str = "mirror";
+}
+
+/// How the mirror stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MirrorState {
+    /// Whether there is one.
+    pub is_set: bool,
+    /// When it was last complete.
+    pub complete_at: Option<DateTime<Utc>>,
+    /// Orders of which it lacks what was decided since.
+    pub behind: u64,
+}
+
+const COMPLETE: &str = "mirror complete";
+
+pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+    let Some(mirror) = pass.vault.mirror().cloned() else {
+        return Ok(());
+    };
+    let began = pass.jobs.clock.now();
+    let mut complete = true;
+    for order in pass.vault.orders().await? {
+        if matches!(order.stage, Stage::Purging | Stage::Purged) {
+            continue;
+        }
+        if pass.request.dry_run {
+            if !pass.vault.is_mirrored(&order).await? {
+                pass.note(&order.number, "mirror", "would be copied");
+            }
+            continue;
+        }
+        match mirrored(pass, &mirror, order.id).await {
+            Ok(true) => {}
+            Ok(false) => complete = false,
+            Err(error) => {
+                complete = false;
+                pass.fail(&order.number, "mirror", &error);
+            }
+        }
+    }
+    if pass.request.dry_run {
+        return Ok(());
+    }
+    pass.vault.mirror_rest(&mirror).await?;
+    pass.vault.forget_purged(&mirror).await?;
+    if complete {
+        let row = Complete { at: began };
+        let batch = put(Batch::new(), tables::job(COMPLETE), &row);
+        pass.vault.catalog().commit(batch).await?;
+    }
+    pass.jobs.measure_mirror().await?;
+    Ok(())
+}
+
+/// Whether the copy of an order is complete now.
+async fn mirrored(pass: &mut Pass<'_>, mirror: &Mirror, id: OrderId) -> Result<bool> {
+    let at = pass.vault.settled(id).await?;
+    if pass.vault.is_mirrored(&at.order).await? {
+        pass.vault.mirror_key(mirror, &at).await?;
+        return Ok(true);
+    }
+    match pass.vault.mirror_order(mirror, &at).await {
+        Ok(copied) => {
+            let detail = format!(
+                "{} objects, {} bytes copied and read back, {} deleted",
+                copied.objects, copied.bytes, copied.deleted
+            );
+            pass.note(&at.order.number, "mirror", detail);
+            let now = pass.vault.order(id).await?;
+            pass.vault.is_mirrored(&now).await
+        }
+        Err(error) => {
+            let now = pass.vault.order(id).await?;
+            let taken_over =
+                matches!(&error, Error::Refused(refusal) if refusal.kind == RefusalKind::TakenOver);
+            // What a release or a purge removes meanwhile is missing, and no fault.
+            if taken_over || now.gate != at.order.gate {
+                return Ok(false);
+            }
+            Err(error)
+        }
+    }
+}
+
+impl Jobs {
+    /// How the mirror stands.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn mirror_state(&self) -> Result<MirrorState> {
+        let row = load::<Complete>(&**self.vault.catalog(), &tables::job(COMPLETE)).await?;
+        let is_set = self.vault.mirror().is_some();
+        let mut behind = 0;
+        if is_set {
+            for order in self.vault.orders().await? {
+                let gone = matches!(order.stage, Stage::Purging | Stage::Purged);
+                behind += u64::from(!gone && !self.vault.is_mirrored(&order).await?);
+            }
+        }
+        Ok(MirrorState {
+            is_set,
+            complete_at: row.map(|(row, _)| row.at),
+            behind,
+        })
+    }
+
+    /// Says in metrics how the mirror stands.
+    pub(super) async fn measure_mirror(&self) -> Result<()> {
+        let state = self.mirror_state().await?;
+        if !state.is_set {
+            return Ok(());
+        }
+        #[expect(clippy::cast_precision_loss, reason = "counts of orders are small")]
+        metrics::gauge!("stemvault_mirror_orders_behind").set(state.behind as f64);
+        if let Some(at) = state.complete_at {
+            #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+            let at = at.timestamp() as f64;
+            metrics::gauge!("stemvault_mirror_last_complete_timestamp_seconds").set(at);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,49 @@
+//! Repair: what a reader met and was not sent is mended within a minute, if any copy has it.
+
+use std::collections::BTreeMap;
+
+use stemvault_storage::error::Result;
+use stemvault_storage::flaw::{Flaw, Tier};
+use stemvault_storage::ids::OrderId;
+
+use super::Pass;
+use super::mend::{left_over, mend};
+use super::prove::doubt;
+
+pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+    if pass.request.dry_run {
+        return Ok(());
+    }
+    let mut of = BTreeMap::<OrderId, Vec<Flaw>>::new();
+    for flaw in pass.vault.take_noticed() {
+        of.entry(flaw.damage.order).or_default().push(flaw);
+    }
+    for (id, flaws) in of {
+        let order = pass.vault.order(id).await?;
+        if let Err(error) = repair(pass, id, flaws).await {
+            pass.fail(&order.number, "heal", &error);
+        }
+    }
+    Ok(())
+}
+
+async fn repair(pass: &mut Pass<'_>, id: OrderId, flaws: Vec<Flaw>) -> Result<()> {
+    let at = pass.vault.settled(id).await?;
+    let mended = mend(pass.vault, &at, flaws).await?;
+    pass.notes.extend(mended.notes);
+    if mended.left.is_empty() {
+        return Ok(());
+    }
+    pass.failed = true;
+    pass.notes.extend(left_over(&at.order, &mended.left));
+    let archived: Vec<_> = mended
+        .left
+        .into_iter()
+        .filter(|flaw| flaw.tier == Tier::Archive)
+        .map(|flaw| flaw.damage)
+        .collect();
+    if let (Some(proof), false) = (&at.order.proof, archived.is_empty()) {
+        doubt(pass.jobs, id, proof.attempt, &archived).await?;
+    }
+    Ok(())
+}

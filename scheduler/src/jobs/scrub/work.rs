@@ -1,0 +1,241 @@
+//! The work on one scrub: order by order, file by file, block by block.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use stemvault_storage::error::Result;
+use stemvault_storage::flaw::{Flaw, Tier};
+use stemvault_storage::holdings::Held;
+use stemvault_storage::ids::OrderId;
+use stemvault_storage::order::Stage;
+use stemvault_storage::vault::OrderAt;
+
+use super::Scrub;
+use crate::jobs::mend::{left_over, mend};
+use crate::jobs::prove::doubt;
+use crate::jobs::{Job, Jobs};
+use crate::run::{Note, Outcome, Run};
+
+/// How many notes are kept; a row holds 16 KiB.
+const NOTES_MAX: usize = 25;
+
+/// How often its row is written while it goes on.
+const SAVED_EVERY: Duration = Duration::from_secs(5);
+
+/// The work on one scrub.
+pub(super) struct Scrubbing<'a> {
+    pub(super) jobs: &'a Jobs,
+    pub(super) scrub: Scrub,
+    pub(super) began: Duration,
+    pub(super) paced: u64,
+    pub(super) saved: Duration,
+}
+
+impl Scrubbing<'_> {
+    /// Every order that is asked for. `false`: it was stopped.
+    pub(super) async fn all(&mut self) -> Result<bool> {
+        let vault = &self.jobs.vault;
+        let mut orders = vault.orders().await?;
+        orders.sort_by_key(|order| order.id);
+        for order in orders {
+            let asked = self.scrub.order.is_none_or(|only| only == order.id);
+            if !asked || self.scrub.after.is_some_and(|after| order.id <= after) {
+                continue;
+            }
+            match self.order(order.id).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(error) => {
+                    self.scrub.left += 1;
+                    let note = Note::new(&order.number, "scrub", format!("failed: {error}"));
+                    self.note(note);
+                }
+            }
+            self.scrub.orders += 1;
+            self.scrub.after = Some(order.id);
+            self.scrub.within = 0;
+            self.tell().await?;
+        }
+        if self.scrub.order.is_none() {
+            for name in vault.unknown_orders().await? {
+                tracing::warn!(folder = name, "objects of no order that the catalog knows");
+                self.scrub.left += 1;
+                self.note(Note {
+                    order: name.clone(),
+                    action: "scrub".to_owned(),
+                    detail: format!("failed: orders/{name} is of no order that the catalog knows: `stemvault rebuild` reads it, or delete it by hand"),
+                });
+            }
+        }
+        Ok(true)
+    }
+
+    async fn order(&mut self, id: OrderId) -> Result<bool> {
+        let vault = &self.jobs.vault;
+        let at = vault.settled(id).await?;
+        match at.order.stage {
+            Stage::Purging => return Ok(true),
+            Stage::Purged => {
+                vault.tombstone(id).await?;
+                return Ok(true);
+            }
+            _ => {}
+        }
+        let files = self.files(&at).await?;
+        let done = usize::try_from(self.scrub.within).unwrap_or(usize::MAX);
+        for (nth, held) in files.iter().enumerate().skip(done) {
+            let mut flaws = Vec::new();
+            for block in 0..held.source.block_count() {
+                if self.jobs.scrub.stop.load(Ordering::SeqCst) {
+                    return Ok(false);
+                }
+                match vault.examine_block(held, block).await? {
+                    Ok(bytes) => self.paced(bytes).await,
+                    Err(flaw) => flaws.push(flaw),
+                }
+                self.scrub.blocks += 1;
+            }
+            if !flaws.is_empty() {
+                let now = vault.settled(id).await?;
+                if now.order.gate != at.order.gate {
+                    // What is missing may have been deleted by decision: another scrub looks again.
+                    return Ok(true);
+                }
+                self.settle(&now, flaws).await?;
+            }
+            self.scrub.within = nth as u64 + 1;
+            self.tell().await?;
+        }
+        Ok(true)
+    }
+
+    /// The files to be read. Documents are looked at, and mended, on the way: they say which.
+    async fn files(&mut self, at: &OrderAt) -> Result<Vec<Held>> {
+        let vault = &self.jobs.vault;
+        let mut tiers = self.scrub.tiers.clone();
+        if !vault.is_mirrored(&at.order).await? {
+            tiers.retain(|tier| *tier != Tier::Mirror);
+        }
+        let mut flaws = Vec::new();
+        if self.scrub.within == 0 {
+            let swept = vault.sweep(at.order.id).await?;
+            if swept.objects > 0 {
+                let detail = format!("{} objects that nothing named were removed", swept.objects);
+                self.note(Note::new(&at.order.number, "sweep", detail));
+            }
+            if tiers.contains(&Tier::Working) {
+                vault.examine_records(at, &mut flaws).await?;
+            }
+            if tiers.contains(&Tier::Mirror) {
+                vault.examine_mirrored(at, &mut flaws).await?;
+            }
+        }
+        let mut files = Vec::new();
+        for again in [true, false] {
+            files.clear();
+            for tier in &tiers {
+                files.extend(vault.held_in(at, *tier, &mut flaws).await?);
+            }
+            let healed = self.scrub.healed;
+            self.settle(at, std::mem::take(&mut flaws)).await?;
+            if !again || self.scrub.healed == healed {
+                break;
+            }
+        }
+        Ok(files)
+    }
+
+    /// Mends what can be mended and names the rest; an archive with a flaw is in doubt.
+    async fn settle(&mut self, at: &OrderAt, flaws: Vec<Flaw>) -> Result<()> {
+        if flaws.is_empty() {
+            return Ok(());
+        }
+        let mended = mend(&self.jobs.vault, at, flaws).await?;
+        self.scrub.healed += mended.healed;
+        self.scrub.left += mended.left.len() as u64;
+        let left = left_over(&at.order, &mended.left);
+        for note in mended.notes.into_iter().chain(left) {
+            self.note(note);
+        }
+        let archived = mended.left.into_iter();
+        let archived: Vec<_> = archived
+            .filter(|flaw| flaw.tier == Tier::Archive)
+            .map(|flaw| flaw.damage)
+            .collect();
+        if let (Some(proof), false) = (&at.order.proof, archived.is_empty()) {
+            doubt(self.jobs, at.order.id, proof.attempt, &archived).await?;
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, note: Note) {
+        if self.scrub.notes.len() < NOTES_MAX {
+            self.scrub.notes.push(note);
+        }
+    }
+
+    /// Waits as long as the rate asks for.
+    async fn paced(&mut self, bytes: u64) {
+        self.scrub.bytes += bytes;
+        self.paced += bytes;
+        metrics::counter!("stemvault_scrub_bytes_total").increment(bytes);
+        let Some(rate) = self.scrub.rate else {
+            return;
+        };
+        loop {
+            let now = self.jobs.clock.monotonic().saturating_sub(self.began);
+            let nanos = u128::from(self.paced) * 1_000_000_000 / u128::from(rate);
+            let due = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+            let wait = due.saturating_sub(now).min(Duration::from_millis(200));
+            if wait.is_zero() || self.jobs.scrub.stop.load(Ordering::SeqCst) {
+                return;
+            }
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Shows how far it is, and keeps it from time to time.
+    async fn tell(&mut self) -> Result<()> {
+        *self.jobs.scrub.known() = Some(self.scrub.clone());
+        let now = self.jobs.clock.monotonic();
+        if now.saturating_sub(self.saved) < SAVED_EVERY {
+            return Ok(());
+        }
+        self.saved = now;
+        self.jobs.save_scrub(&self.scrub).await
+    }
+
+    pub(super) async fn end(mut self, done: Result<bool>) -> Result<()> {
+        let (orders, healed, left) = (self.scrub.orders, self.scrub.healed, self.scrub.left);
+        let read = format!("{orders} orders, {} blocks read", self.scrub.blocks);
+        let (outcome, message) = match done {
+            Err(error) => (Outcome::Failed, error.to_string()),
+            Ok(false) => (Outcome::Stopped, format!("stopped by hand; {read}")),
+            Ok(true) if left > 0 => (
+                Outcome::Failed,
+                format!(
+                    "{read}; {healed} flaws mended, {left} left: restore what is named here from your own copy of the bucket, then scrub again"
+                ),
+            ),
+            Ok(true) => (Outcome::Done, format!("{read}; {healed} flaws mended")),
+        };
+        let now = self.jobs.clock.now();
+        self.scrub.ended_at = Some(now);
+        self.scrub.outcome = Some(outcome);
+        tracing::info!(outcome = ?outcome, message, "scrub ended");
+        let run = Run {
+            id: self.scrub.id,
+            job: Job::Scrub,
+            started_at: self.scrub.started_at,
+            ended_at: now,
+            outcome,
+            dry_run: false,
+            orders: self.scrub.notes.clone(),
+            message,
+        };
+        run.record(&self.jobs.vault).await?;
+        self.jobs.save_scrub(&self.scrub).await?;
+        *self.jobs.scrub.known() = Some(self.scrub);
+        self.jobs.measure_proofs().await
+    }
+}

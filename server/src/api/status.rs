@@ -1,0 +1,185 @@
+//! How the studio's data stands, in colours: green is well, yellow wants something done, red wants it
+//! done now.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use stemvault_scheduler::Outcome;
+use stemvault_scheduler::jobs::mirror::MirrorState;
+use stemvault_storage::order::Order;
+use utoipa::ToSchema;
+
+use super::auth::Staff;
+use crate::app::{App, SharedApp};
+use crate::error::Answer;
+use crate::ready;
+
+/// A mirror that was complete in this time is up to date: it is hourly.
+const MIRROR_FRESH: TimeDelta = TimeDelta::hours(3);
+
+/// An archive of which nothing was read for longer is looked after too rarely: a proof is monthly.
+const PROOF_FRESH: TimeDelta = TimeDelta::days(40);
+
+/// How many runs are looked at for jobs that failed last.
+const RUNS: usize = 200;
+
+/// How everything stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Status {
+    /// The worst of the parts: green, yellow or red.
+    pub colour: Colour,
+    /// Each part.
+    pub parts: Vec<StatusPart>,
+}
+
+/// How one part stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StatusPart {
+    /// stores, mirror, archive or jobs.
+    pub what: &'static str,
+    /// green, yellow or red.
+    pub colour: Colour,
+    /// In a sentence, with what to do.
+    pub says: String,
+}
+
+/// How well something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Colour {
+    /// Well.
+    Green,
+    /// Something should be done.
+    Yellow,
+    /// Something must be done now.
+    Red,
+}
+
+fn part(what: &'static str, colour: Colour, says: impl Into<String>) -> StatusPart {
+    StatusPart {
+        what,
+        colour,
+        says: says.into(),
+    }
+}
+
+pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<Status>> {
+    let now = app.clock.now();
+    let wrong = ready::look(&app.vault).await;
+    let stores = if wrong.is_empty() {
+        part("stores", Colour::Green, "catalog, stores and keys answer")
+    } else {
+        part("stores", Colour::Red, wrong.join("; "))
+    };
+    let orders = app.vault.orders().await?;
+    let proven = app.vault.all_last_proven(&orders).await?;
+    let oldest = proven.iter().map(|(_, last)| last.at).min();
+    let parts = vec![
+        stores,
+        mirror(&app.jobs.mirror_state().await?, now),
+        archive(&orders, oldest, now),
+        jobs(&app).await?,
+    ];
+    let colour = parts.iter().map(|part| part.colour).max();
+    Ok(Json(Status {
+        colour: colour.unwrap_or(Colour::Green),
+        parts,
+    }))
+}
+
+fn mirror(state: &MirrorState, now: DateTime<Utc>) -> StatusPart {
+    let yellow = |says: String| part("mirror", Colour::Yellow, says);
+    let at = state.complete_at.map(|at| at.format("%F %R UTC"));
+    match (state.is_set, &at, state.complete_at) {
+        (false, ..) => yellow(
+            "there is no second copy of the recordings that Stemvault knows of: set stores.mirror and stores.mirror_keys".to_owned(),
+        ),
+        (true, None, _) | (true, _, None) => yellow(format!(
+            "it was never complete; {} orders are behind: `stemvault mirror` goes on now",
+            state.behind
+        )),
+        (true, Some(at), Some(complete)) if now - complete > MIRROR_FRESH => yellow(format!(
+            "it was last complete {at}; {} orders are behind: `stemvault retention runs` says why",
+            state.behind
+        )),
+        (true, Some(at), _) => part("mirror", Colour::Green, format!("last complete {at}")),
+    }
+}
+
+fn archive(orders: &[Order], oldest: Option<DateTime<Utc>>, now: DateTime<Utc>) -> StatusPart {
+    let doubted: Vec<_> = orders
+        .iter()
+        .filter(|order| order.unproven.is_some())
+        .map(|order| order.number.to_string())
+        .collect();
+    if !doubted.is_empty() {
+        let says = format!(
+            "did not come back when it was read again: {}; see `stemvault order show`",
+            doubted.join(", ")
+        );
+        return part("archive", Colour::Red, says);
+    }
+    let Some(oldest) = oldest else {
+        return part("archive", Colour::Green, "nothing is archived yet");
+    };
+    let at = oldest.format("%F %R UTC");
+    if now - oldest > PROOF_FRESH {
+        let says = format!("there is one that was last read {at}: `stemvault prove` reads them");
+        return part("archive", Colour::Yellow, says);
+    }
+    part(
+        "archive",
+        Colour::Green,
+        format!("every one was read again since {at}"),
+    )
+}
+
+async fn jobs(app: &App) -> Answer<StatusPart> {
+    let mut seen = Vec::new();
+    let mut bad = Vec::new();
+    for run in app.jobs.runs(RUNS).await? {
+        if seen.contains(&run.job) {
+            continue;
+        }
+        seen.push(run.job);
+        if run.outcome == Outcome::Failed {
+            bad.push(format!("{} failed: {}", run.job.name(), run.message));
+        } else if run.outcome == Outcome::Stopped && run.job.name() != "scrub" {
+            bad.push(format!("{} was stopped: {}", run.job.name(), run.message));
+        }
+    }
+    if bad.is_empty() {
+        return Ok(part(
+            "jobs",
+            Colour::Green,
+            "the last run of each did its work",
+        ));
+    }
+    Ok(part("jobs", Colour::Red, bad.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_mirror_it_stays_yellow_and_a_late_one_says_since_when() {
+        let now: DateTime<Utc> = "2026-11-23T17:00:00Z".parse().unwrap();
+        let state = |is_set, hours: Option<i64>| MirrorState {
+            is_set,
+            complete_at: hours.map(|hours| now - TimeDelta::hours(hours)),
+            behind: 2,
+        };
+        for (state, colour, says) in [
+            (state(false, None), Colour::Yellow, "stores.mirror"),
+            (state(true, None), Colour::Yellow, "never complete"),
+            (state(true, Some(1)), Colour::Green, "2026-11-23 16:00"),
+            (state(true, Some(9)), Colour::Yellow, "2 orders are behind"),
+        ] {
+            let part = mirror(&state, now);
+            assert_eq!(part.colour, colour, "{part:?}");
+            assert!(part.says.contains(says), "{part:?}");
+        }
+    }
+}
