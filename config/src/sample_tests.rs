@@ -9,7 +9,7 @@ const DATA_DIR: &str = "/srv/stemvault";
 
 /// Settings whose default is nothing or depends on the data folder: the sample shows an example
 /// behind a #.
-const EXAMPLES: [&str; 12] = [
+const EXAMPLES: [&str; 14] = [
     "data_dir",
     "server.public_url",
     "server.certificate",

@@ -109,13 +109,11 @@ impl Vault {
     }
 
     /// The records that are there, and the newest, which must be.
-    pub(crate) async fn record_versions(&self, at: &OrderAt) -> Result<BTreeSet<u64>> {
-        let found = self.working.list(&paths::records(at.order.id)).await?;
-        let versions = found
-            .iter()
-            .filter_map(|(path, _)| path.filename()?.parse::<u64>().ok());
-        let versions = versions.chain([at.order.version]);
-        Ok(versions.filter(|it| *it <= at.order.version).collect())
+    pub(crate) async fn known_records(&self, at: &OrderAt) -> Result<BTreeSet<u64>> {
+        let mut versions = self.record_versions(at.order.id).await?;
+        versions.insert(at.order.version);
+        versions.retain(|version| *version <= at.order.version);
+        Ok(versions)
     }
 
     /// Opens every record of an order.
@@ -123,7 +121,7 @@ impl Vault {
     /// # Errors
     /// Those of the stores.
     pub async fn examine_records(&self, at: &OrderAt, flaws: &mut Vec<Flaw>) -> Result<()> {
-        for version in self.record_versions(at).await? {
+        for version in self.known_records(at).await? {
             let record = self.read_record(at.order.id, version).await;
             found(flaws, Tier::Working, || Part::Record(version), record)?;
         }
@@ -136,7 +134,7 @@ impl Vault {
     /// Those of the stores.
     pub async fn examine_mirrored(&self, at: &OrderAt, flaws: &mut Vec<Flaw>) -> Result<()> {
         let id = at.order.id;
-        let mut parts: Vec<_> = self.record_versions(at).await?.into_iter().collect();
+        let mut parts: Vec<_> = self.known_records(at).await?.into_iter().collect();
         parts.reverse();
         for version in parts {
             let (path, logical) = (paths::record(id, version), Logical::Record(version));

@@ -147,7 +147,7 @@ impl Vault {
             part,
         };
         let mut wanted = Vec::new();
-        for version in self.record_versions(at).await? {
+        for version in self.known_records(at).await? {
             let (path, logical) = (paths::record(id, version), Logical::Record(version));
             wanted.push(document(path, working, logical, Part::Record(version)));
         }
@@ -249,7 +249,7 @@ impl Vault {
     /// [`KeyError::Missing`]; those of the stores.
     pub async fn mirror_key(&self, mirror: &Mirror, at: &OrderAt) -> Result<()> {
         let path = paths::order_key(at.order.id);
-        let Some(wrapped) = self.keys.wrapped(&path).await? else {
+        let Some(wrapped) = self.keys.wrapped_bytes(&path).await? else {
             return Err(KeyError::Missing {
                 whose: format!("order {}", at.order.number),
             }
@@ -268,7 +268,7 @@ impl Vault {
     /// Those of the stores.
     pub async fn mirror_rest(&self, mirror: &Mirror) -> Result<()> {
         let path = paths::records_key();
-        if let Some(wrapped) = self.keys.wrapped(&path).await? {
+        if let Some(wrapped) = self.keys.wrapped_bytes(&path).await? {
             copy(&mirror.keys, &path, wrapped).await?;
         }
         let mut rest = vec![paths::readme(), Path::from("FORMATS.md")];

@@ -242,7 +242,8 @@ impl Source {
     }
 
     /// How many blocks it has where it lies.
-    pub(crate) fn block_count(&self) -> usize {
+    #[must_use]
+    pub fn block_count(&self) -> usize {
         match self.archived() {
             None => self.entry().blocks.len(),
             Some(file) => file.blocks.len(),

@@ -131,7 +131,7 @@ impl KeyStore {
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub async fn wrapped(&self, path: &Path) -> Result<Option<Bytes>> {
+    pub async fn wrapped_bytes(&self, path: &Path) -> Result<Option<Bytes>> {
         self.store.get_opt(path).await
     }
 

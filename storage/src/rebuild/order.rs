@@ -161,7 +161,7 @@ impl Vault {
     }
 
     /// The versions of an order's record that the bucket holds.
-    pub(super) async fn record_versions(&self, id: OrderId) -> Result<BTreeSet<u64>> {
+    pub(crate) async fn record_versions(&self, id: OrderId) -> Result<BTreeSet<u64>> {
         let found = self.working.list(&paths::records(id)).await?;
         let versions = found
             .iter()
