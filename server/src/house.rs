@@ -107,6 +107,38 @@ impl House {
     }
 }
 
+/// A vault over these settings' stores and a catalog of the caller's, that reads the stores and
+/// writes nothing: a server may use them meanwhile.
+///
+/// # Errors
+/// When a store, the master key or the records key is not there.
+pub async fn to_read(
+    settings: &Settings,
+    clock: SharedClock,
+    catalog: Arc<dyn Catalog>,
+) -> anyhow::Result<Arc<Vault>> {
+    let open = |name, url: &StoreUrl| {
+        if let Some(folder) = url.local_path().filter(|folder| !folder.is_dir()) {
+            bail!(
+                "the {name} store is missing: there is no folder {}",
+                folder.display()
+            );
+        }
+        open_store(name, url)
+    };
+    let stores = Stores {
+        working: open("working", &settings.stores.working)?.read_only(),
+        archive: open("archive", &settings.stores.archive)?.read_only(),
+        keys: open("keys", &settings.stores.keys)?.read_only(),
+    };
+    let masters = stores.masters(settings).await?;
+    let masters = masters.context("there is no master key, and no key that it could open")?;
+    let keys = KeyStore::open_to_read(stores.keys, masters).await?;
+    let limits = limits(settings)?;
+    let vault = Vault::new(catalog, stores.working, stores.archive, keys, clock, limits);
+    Ok(Arc::new(vault))
+}
+
 impl Stores {
     fn open(settings: &Settings, wrapped: impl Fn(Store) -> Store) -> anyhow::Result<Self> {
         let open = |name, url: &StoreUrl| open_store(name, url).map(&wrapped);
@@ -218,7 +250,13 @@ fn limits(settings: &Settings) -> anyhow::Result<Limits> {
         memory: usize::try_from(uploads.memory)?,
         floor_bytes: uploads.free_disk_floor.bytes,
         floor_percent: uploads.free_disk_floor.percent.into(),
+        archive_threads: settings.archive.threads.unwrap_or_else(half_of_the_cores),
+        archive_bandwidth: settings.archive.bandwidth,
     })
+}
+
+fn half_of_the_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::order::{Order, OrderNumber};
 use crate::paths;
 use crate::session::{Kind, SessionRow};
 use crate::sweep::Swept;
+use crate::upload::Upload;
 use crate::vault::{OrderAt, Vault};
 
 /// The longest tombstone that is read, in bytes.
@@ -240,19 +241,15 @@ impl Vault {
                 return Ok(None);
             }
         }
+        let batch = self.rows_of(id).await?;
+        self.step(at, at.order.purged()?, batch).await
+    }
+
+    /// The end of every row of an order but the four that bear its name.
+    async fn rows_of(&self, id: OrderId) -> Result<Batch> {
         let mut batch = Batch::new();
         for upload in self.all_uploads(id).await? {
-            for table in [
-                tables::blocks(upload.id),
-                tables::fragments(upload.id),
-                tables::parts(upload.id),
-                tables::part_use(upload.id),
-            ] {
-                for (row, _) in self.catalog.scan_prefix(&table).await? {
-                    batch = batch.delete(row);
-                }
-            }
-            batch = batch.delete(tables::order_of_upload(upload.id));
+            batch = batch.and(self.rows_of_upload(&upload).await?);
         }
         for link in self.links(id).await? {
             batch = batch
@@ -263,6 +260,7 @@ impl Vault {
             tables::uploads(id),
             tables::sessions(id),
             tables::attempts(id),
+            tables::all_progress(id),
             tables::links_of(id),
             tables::arrival(id),
             tables::draft(id),
@@ -272,6 +270,36 @@ impl Vault {
                 batch = batch.delete(row);
             }
         }
-        self.step(at, at.order.purged()?, batch).await
+        Ok(batch)
+    }
+
+    /// The end of every row of an order: it is to be written anew.
+    pub(crate) async fn all_rows(&self, order: &Order) -> Result<Batch> {
+        let id = order.id;
+        Ok(self
+            .rows_of(id)
+            .await?
+            .delete(tables::order(id))
+            .delete(tables::gate(id))
+            .delete(tables::outbox(id))
+            .delete(tables::number(&order.number)))
+    }
+
+    /// The end of every row of an upload.
+    pub(crate) async fn rows_of_upload(&self, upload: &Upload) -> Result<Batch> {
+        let mut batch = Batch::new()
+            .delete(tables::upload(upload.order, upload.id))
+            .delete(tables::order_of_upload(upload.id));
+        for table in [
+            tables::blocks(upload.id),
+            tables::fragments(upload.id),
+            tables::parts(upload.id),
+            tables::part_use(upload.id),
+        ] {
+            for (row, _) in self.catalog.scan_prefix(&table).await? {
+                batch = batch.delete(row);
+            }
+        }
+        Ok(batch)
     }
 }

@@ -5,9 +5,13 @@
 //! The newest snapshot adds what records do not say; it never overrides a record that is as new, or
 //! a tombstone. Whatever cannot be read is named, and nothing is deleted because of it.
 
+mod drill;
+mod import;
 mod lost;
 mod order;
 
+#[cfg(test)]
+mod import_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -19,6 +23,8 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
 use object_store::path::Path;
 
+pub use drill::Sample;
+pub use import::Imported;
 pub use lost::Lost;
 
 use crate::catalog::{Batch, Key};

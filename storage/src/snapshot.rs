@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use read::Snapshot;
 pub use take::Taken;
 
-use crate::catalog::tables::Record;
+use crate::catalog::tables::{Proven, Record};
 use crate::decimal;
 use crate::ids::{OrderId, SnapshotId, UploadId};
 use crate::record::OrderRecord;
@@ -106,6 +106,9 @@ pub struct Section {
     /// The form that was filled in and not submitted yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<Form>,
+    /// When its archive was last read again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<Proven>,
     /// What was uploaded, or begun, and not submitted yet.
     pub uploads: Vec<Unsubmitted>,
 }

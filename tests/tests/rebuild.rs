@@ -41,12 +41,12 @@ async fn comes_back(stores: Stores) -> Result<()> {
     let place = Place::files(door, "2026-0003")?;
     let (path, bytes) = files.first_key_value().context("files")?;
     place.upload(path, bytes, 100_000).await?;
-    let before = archived.order().await?;
     let runs = door.post("retention/run", json!({})).await?;
     let mut runs = runs["runs"].as_array().context("runs")?.iter();
     let snapshot = runs.find(|run| run["job"] == "snapshot");
     let told = snapshot.context("a snapshot")?["message"].to_string();
     ensure!(told.contains("3 orders"), "{told}");
+    let before = archived.order().await?;
     let metric = door.metric("stemvault_snapshot_timestamp_seconds").await?;
     ensure!(metric > 0.0, "when the newest snapshot was taken: {metric}");
     studio.kill9()?;

@@ -65,7 +65,7 @@ pub(super) async fn uploads(
 ) -> Answer<Json<Uploads>> {
     let order = app.vault.order(id_of(&app, &number).await?).await?;
     let uploads = app.vault.uploads(order.id).await?;
-    Ok(Json(listed(&app, &order, &uploads).await?))
+    Ok(Json(listed(&app, &order, &uploads, None).await?))
 }
 
 /// Removes an upload: an engineer tidies up what a client left.

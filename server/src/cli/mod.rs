@@ -1,16 +1,20 @@
 //! The commands of the one binary: arguments in, words and exit code out.
 //!
-//! `serve`, `config`, `rebuild` and `keys restore` work on this machine's files; all others ask a running server.
+//! `serve`, `config`, `rebuild`, `catalog`, `drill` and `keys restore` work on this machine's files; all others ask a
+//! running server.
 //! Exit codes: 0 done, 1 refused or failed, 2 not understood.
 
 mod ask;
 mod before;
+mod catalog;
 mod clock;
 mod config;
 pub mod connect;
+mod drill;
 mod export;
 mod keys;
 mod link;
+mod new_catalog;
 mod order;
 mod outcome;
 pub mod pull;
@@ -72,6 +76,9 @@ enum Command {
     /// The master key and backups of the key store
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    #[command(subcommand)]
+    Catalog(catalog::CatalogCommand),
+    Drill(drill::DrillArgs),
     /// API tokens, for programs and for commands on other machines
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -122,6 +129,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Export(args) => Box::pin(export::run(args, clock)).await,
         Command::Rebuild(args) => Box::pin(rebuild::run(args, clock)).await,
         Command::Keys(command) => keys::run(command, clock).await,
+        Command::Catalog(command) => catalog::run(command, clock).await,
+        Command::Drill(args) => Box::pin(drill::run(args, clock)).await,
         Command::Token(command) => token::run(command, clock).await,
         Command::Clock(command) => clock::run(command).await,
     }
@@ -173,6 +182,9 @@ mod tests {
             "keys retire abab --data-dir /d",
             "keys backup /b/keys.jsonl",
             "keys restore /b/keys.jsonl --although-ended --config /c",
+            "catalog export file --data-dir /d",
+            "catalog import file",
+            "drill --blocks 5 --json --config /c",
             "token create ci --expires 30d --token-file t --ca c --server https://x",
             "token revoke abc",
             "clock advance 91d",

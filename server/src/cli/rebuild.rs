@@ -1,25 +1,21 @@
 //! `stemvault rebuild`: a catalog from the bucket, the key store and the master key alone.
-//!
-//! The new catalog is made beside the old one and takes its place when it is whole: a rebuild that
-//! is killed has changed nothing. An old catalog is moved aside and never deleted.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use indicatif::DecimalBytes;
 use stemvault_config::{Overrides, Settings};
-use stemvault_storage::catalog::{CatalogError, Embedded, tables};
 use stemvault_storage::clock::SharedClock;
-use stemvault_storage::rebuild::Rebuilt;
+use stemvault_storage::rebuild::{Lost, Rebuilt};
 use stemvault_storage::vault::Vault;
 
+use super::new_catalog::NewCatalog;
 use super::serve::SettingsArgs;
 use super::table::{count, print, table};
 use crate::client::answer::printable;
 use crate::demo::clock_of;
 use crate::first_start::CliFile;
-use crate::house::{House, catalog_folder};
+use crate::house::House;
 
 /// So many lines of a table are printed.
 const LISTED: usize = 40;
@@ -49,37 +45,17 @@ pub struct RebuildArgs {
 pub async fn run(args: RebuildArgs, machine: SharedClock) -> anyhow::Result<()> {
     let settings = args.settings.load(Overrides::default())?;
     crate::log::begin(&settings.log)?;
-    let data_dir = settings.data_dir.clone();
-    if !data_dir.is_dir() {
-        bail!(
-            "{} is no data directory: name it with --data-dir",
-            data_dir.display()
-        );
-    }
-    let place = catalog_folder(&settings);
-    // Held to the end, so that no server starts meanwhile.
-    let old = hold_old(&place, args.replace).await?;
-    let unfinished = data_dir.join("catalog.rebuilding");
-    clear(&unfinished).await?;
-    let clock = clock_of(&data_dir, machine)?;
+    let otherwise =
+        "nothing needs to be rebuilt; --replace moves it aside and rebuilds all the same";
+    let new = NewCatalog::begin(&settings, "catalog.rebuilding", args.replace, otherwise).await?;
+    let clock = clock_of(&settings.data_dir, machine)?;
     let now = clock.now();
-    let house = House::open(&settings, clock, Some(unfinished.clone())).await?;
+    let house = House::open(&settings, clock, Some(new.folder())).await?;
+    house.started();
     let rebuilt = fill(&settings, &house.vault, now).await;
     house.close().await;
     let (rebuilt, orders) = rebuilt?;
-
-    if let Some(old) = old {
-        old.close().await;
-    }
-    let aside = place.exists().then(|| {
-        let name = format!("catalog.replaced-{}", now.format("%Y%m%dT%H%M%SZ"));
-        data_dir.join(name)
-    });
-    if let Some(aside) = &aside {
-        rename(&place, aside)?;
-    }
-    rename(&unfinished, &place)?;
-    fs::File::open(&data_dir)?.sync_all()?;
+    let aside = new.take_its_place(now).await?;
     print(&words(&rebuilt, &orders, aside.as_deref()))?;
     if rebuilt.problems.is_empty() {
         return Ok(());
@@ -92,39 +68,6 @@ pub async fn run(args: RebuildArgs, machine: SharedClock) -> anyhow::Result<()> 
         "not everything could be read; mend it, then `stemvault rebuild --replace` again, or start the server with what came back:{}",
         problems.collect::<String>()
     )
-}
-
-/// Opens the catalog that is there, if any, which nobody else may have open. One that cannot be
-/// read is left closed, and may be replaced.
-async fn hold_old(place: &Path, replace: bool) -> anyhow::Result<Option<Embedded>> {
-    if !place.exists() {
-        return Ok(None);
-    }
-    let old = match Embedded::open(place).await {
-        Err(CatalogError::Corrupt { .. }) if replace => return Ok(None),
-        old => old.context("`stemvault rebuild` works while no server runs")?,
-    };
-    let orders = old.shared().scan_prefix(&tables::orders()).await?.len() as u64;
-    if orders > 0 && !replace {
-        old.close().await;
-        bail!(
-            "{} opens and holds {}: nothing needs to be rebuilt; --replace moves it aside and rebuilds all the same",
-            place.display(),
-            count(orders, "order")
-        );
-    }
-    Ok(Some(old))
-}
-
-/// Removes what a killed rebuild left; refuses while another one runs.
-async fn clear(unfinished: &PathBuf) -> anyhow::Result<()> {
-    if !unfinished.exists() {
-        return Ok(());
-    }
-    if let Err(error @ CatalogError::Locked { .. }) = Embedded::open(unfinished).await {
-        return Err(error.into());
-    }
-    fs::remove_dir_all(unfinished).with_context(|| format!("removing {}", unfinished.display()))
 }
 
 type Lines = Vec<Vec<String>>;
@@ -156,10 +99,6 @@ async fn fill(
     Ok((rebuilt, lines))
 }
 
-fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
-    fs::rename(from, to).with_context(|| format!("moving {} to {}", from.display(), to.display()))
-}
-
 fn words(rebuilt: &Rebuilt, orders: &[Vec<String>], aside: Option<&Path>) -> String {
     let mut words = format!(
         "came back: {}, {}, {}, {}\n",
@@ -184,27 +123,7 @@ fn words(rebuilt: &Rebuilt, orders: &[Vec<String>], aside: Option<&Path>) -> Str
             count(rebuilt.purging, "order")
         ));
     }
-    if !rebuilt.lost.is_empty() {
-        words.push_str(&format!(
-            "lost: {} that nobody had submitted; their senders start again, and the same links work\n",
-            count(rebuilt.lost.len() as u64, "upload")
-        ));
-        let lost = rebuilt.lost.iter().map(|lost| {
-            let file = lost
-                .file
-                .as_deref()
-                .map_or("(name not known)".into(), printable);
-            vec![
-                lost.order.to_string(),
-                file,
-                DecimalBytes(lost.bytes).to_string(),
-            ]
-        });
-        words.push_str(&listed(
-            &["ORDER", "FILE", "HAD"],
-            &lost.collect::<Vec<_>>(),
-        ));
-    }
+    words.push_str(&lost(&rebuilt.lost));
     words.push_str("API tokens have to be made again, but this machine's");
     if !rebuilt.tokens.is_empty() {
         let names: Vec<_> = rebuilt.tokens.iter().map(|name| printable(name)).collect();
@@ -215,6 +134,26 @@ fn words(rebuilt: &Rebuilt, orders: &[Vec<String>], aside: Option<&Path>) -> Str
         words.push_str(&format!("the old catalog is in {}\n", aside.display()));
     }
     words + "next: stemvault serve\n"
+}
+
+/// The uploads that start again; nothing if there are none.
+pub(super) fn lost(lost: &[Lost]) -> String {
+    if lost.is_empty() {
+        return String::new();
+    }
+    let lines = lost.iter().map(|lost| {
+        let file = lost
+            .file
+            .as_deref()
+            .map_or("(name not known)".into(), printable);
+        let had = DecimalBytes(lost.bytes).to_string();
+        vec![lost.order.to_string(), file, had]
+    });
+    format!(
+        "lost: {} that nobody had submitted; their senders start again, and the same links work\n{}",
+        count(lost.len() as u64, "upload"),
+        listed(&["ORDER", "FILE", "HAD"], &lines.collect::<Vec<_>>())
+    )
 }
 
 /// A table of the first lines; nothing if there are none.
@@ -231,8 +170,6 @@ fn listed(head: &[&str], lines: &[Vec<String>]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use stemvault_storage::rebuild::Lost;
-
     use super::*;
 
     #[test]

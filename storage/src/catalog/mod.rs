@@ -7,6 +7,7 @@
 
 mod embedded;
 mod memory;
+pub mod portable;
 mod sled;
 #[cfg(test)]
 mod suite;

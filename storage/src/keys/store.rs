@@ -55,16 +55,30 @@ impl KeyStore {
                 secret
             }
         };
-        let records = Arc::new(SealingKeys::derive(&secret));
-        Ok(Self {
+        Ok(Self::over(store, masters, &secret))
+    }
+
+    fn over(store: Store, masters: MasterKeys, records: &[u8; 32]) -> Self {
+        Self {
             store,
             masters: RwLock::new(Arc::new(masters)),
             retired: RwLock::default(),
             switched: Mutex::default(),
             rotating: tokio::sync::Mutex::default(),
             opened: Mutex::default(),
-            records,
-        })
+            records: Arc::new(SealingKeys::derive(records)),
+        }
+    }
+
+    /// Opens the key store to read: nothing is made, probed or swept, so another process may use it.
+    ///
+    /// # Errors
+    /// When the records key is missing, or does not open with these master keys.
+    pub async fn open_to_read(store: Store, masters: MasterKeys) -> Result<Self> {
+        let store = store.read_only();
+        let secret = read(&store, &masters, None).await?;
+        let (secret, _) = secret.ok_or_else(|| KeyError::Missing { whose: whose(None) })?;
+        Ok(Self::over(store, masters, &secret))
     }
 
     /// Whether the store holds any key: then a missing master key is a loss, not a first start.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Known, Rebuilt};
 use crate::block::{Logical, seal_copy};
-use crate::catalog::tables::{self, DigestOf, Gate, OrderOf, put};
+use crate::catalog::tables::{self, DigestOf, Gate, OrderOf, Proven, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
@@ -23,6 +23,7 @@ struct Chosen {
     record: OrderRecord,
     /// What the snapshot knew beside.
     draft: Option<Form>,
+    proven: Option<Proven>,
     uploads: Vec<Unsubmitted>,
     /// The sessions that the snapshot knew: a draft is older than any other.
     then: HashSet<SessionId>,
@@ -88,11 +89,12 @@ impl Vault {
     ) -> Result<Chosen> {
         let (record, newest) = self.newest_record(id, problems).await?;
         let of_snapshot = section.as_ref().map(|it| it.record.order.version);
-        let (mut draft, mut uploads, mut then) = (None, Vec::new(), HashSet::new());
+        let (mut draft, mut proven) = (None, None);
+        let (mut uploads, mut then) = (Vec::new(), HashSet::new());
         let mut seen = None;
         if let Some(section) = section {
             then.extend(section.record.sessions.iter().map(|row| row.session));
-            (draft, uploads) = (section.draft, section.uploads);
+            (draft, proven, uploads) = (section.draft, section.proven, section.uploads);
             seen = Some(section.record);
         }
         let of_record = record.as_ref().map(|record| record.order.version);
@@ -133,6 +135,7 @@ impl Vault {
         Ok(Chosen {
             record,
             draft,
+            proven,
             uploads,
             then,
         })
@@ -146,11 +149,7 @@ impl Vault {
         problems: &mut Vec<String>,
     ) -> Result<(Option<OrderRecord>, Option<u64>)> {
         self.keys.order(id).await?;
-        let found = self.working.list(&paths::records(id)).await?;
-        let versions = found
-            .iter()
-            .filter_map(|(path, _)| path.filename()?.parse::<u64>().ok());
-        let versions: BTreeSet<u64> = versions.collect();
+        let versions = self.record_versions(id).await?;
         for &version in versions.iter().rev() {
             match self.read_record(id, version).await {
                 Ok(record) => return Ok((Some(record), versions.last().copied())),
@@ -159,6 +158,15 @@ impl Vault {
             }
         }
         Ok((None, versions.last().copied()))
+    }
+
+    /// The versions of an order's record that the bucket holds.
+    pub(super) async fn record_versions(&self, id: OrderId) -> Result<BTreeSet<u64>> {
+        let found = self.working.list(&paths::records(id)).await?;
+        let versions = found
+            .iter()
+            .filter_map(|(path, _)| path.filename()?.parse::<u64>().ok());
+        Ok(versions.collect())
     }
 
     async fn write_living(&self, chosen: Chosen, back: &mut Rebuilt) -> Result<()> {
@@ -219,6 +227,10 @@ impl Vault {
                 tables::order_of_link(link.id),
                 &OrderOf { order: id },
             );
+        }
+        let attempt = order.proof.as_ref().map(|proof| proof.attempt);
+        if let Some(proven) = chosen.proven.filter(|it| Some(it.attempt) == attempt) {
+            batch = put(batch, tables::proven(id), &proven);
         }
         if order.stage == Stage::Open {
             if let Some(draft) = chosen

@@ -83,6 +83,7 @@ impl World {
             metadata: [].into(),
             length: Some(content.len() as u64),
             role: Role::File,
+            sum: None,
         };
         let id = self.vault.create_upload(order, new).await.unwrap().id;
         let mut writer = Box::pin(self.vault.begin_append(order, id, 0))
@@ -170,7 +171,12 @@ pub(crate) async fn rows(vault: &Vault, without: &[u8]) -> BTreeMap<Vec<u8>, Str
     let all = vault.catalog().scan(all, usize::MAX).await.unwrap();
     all.into_iter()
         .filter(|(key, _)| !without.contains(&key.0[0]))
-        .map(|(key, row)| (key.0, String::from_utf8_lossy(&row.value).into_owned()))
+        .map(|(key, row)| {
+            // The order of a record's fields says nothing.
+            let json = serde_json::from_slice::<serde_json::Value>(&row.value);
+            let text = |_| String::from_utf8_lossy(&row.value).into_owned();
+            (key.0, json.map_or_else(text, |json| json.to_string()))
+        })
         .collect()
 }
 

@@ -145,6 +145,7 @@ impl Vault {
                     links: self.links(id).await?,
                 },
                 draft: self.draft(id).await?,
+                proven: self.last_proven(&at.order).await?,
                 uploads: uploads
                     .into_iter()
                     .map(|it| Unsubmitted {

@@ -1,5 +1,6 @@
 //! Rows about the care that an archive gets after it was written. None of them is needed to read a
-//! byte: a rebuilt catalog begins without them, and then everything counts as not looked at since.
+//! byte: a catalog that is rebuilt without a snapshot begins without them, and then everything counts
+//! as not looked at since.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

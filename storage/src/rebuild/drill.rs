@@ -1,0 +1,97 @@
+//! What a drill asks beside a rebuild: whether blocks chosen at random open, and how an order looks
+//! a moment later.
+
+use super::Known;
+use crate::error::{Error, Result};
+use crate::ids::random;
+use crate::order::{Order, Stage};
+use crate::vault::Vault;
+
+/// What came of a sample.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Blocks that were read, opened, and hashed to their names.
+    pub blocks: u64,
+    /// Their plain bytes.
+    pub bytes: u64,
+    /// What could not be read, in sentences.
+    pub problems: Vec<String>,
+}
+
+impl Vault {
+    /// Reads that many blocks, each of an order, a session and a file that chance chooses, from
+    /// where they would be read today.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn sample_blocks(&self, blocks: u64) -> Result<Sample> {
+        let mut orders = self.orders().await?;
+        orders.retain(|order| !matches!(order.stage, Stage::Purging | Stage::Purged));
+        let mut sample = Sample::default();
+        // Orders without a file are passed over, but not for ever.
+        let mut tries = blocks.saturating_mul(4);
+        while sample.blocks + (sample.problems.len() as u64) < blocks && tries > 0 {
+            tries -= 1;
+            let Some(order) = chosen(&orders) else {
+                break;
+            };
+            match self.sample_block(order).await {
+                Ok(Some(bytes)) => {
+                    sample.blocks += 1;
+                    sample.bytes += bytes;
+                }
+                Ok(None) => {}
+                Err(error @ Error::Catalog(_)) => return Err(error),
+                Err(error) => {
+                    let problem = format!("order {}: {error}", order.number);
+                    if !sample.problems.contains(&problem) {
+                        sample.problems.push(problem);
+                    }
+                }
+            }
+        }
+        Ok(sample)
+    }
+
+    async fn sample_block(&self, order: &Order) -> Result<Option<u64>> {
+        let sessions = self.sessions(order.id).await?;
+        let Some(row) = chosen(&sessions) else {
+            return Ok(None);
+        };
+        let manifest = self.manifest(order.id, row.session).await?;
+        let files: Vec<_> = (0..manifest.files.len()).collect();
+        let Some(&file) = chosen(&files) else {
+            return Ok(None);
+        };
+        let source = self.source_of(order, row, manifest, file).await?;
+        let blocks: Vec<_> = (0..source.block_count()).collect();
+        match chosen(&blocks) {
+            Some(&block) => Ok(Some(source.block(block).await?.len() as u64)),
+            None => Ok(None),
+        }
+    }
+
+    /// Brings one order back once more: it was changed while a drill looked.
+    ///
+    /// # Errors
+    /// Those of the stores, and what cannot be read.
+    pub async fn rebuild_again(&self, order: &Order) -> Result<()> {
+        let id = order.id;
+        let rows = self.all_rows(order).await?;
+        self.catalog.commit(rows).await?;
+        let known = Known {
+            id,
+            found: true,
+            buried: self.tombstone(id).await?.is_some(),
+            section: None,
+        };
+        self.rebuild_order(known, None).await.map(drop)
+    }
+}
+
+/// One of them, each as likely as any other.
+fn chosen<T>(all: &[T]) -> Option<&T> {
+    let count = u64::try_from(all.len()).ok().filter(|count| *count > 0)?;
+    let at = u64::from_be_bytes(random()) % count;
+    all.get(usize::try_from(at).ok()?)
+}
