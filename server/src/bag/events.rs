@@ -15,7 +15,7 @@ pub(super) fn events(order: &Order, receipt: &Receipt, now: DateTime<Utc>) -> St
             "ingestion",
             file.finished_at,
             "submitter",
-            "the last byte arrived, and the BLAKE3 of the whole was kept".to_owned(),
+            "the last byte arrived, and the BLAKE3 of the whole was kept",
         );
         arrived["object"] = json!({
             "path": format!("data/{}", file.path.as_str()),
@@ -25,47 +25,38 @@ pub(super) fn events(order: &Order, receipt: &Receipt, now: DateTime<Utc>) -> St
         });
         events.push(arrived);
     }
-    let findings = manifest.findings.len();
+    let checks = match manifest.findings.len() {
+        0 => "the intake checks found nothing".to_owned(),
+        found => {
+            format!("the intake checks found {found} things; session-manifest.json lists them")
+        }
+    };
     events.push(event(
         "submission",
         manifest.sealed_at,
         "submitter",
-        format!(
+        &format!(
             "{} files were sealed into this session",
             manifest.files.len()
         ),
     ));
-    events.push(event(
-        "validation",
-        manifest.sealed_at,
-        "software",
-        match findings {
-            0 => "the intake checks found nothing".to_owned(),
-            _ => format!(
-                "the intake checks found {findings} things; session-manifest.json lists them"
-            ),
-        },
-    ));
+    events.push(event("validation", manifest.sealed_at, "software", &checks));
     match &receipt.row.review {
         Review::Submitted => {}
         Review::Accepted { at, reason } => {
             let reason = reason
                 .as_ref()
                 .map_or(String::new(), |it| format!(": {it}"));
-            events.push(event(
-                "review",
-                *at,
-                "engineer",
-                format!("accepted{reason}"),
-            ));
+            let said = format!("accepted{reason}");
+            events.push(event("review", *at, "engineer", &said));
         }
         Review::Returned { at, reasons } => {
             let said = format!("returned: {}", reasons.join("; "));
-            events.push(event("review", *at, "engineer", said));
+            events.push(event("review", *at, "engineer", &said));
         }
     }
     if let Some(at) = order.completed_at {
-        let said = "the work on the order was done".to_owned();
+        let said = "the work on the order was done";
         events.push(event("completion", at, "engineer", said));
     }
     let proof = order.proof.as_ref();
@@ -74,7 +65,7 @@ pub(super) fn events(order: &Order, receipt: &Receipt, now: DateTime<Utc>) -> St
             "every file was written to the archive (attempt {}), read back and compared",
             proof.attempt
         );
-        events.push(event("replication", proof.proven_at, "software", said));
+        events.push(event("replication", proof.proven_at, "software", &said));
     }
     let from = match order.stage {
         Stage::Recalled { until } => format!(
@@ -88,7 +79,7 @@ pub(super) fn events(order: &Order, receipt: &Receipt, now: DateTime<Utc>) -> St
         "dissemination",
         now,
         "software",
-        format!("exported as a bag {from}"),
+        &format!("exported as a bag {from}"),
     ));
     events.sort_by_key(|event| event["date"].as_str().map(str::to_owned));
     let document = json!({
@@ -101,8 +92,7 @@ pub(super) fn events(order: &Order, receipt: &Receipt, now: DateTime<Utc>) -> St
     serde_json::to_string_pretty(&document).expect("JSON is text") + "\n"
 }
 
-fn event(kind: &str, at: DateTime<Utc>, role: &str, detail: impl Into<Value>) -> Value {
-    let detail: Value = detail.into();
+fn event(kind: &str, at: DateTime<Utc>, role: &str, detail: &str) -> Value {
     json!({
         "type": kind,
         "date": moment(at),
