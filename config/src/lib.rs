@@ -36,6 +36,8 @@ pub use kind::{parse_size, parse_span};
 pub use problem::{Origin, Problem, Problems};
 pub use reader::{InForce, Overrides};
 pub use secret::Secret;
-pub use sections::{FreeDiskFloor, Intake, Jobs, Log, Orders, Prove, Retention, Server, Uploads};
+pub use sections::{
+    Archive, FreeDiskFloor, Intake, Jobs, Log, Orders, Prove, Retention, Server, Uploads,
+};
 pub use settings::Settings;
 pub use store::{StoreUrl, Stores};

@@ -9,7 +9,7 @@ const DATA_DIR: &str = "/srv/stemvault";
 
 /// Settings whose default is nothing or depends on the data folder: the sample shows an example
 /// behind a #.
-const EXAMPLES: [&str; 10] = [
+const EXAMPLES: [&str; 12] = [
     "data_dir",
     "server.public_url",
     "server.certificate",
@@ -20,6 +20,8 @@ const EXAMPLES: [&str; 10] = [
     "keys.master_key",
     "uploads.max_link",
     "uploads.max_link_files",
+    "archive.threads",
+    "archive.bandwidth",
 ];
 
 fn load(text: &str) -> Result<Settings, Problems> {

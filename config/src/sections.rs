@@ -194,6 +194,18 @@ section! {
 }
 
 section! {
+    /// What archiving may take, so that uploads and downloads do not feel it.
+    Archive in "archive" {
+        /// Blocks that are compressed, or decoded to compare them, at once; 1 to 1024. None: half of
+        /// the processor's cores. Each takes some 20 MB of memory.
+        threads: Option<usize> = "" as Optional(Count { from: 1, to: 1024 });
+        /// Bytes a second that are read and written for the archive, together. None: as fast as it
+        /// goes.
+        bandwidth: Option<u64> = "" as Optional(size("MB", "1 MB", "1 TB"));
+    }
+}
+
+section! {
     /// When the jobs run, in studio time.
     Jobs in "jobs" {
         /// Writes a sealed snapshot of the catalog into the working store.

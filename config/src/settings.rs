@@ -9,7 +9,7 @@ use crate::keys::Keys;
 use crate::kind::{Kind, WholePath, Wrong, quoted};
 use crate::problem::{Origin, Problems};
 use crate::reader::{InForce, Overrides, Reader};
-use crate::sections::{Intake, Jobs, Log, Orders, Prove, Retention, Server, Uploads};
+use crate::sections::{Archive, Intake, Jobs, Log, Orders, Prove, Retention, Server, Uploads};
 use crate::store::Stores;
 
 /// All settings, checked. The fields are in force; [`Settings::describe`] says who set them.
@@ -35,6 +35,8 @@ pub struct Settings {
     pub retention: Retention,
     /// How much of the archives the monthly proof reads.
     pub prove: Prove,
+    /// What archiving may take.
+    pub archive: Archive,
     /// When the jobs run.
     pub jobs: Jobs,
     in_force: Vec<InForce>,
@@ -87,6 +89,7 @@ impl Settings {
             intake: Intake::read(&mut reader),
             retention: Retention::read(&mut reader),
             prove: Prove::read(&mut reader),
+            archive: Archive::read(&mut reader),
             jobs: Jobs::read(&mut reader),
             data_dir,
             in_force: Vec::new(),

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::demo::Hands;
+use crate::preflight::Paces;
 use crate::ready::Readiness;
 use crate::tries::Tries;
 
@@ -37,6 +38,8 @@ pub struct App {
     pub readiness: Readiness,
     /// Who tried credentials that open nothing.
     pub tries: Tries,
+    /// How often each link asked for a preflight.
+    pub paces: Paces,
     /// True once the server is to end: bodies are cut short, commit what arrived, and answer.
     pub ending: watch::Receiver<bool>,
 }
@@ -59,6 +62,7 @@ impl App {
             jobs: Arc::new(Jobs::new(Arc::clone(&vault), &settings)?),
             clock: Arc::clone(vault.clock()),
             tries: Tries::new(&settings.server),
+            paces: Paces::default(),
             vault,
             settings,
             hands: None,

@@ -39,7 +39,8 @@ const READ: HeaderValue = HeaderValue::from_static(
      Location, Repr-Digest, Retry-After, Stemvault-Hash, Tus-Checksum-Algorithm, Tus-Extension, \
      Tus-Max-Size, Tus-Resumable, Tus-Version, Upload-Complete, Upload-Concat, \
      Upload-Defer-Length, Upload-Draft-Interop-Version, Upload-Expires, Upload-Incomplete, \
-     Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, WWW-Authenticate",
+     Upload-Length, Upload-Limit, Upload-Metadata, Upload-Offset, Want-Content-Digest, \
+     Want-Repr-Digest, WWW-Authenticate",
 );
 
 /// How long a browser need not ask again, in seconds: a day, more than most of them take.

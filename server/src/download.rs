@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -26,6 +26,7 @@ use stemvault_storage::session::{FileEntry, Receipt};
 
 use crate::app::{App, SharedApp};
 use crate::attachment::{content_type, disposition, encoded};
+use crate::bag;
 use crate::error::{Answer, Failure};
 use crate::links::closed;
 use crate::page::{Escaped, Size, failed, page, wants};
@@ -33,7 +34,7 @@ use crate::ranges::{Wanted, wanted};
 use crate::shape;
 
 /// Blocks of a file, each checked.
-type Verified = BoxStream<'static, Result<Bytes, Error>>;
+pub(crate) type Verified = BoxStream<'static, Result<Bytes, Error>>;
 
 /// So much is checked before the headers are sent. More than the first block, which of an audio
 /// file is its header only.
@@ -53,20 +54,33 @@ pub fn router() -> Router<SharedApp> {
 async fn look(
     State(app): State<SharedApp>,
     Path(link): Path<String>,
+    RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let answer = match open(&app, &link).await {
-        Ok((link, Scope::File { session, path })) => {
-            send(&app, &link, session, &path, &headers, &method).await
+    let answer = match (open(&app, &link).await, bag::Form::asked(query.as_deref())) {
+        (Ok((of, Scope::Session { session })), Some(form)) => {
+            bag::serve(&app, of.order, session, form).await
         }
-        Ok((of, Scope::Session { session })) => {
-            session_page(&app, &of, session, &link, &headers).await
-        }
-        Ok((_, Scope::Upload)) => Err(closed()),
-        Err(failure) => Err(failure),
+        (opened, _) => look_at(&app, opened, &link, &headers, &method).await,
     };
     answer.unwrap_or_else(|failure| failed(failure, &headers))
+}
+
+async fn look_at(
+    app: &App,
+    opened: Answer<(Link, Scope)>,
+    link: &str,
+    headers: &HeaderMap,
+    method: &Method,
+) -> Answer {
+    match opened? {
+        (of, Scope::File { session, path }) => {
+            send(app, &of, session, &path, headers, method).await
+        }
+        (of, Scope::Session { session }) => session_page(app, &of, session, link, headers).await,
+        (_, Scope::Upload) => Err(closed()),
+    }
 }
 
 async fn file(
@@ -267,7 +281,7 @@ async fn several(source: &Source, parts: &[Range<u64>], file: &FileEntry) -> Ans
 }
 
 /// The stream, after its first [`CHECKED_FIRST`] bytes were read and checked.
-async fn checked(mut bytes: Verified) -> Result<Verified, Error> {
+pub(crate) async fn checked(mut bytes: Verified) -> Result<Verified, Error> {
     let (mut first, mut length) = (Vec::new(), 0);
     while length < CHECKED_FIRST
         && let Some(block) = bytes.next().await

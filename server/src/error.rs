@@ -118,7 +118,7 @@ fn of_kind(kind: RefusalKind) -> StatusCode {
         RefusalKind::NoSpace => StatusCode::INSUFFICIENT_STORAGE,
         RefusalKind::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         RefusalKind::Crowded { .. } => StatusCode::SERVICE_UNAVAILABLE,
-        RefusalKind::Gone => StatusCode::GONE,
+        RefusalKind::Gone | RefusalKind::WrongSum => StatusCode::GONE,
     }
 }
 
@@ -179,14 +179,13 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = self.status();
-        let ours = status.is_server_error() && status != StatusCode::INSUFFICIENT_STORAGE;
-        if ours && !matches!(self.error, Error::Refused(_)) {
+        if status.is_server_error() && !matches!(self.error, Error::Refused(_)) {
             tracing::error!(error = %self.error, "request failed");
         }
         let detail = match &self.error {
             Error::Refused(refusal) => refusal.message.clone(),
             error if error.is_full() => {
-                "the studio's disk is full: nothing that was received is lost, tell the studio and go on later".to_owned()
+                "the studio's store is full: nothing that was received is lost, tell the studio and go on later".to_owned()
             }
             error @ (Error::Damaged(_) | Error::Key(_)) => error.to_string(),
             _ => "the server cannot do this at the moment: nothing that was received is lost, try again in a minute".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -123,7 +123,8 @@ pub async fn put_readme(vault: &Vault) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writes a file whole: under another name, synced, then renamed, and the folder synced.
+/// Writes a file whole: under another name, synced, then renamed, and the folder synced. It keeps
+/// the owner of the one that it replaces: a server must be able to read what root changed.
 ///
 /// # Errors
 /// When the system does not let it; names the file.
@@ -140,6 +141,11 @@ pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()>
             .mode(mode)
             .open(&unfinished)?;
         file.write_all(bytes)?;
+        if let (Ok(old), new) = (path.metadata(), file.metadata()?)
+            && (old.uid(), old.gid()) != (new.uid(), new.gid())
+        {
+            fchown(&file, Some(old.uid()), Some(old.gid()))?;
+        }
         file.sync_all()?;
         fs::rename(&unfinished, path)?;
         sync_folder(path)
@@ -208,7 +214,9 @@ This is the first start of Stemvault here. It made:
   commands' token   {cli}   (for `stemvault` on this machine)
 
 Keep safe: the master key AND the key store. Without both, nobody can read the bucket again, and
-nobody can help. Make a backup of them now, in a place where the bucket is not.
+nobody can help. Copy the master key now, to a place where the bucket is not; and once a week
+`stemvault keys backup FILE`, which makes a backup of the key store. Such a backup must be
+destroyed after 30 days, or a purged order is not gone.
 ",
             home = home.display(),
             bucket = at(&stores.working.url),

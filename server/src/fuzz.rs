@@ -5,8 +5,9 @@
 //! that is shipped.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use stemvault_storage::audio::HeaderReader;
+use stemvault_storage::audio::{ByteOrder, HeaderReader};
 use stemvault_storage::block::{Codec, Logical, SealError, Sealer, open};
+use stemvault_storage::codec::{Number, Samples, decode, encode};
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::intake::cut::{BLOCK_MAX, Cut};
 use stemvault_storage::keys::SealingKeys;
@@ -37,6 +38,8 @@ pub const TARGETS: &[Target] = &[
     ("preflight", preflight),
     ("audio", audio),
     ("sealed", sealed),
+    ("codec", codec),
+    ("packed", packed),
 ];
 
 /// The lines of `bytes` as lines of one header, unless HTTP itself would not let them through.
@@ -97,6 +100,10 @@ fn upload_checksum(bytes: &[u8]) {
 }
 
 fn structured_fields(bytes: &[u8]) {
+    for (key, value) in fields::digests(bytes).unwrap_or_default() {
+        assert!(!key.is_empty() && value.len() < bytes.len());
+        assert!(fields::preferences(bytes).is_none());
+    }
     let number = fields::number(bytes);
     assert!(number.is_none() || fields::boolean(bytes).is_none());
     if let Some(number) = number {
@@ -241,10 +248,10 @@ fn sealed(bytes: &[u8]) {
         return;
     };
     let length = u64::from_be_bytes(*length);
-    let codec = if choice & 1 == 0 {
-        Codec::Stored
-    } else {
-        Codec::Zstd
+    let codec = match choice % 4 {
+        1 => Codec::Zstd,
+        2 => Codec::Stored,
+        _ => Codec::Predicted,
     };
     let mut sealer = Sealer::with_capacity(content.len());
     sealer.push(content);
@@ -260,5 +267,41 @@ fn sealed(bytes: &[u8]) {
         Ok(_) => panic!("a changed bit was not noticed"),
         Err(SealError::Undecodable(why)) => panic!("it was decoded unproven: {why}"),
         Err(_) => {}
+    }
+}
+
+/// What is packed comes back, whatever its samples are said to be: the first four bytes say it.
+fn codec(bytes: &[u8]) {
+    let Some(([number, width, channels, other], plain)) = bytes.split_first_chunk() else {
+        return;
+    };
+    let samples = Samples {
+        number: [Number::Signed, Number::Unsigned, Number::Float][usize::from(number % 3)],
+        byte_order: [ByteOrder::Little, ByteOrder::Big][usize::from(other & 1)],
+        bytes: width % 10,
+        channels: u16::from(*channels),
+        sample_rate: 48_000 << (other >> 7),
+    };
+    for samples in [None, Some(&samples)] {
+        let (codec, packed) = encode(plain, samples);
+        assert!(packed.len() <= plain.len());
+        let back = decode(codec, &packed, plain.len());
+        assert!(back.is_ok_and(|back| back == plain), "{samples:?}");
+    }
+}
+
+/// Any bytes as a predicted block: three bytes of the length it should have, then the block.
+fn packed(bytes: &[u8]) {
+    let Some(([a, b, c], packed)) = bytes.split_first_chunk() else {
+        return;
+    };
+    let length = u32::from_le_bytes([*a, *b, *c, 0]) as usize;
+    if let Ok(plain) = decode(Codec::Predicted, packed, length) {
+        assert_eq!(plain.len(), length);
+        let again = decode(Codec::Predicted, packed, length);
+        assert!(
+            again.is_ok_and(|again| again == plain),
+            "it depends on something else"
+        );
     }
 }

@@ -3,6 +3,8 @@
 //! Looks before it makes anything: a master key or a catalog that is missing where there is
 //! something that needs it is a loss, and never replaced by a new one.
 
+pub mod restore;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use stemvault_storage::store::Store;
 use stemvault_storage::{Limits, Vault};
 
 use crate::first_start::{make_private_folder, write_durably};
+use crate::master_file::lines;
 
 /// The stores, the keys and the catalog of a process.
 #[derive(Debug)]
@@ -54,18 +57,13 @@ impl House {
         make_private_folder(&settings.data_dir)?;
         #[cfg(feature = "torture")]
         let torture = stemvault_storage::torture::Torture::from_environment();
-        let open = |name, url: &StoreUrl| {
-            let store = open_store(name, url)?;
+        let stores = Stores::open(settings, |store| {
             #[cfg(feature = "torture")]
             let store = torture.store(store);
-            anyhow::Ok(store)
-        };
-        let stores = Stores {
-            working: open("working", &settings.stores.working)?,
-            archive: open("archive", &settings.stores.archive)?,
-            keys: open("keys", &settings.stores.keys)?,
-        };
+            store
+        })?;
         let masters = stores.masters(settings).await?;
+        stores.check_keys().await?;
         let folder = match rebuilding {
             Some(folder) => folder,
             None => {
@@ -142,29 +140,50 @@ pub async fn to_read(
 }
 
 impl Stores {
+    fn open(settings: &Settings, wrapped: impl Fn(Store) -> Store) -> anyhow::Result<Self> {
+        let open = |name, url: &StoreUrl| open_store(name, url).map(&wrapped);
+        Ok(Self {
+            working: open("working", &settings.stores.working)?,
+            archive: open("archive", &settings.stores.archive)?,
+            keys: open("keys", &settings.stores.keys)?,
+        })
+    }
+
     /// The master keys; `None` if they are still to be made.
     async fn masters(&self, settings: &Settings) -> anyhow::Result<Option<MasterKeys>> {
         let path = match &settings.keys.master_key {
             MasterKeySource::Environment(key) => {
                 let place = "the environment variable STEMVAULT_MASTER_KEY";
-                return Ok(Some(MasterKeys::parse(key.expose(), place)?));
+                // Several in one line, which is all that some ways to set a variable can hold.
+                let lines = key.expose().replace(',', "\n");
+                return Ok(Some(MasterKeys::parse(&lines, place)?));
             }
             MasterKeySource::File(path) => path,
         };
-        let place = path.display().to_string();
-        match std::fs::read_to_string(path) {
-            Ok(text) => {
-                warn_if_shared(path);
-                Ok(Some(MasterKeys::parse(&text, &place)?))
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                if KeyStore::holds_keys(&self.keys).await? {
-                    return Err(KeyError::NoMaster { place }.into());
-                }
-                Ok(None)
-            }
-            Err(error) => Err(error).with_context(|| format!("reading the master key {place}")),
+        let masters = MasterKeys::read(path)?;
+        if masters.is_some() {
+            warn_if_shared(path);
+        } else if KeyStore::holds_keys(&self.keys).await? {
+            let place = path.display().to_string();
+            return Err(KeyError::NoMaster { place }.into());
         }
+        Ok(masters)
+    }
+
+    /// A key store may be new only where nothing is in the bucket that was sealed with a key.
+    async fn check_keys(&self) -> anyhow::Result<()> {
+        if KeyStore::holds_keys(&self.keys).await? {
+            return Ok(());
+        }
+        for store in [&self.working, &self.archive] {
+            if !store.folders(&"orders".into()).await?.is_empty() {
+                bail!(
+                    "the key store is empty, but the {} store holds orders, which only their keys open: put the key store back, or `stemvault keys restore FILE` from its backup",
+                    store.name()
+                );
+            }
+        }
+        Ok(())
     }
 
     /// A catalog may be new only where nothing is in the bucket that it should know of.
@@ -199,14 +218,8 @@ fn make_master(settings: &Settings) -> anyhow::Result<MasterKeys> {
     if let Some(folder) = path.parent() {
         make_private_folder(folder)?;
     }
-    let key = MasterKey::random();
-    let text = format!(
-        "# Stemvault master key {}. Without it nothing in the bucket can be read: keep a copy in a safe\n# place, apart from the bucket.\n{}",
-        key.id(),
-        key.reveal()
-    );
-    write_durably(path, text.as_bytes(), 0o600)?;
-    Ok(key.into())
+    write_durably(path, lines(&MasterKey::random()).as_bytes(), 0o600)?;
+    MasterKeys::read(path)?.with_context(|| format!("{} is gone again", path.display()))
 }
 
 fn warn_if_shared(path: &std::path::Path) {
@@ -237,7 +250,13 @@ fn limits(settings: &Settings) -> anyhow::Result<Limits> {
         memory: usize::try_from(uploads.memory)?,
         floor_bytes: uploads.free_disk_floor.bytes,
         floor_percent: uploads.free_disk_floor.percent.into(),
+        archive_threads: settings.archive.threads.unwrap_or_else(half_of_the_cores),
+        archive_bandwidth: settings.archive.bandwidth,
     })
+}
+
+fn half_of_the_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }
 
 #[cfg(test)]
@@ -268,6 +287,21 @@ mod tests {
         assert!(refused(&settings).await.contains("master key"));
         std::fs::write(&key, text).unwrap();
         open(&settings).await.unwrap().close().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_lost_key_store_is_never_replaced() {
+        let home = tempfile::tempdir().unwrap();
+        let settings = Settings::defaults(home.path()).unwrap();
+        let house = open(&settings).await.unwrap();
+        let number = "2026-0117".to_owned().try_into().unwrap();
+        let client = Default::default();
+        house.vault.create_order(number, client).await.unwrap();
+        house.close().await;
+        let keys = home.path().join("keys");
+        std::fs::remove_dir_all(&keys).unwrap();
+        assert!(refused(&settings).await.contains("stemvault keys restore"));
+        assert!(!keys.join("records").exists());
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -68,12 +68,12 @@ async fn look(
     headers: HeaderMap,
 ) -> Response {
     let found = uploads(&app, &link).await;
-    let (order, uploads) = match found {
+    let (by, order, uploads) = match found {
         Ok(found) => found,
         Err(failure) => return failed(failure, &headers),
     };
     if wants(&headers, "application/json") && !wants(&headers, "text/html") {
-        return match listed(&app, &order, &uploads).await {
+        return match listed(&app, &order, &uploads, Some(&by)).await {
             Ok(listed) => json(StatusCode::OK, listed),
             Err(failure) => failed(failure, &headers),
         };
@@ -109,15 +109,16 @@ async fn look(
 }
 
 async fn stand(State(app): State<SharedApp>, Path(link): Path<String>) -> Answer {
-    let (order, uploads) = uploads(&app, &link).await?;
+    let (by, order, uploads) = uploads(&app, &link).await?;
     let at = format!("{}/u/{link}", app.prefix());
-    let state = state(&app, &order, &uploads, &at).await?;
+    let state = state(&app, &order, &uploads, &by, &at).await?;
     Ok(json(StatusCode::OK, state))
 }
 
 async fn check(State(app): State<SharedApp>, Path(link): Path<String>, request: Request) -> Answer {
     // The link first: what a stranger sends is not read.
     let link = open(&app, &link).await?;
+    app.paces.preflight(link.id, app.clock.monotonic())?;
     let (parts, body) = request.into_parts();
     let candidates = preflight::read(&app, &parts.headers, body).await?;
     let order = app.vault.order(link.order).await?;
@@ -188,8 +189,9 @@ async fn receipt_of(
 }
 
 async fn list(State(app): State<SharedApp>, Path(link): Path<String>) -> Answer {
-    let (order, uploads) = uploads(&app, &link).await?;
-    Ok(json(StatusCode::OK, listed(&app, &order, &uploads).await?))
+    let (by, order, uploads) = uploads(&app, &link).await?;
+    let listed = listed(&app, &order, &uploads, Some(&by)).await?;
+    Ok(json(StatusCode::OK, listed))
 }
 
 /// What a submit brings along.
@@ -227,13 +229,13 @@ async fn open(app: &App, link: &str) -> Answer<Link> {
         .ok_or_else(closed)
 }
 
-/// The order and its uploads of material: what the studio uploads is not for this link.
-async fn uploads(app: &App, link: &str) -> Answer<(Order, Vec<Upload>)> {
+/// The link, its order and the uploads of material: what the studio uploads is not for this link.
+async fn uploads(app: &App, link: &str) -> Answer<(Link, Order, Vec<Upload>)> {
     let link = open(app, link).await?;
     let order = app.vault.order(link.order).await?;
     let mut uploads = app.vault.uploads(order.id).await?;
     uploads.retain(|upload| upload.kind == Kind::Material);
-    Ok((order, uploads))
+    Ok((link, order, uploads))
 }
 
 fn json(status: StatusCode, body: impl serde::Serialize) -> Response {

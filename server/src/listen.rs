@@ -17,7 +17,7 @@ use axum::extract::ConnectInfo;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -28,8 +28,12 @@ use tokio_rustls::TlsAcceptor;
 use tower::Service;
 
 use crate::reads::{Ahead, Full};
+use pace::{Pace, Steps};
+use streams::{Streams, Together};
 use under_way::{UnderWay, held};
 
+pub(crate) mod pace;
+mod streams;
 mod under_way;
 
 /// A connection without a request is closed after this long.
@@ -185,7 +189,7 @@ impl Served {
         let patience = u32::try_from(UNACKNOWLEDGED.as_millis()).expect("minutes");
         sockopt::set_tcp_user_timeout(&stream, patience)?;
         let Some(tls) = &self.tls else {
-            return self.talk(stream, peer, false).await;
+            return self.talk(stream, peer, None).await;
         };
         let stream =
             tokio::time::timeout(self.rules.header_timeout, tls.accept(Ahead::new(stream)))
@@ -193,10 +197,13 @@ impl Served {
                 .context("no TLS handshake in time")?
                 .context("TLS")?;
         let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        self.talk(Full::new(stream), peer, two).await
+        let pace = two.then(Pace::default);
+        let steps = pace.clone().map(Steps::new);
+        self.talk(Full::new(stream, steps), peer, pace).await
     }
 
-    async fn talk<S>(self, stream: S, peer: SocketAddr, two: bool) -> anyhow::Result<()>
+    /// Serves HTTP/2 if there is a pace for it.
+    async fn talk<S>(self, stream: S, peer: SocketAddr, pace: Option<Pace>) -> anyhow::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -204,22 +211,28 @@ impl Served {
         let (under_way, mut busy) = watch::channel(0_usize);
         let under_way = Arc::new(under_way);
         let (first, mut came) = watch::channel(false);
+        let streams = Streams::new(pace.clone().unwrap_or_default());
+        let builder = builder(pace.is_some(), rules.header_timeout, streams.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let one = UnderWay::begin(&under_way);
             first.send_replace(true);
-            let mut request = request.map(Body::new);
+            let mut request = request.map(|body| match &pace {
+                Some(pace) => Body::new(pace.noted(body)),
+                None => Body::new(body),
+            });
             request.extensions_mut().insert(ConnectInfo(peer));
             let answer = router.clone().call(request);
             async move { Ok::<_, Infallible>(held(answer.await?, one)) }
         });
-        let builder = builder(two, rules.header_timeout);
-        let served = builder.serve_connection(TokioIo::new(stream), service);
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let connection = std::pin::pin!(connection);
+        let served = Together::new(connection, streams);
         tokio::pin!(served);
         let mut ending = rules.ending;
         tokio::select! {
             done = &mut served => return done.map_err(|error| anyhow::anyhow!(error)),
             () = idle(&mut busy, rules.header_timeout) => {
-                served.as_mut().graceful_shutdown();
+                served.connection().graceful_shutdown();
                 // Nothing is under way: who does not even take the goodbye is cut.
                 let _ = tokio::time::timeout(GOODBYE, served).await;
                 return Ok(());
@@ -230,7 +243,7 @@ impl Served {
         let first = tokio::time::timeout(GOODBYE, came.wait_for(|came| *came));
         tokio::select! {
             done = &mut served => return done.map_err(|error| anyhow::anyhow!(error)),
-            _ = first => served.as_mut().graceful_shutdown(),
+            _ = first => served.connection().graceful_shutdown(),
         }
         tokio::select! {
             done = &mut served => done.map_err(|error| anyhow::anyhow!(error)),
@@ -243,8 +256,8 @@ impl Served {
 }
 
 /// The protocol is chosen by ALPN, so that nobody can make us wait for the bytes that tell.
-fn builder(two: bool, header_timeout: Duration) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(two: bool, header_timeout: Duration, streams: Streams) -> auto::Builder<Streams> {
+    let mut builder = auto::Builder::new(streams);
     builder
         .http1()
         .timer(TokioTimer::new())

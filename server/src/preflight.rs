@@ -4,6 +4,7 @@
 //! Nothing is written. `stemvault push` asks the same code on its own machine.
 
 pub(crate) mod frames;
+mod pace;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ use stemvault_storage::session::Rules;
 use utoipa::ToSchema;
 
 pub use frames::{BODY_MAX, FILES_MAX, MEDIA, read};
+pub use pace::Paces;
 
 /// What submit would say of files that are not uploaded yet.
 #[derive(Debug, Serialize, ToSchema)]

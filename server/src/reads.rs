@@ -4,7 +4,9 @@
 //! a time, and HTTP makes one piece of a body of each. At a gigabyte a second that is a quarter of
 //! a million system calls, and as many pieces that wake the task they are for. [`Ahead`] goes
 //! below TLS and reads the socket in large steps; [`Full`] goes above it and fills the buffer that
-//! it is given with as many records as are there. Neither waits for more than there is.
+//! it is given with as many records as are there. Neither waits for more than there is; but a task
+//! that was given much has to do something with it before it reads on, while it is in the cache and
+//! before its sender may send no more.
 
 use std::io;
 use std::pin::{Pin, pin};
@@ -13,8 +15,13 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
+use crate::listen::pace::Steps;
+
 /// What is read from a socket at once; small enough that the allocator keeps it at hand.
 const AHEAD: usize = 64 << 10;
+
+/// After so many bytes without a pause there is one.
+const TURN: usize = 256 << 10;
 
 /// Reads ahead. Holds memory only while there is something in it.
 #[derive(Debug)]
@@ -63,13 +70,19 @@ pub(crate) struct Full<T> {
     inner: T,
     /// What came after the bytes that were handed on last.
     failed: Option<io::Error>,
+    /// Bytes since the last pause.
+    turn: usize,
+    /// Where nobody holds back what is read on their behalf.
+    steps: Option<Steps>,
 }
 
 impl<T> Full<T> {
-    pub(crate) fn new(inner: T) -> Self {
+    pub(crate) fn new(inner: T, steps: Option<Steps>) -> Self {
         Self {
             inner,
             failed: None,
+            turn: 0,
+            steps,
         }
     }
 }
@@ -83,6 +96,30 @@ impl<T: AsyncRead + Unpin> AsyncRead for Full<T> {
         if let Some(error) = self.failed.take() {
             return Poll::Ready(Err(error));
         }
+        let begun = into.filled().len();
+        if self.turn >= TURN {
+            self.turn = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if let Some(steps) = &mut self.steps {
+            ready!(steps.poll_next(context));
+        }
+        let polled = self.fill(context, into);
+        let read = into.filled().len() - begun;
+        match polled {
+            Poll::Ready(_) => self.turn += read,
+            Poll::Pending => self.turn = 0,
+        }
+        if let Some(steps) = &mut self.steps {
+            steps.count(read);
+        }
+        polled
+    }
+}
+
+impl<T: AsyncRead + Unpin> Full<T> {
+    fn fill(&mut self, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let begun = into.filled().len();
         loop {
             let before = into.filled().len();
@@ -207,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_buffer_is_filled_with_what_is_there() {
-        let mut full = Full::new(pieces(&[3, 4, 5], || Poll::Pending));
+        let mut full = Full::new(pieces(&[3, 4, 5], || Poll::Pending), None);
         assert_eq!(got(read(&mut full, 9)), (0..9).collect::<Vec<u8>>());
         assert_eq!(got(read(&mut full, 9)), [9, 10, 11]);
         assert!(read(&mut full, 9).is_pending());
@@ -215,11 +252,11 @@ mod tests {
 
     #[test]
     fn bytes_come_before_the_error_behind_them_and_the_end_is_seen() {
-        let mut full = Full::new(pieces(&[3], BROKEN));
+        let mut full = Full::new(pieces(&[3], BROKEN), None);
         assert_eq!(got(read(&mut full, 9)), [0, 1, 2]);
         full.inner.last = || Poll::Pending;
         assert!(matches!(read(&mut full, 9), Poll::Ready(Err(_))));
-        let mut full = Full::new(pieces(&[3], || Poll::Ready(Ok(()))));
+        let mut full = Full::new(pieces(&[3], || Poll::Ready(Ok(()))), None);
         assert_eq!(got(read(&mut full, 9)), [0, 1, 2]);
         assert!(got(read(&mut full, 9)).is_empty());
     }

@@ -61,7 +61,7 @@ async fn ready(State(app): State<SharedApp>) -> Response {
 }
 
 /// Everything that does not answer. Strangers may read it: it names parts and no details.
-async fn look(vault: &Vault) -> Vec<String> {
+pub(crate) async fn look(vault: &Vault) -> Vec<String> {
     let catalog = async {
         vault
             .catalog()

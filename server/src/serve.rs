@@ -21,9 +21,10 @@ use crate::demo::{self, Hands};
 use crate::first_start::{CliFile, Told, put_readme};
 use crate::house::{House, catalog_folder};
 use crate::listen::Speaks;
+use crate::preflight::Paces;
 use crate::tls::{self, Certificate};
 use crate::tries::Tries;
-use crate::{assets, listen, log, router};
+use crate::{assets, listen, log, ready, router};
 
 /// How often measured times are summed up.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -89,6 +90,7 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
         vault: Arc::clone(&house.vault),
         jobs,
         tries: Tries::new(&settings.server),
+        paces: Paces::default(),
         settings: Arc::new(settings),
         clock,
         hands,
@@ -103,6 +105,10 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
         tracing::info!(%address, "listening without encryption, for a proxy on this machine");
     }
     house.started();
+    // A store that is out of order, or named wrongly since the last start, is in the log at once and
+    // not when somebody meets it. It may be back in a minute, so it keeps nobody from starting.
+    let vault = Arc::clone(&app.vault);
+    tokio::spawn(async move { ready::look(&vault).await });
     let jobs = Arc::clone(&app.jobs);
     tokio::spawn(async move {
         if let Err(error) = jobs.resume().await {

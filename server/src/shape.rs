@@ -146,12 +146,14 @@ pub struct Limits {
     pub max_order: String,
     /// Files.
     pub max_files: String,
-    /// Unfinished uploads at once; `null`: as many as files.
+    /// Unfinished uploads at once, through the link that was asked; `null`: as many as files.
     pub max_open: Option<String>,
     /// Announced so far.
     pub used_bytes: String,
     /// Uploads so far.
     pub used_files: String,
+    /// For which the server has room at this moment; `null`: for more than the order may still take.
+    pub space: Option<String>,
     /// In the body of one request; `null`: any number.
     pub body: Option<String>,
 }
@@ -162,9 +164,10 @@ impl From<Room> for Limits {
             max_file: room.max_file.to_string(),
             max_order: room.max_order.to_string(),
             max_files: room.max_files.to_string(),
-            max_open: None,
+            max_open: room.max_open.map(|most| most.to_string()),
             used_bytes: room.used_bytes.to_string(),
             used_files: room.used_files.to_string(),
+            space: room.space.map(|space| space.to_string()),
             body: None,
         }
     }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use stemvault_storage::intake::checks::{self, Severity};
 use stemvault_storage::intake::preflight::HEAD_MAX;
+use stemvault_storage::link::Link;
 use stemvault_storage::names;
 use stemvault_storage::order::{Order, Stage};
 use stemvault_storage::session::{Form, Kind, Review};
@@ -48,7 +49,7 @@ pub struct State {
     pub findings: Vec<Finding>,
     /// The form of the studio's terms.
     pub form: FormState,
-    /// How much the order may hold, and holds.
+    /// How much may come through this link, and what is here.
     pub limits: Limits,
     /// What each intake rule does: `ignore`, `warn` or `refuse`.
     #[schema(value_type = BTreeMap<String, String>)]
@@ -98,20 +99,26 @@ pub struct PreflightState {
     pub max_body: String,
 }
 
-/// An order's uploads, with what a program has to know before it sends more.
+/// An order's uploads, with what a program has to know before it sends more, through `link` if it
+/// asks by one.
 ///
 /// # Errors
 /// Those of the catalog.
-pub async fn listed(app: &App, order: &Order, uploads: &[upload::Upload]) -> Answer<Uploads> {
+pub async fn listed(
+    app: &App,
+    order: &Order,
+    uploads: &[upload::Upload],
+    link: Option<&Link>,
+) -> Answer<Uploads> {
     Ok(Uploads {
         order: order.number.to_string(),
         uploads: uploads.iter().map(Upload::from).collect(),
         rules: told(&rules(&app.settings)),
-        limits: app.vault.room(order.id, None).await?.into(),
+        limits: app.vault.room(order.id, link).await?.into(),
     })
 }
 
-/// How the order stands, seen from `link`, the path of its upload link.
+/// How the order stands, seen from an upload link, of which `at` is the path.
 ///
 /// # Errors
 /// Those of the catalog and the stores.
@@ -119,7 +126,8 @@ pub async fn state(
     app: &App,
     order: &Order,
     uploads: &[upload::Upload],
-    link: &str,
+    link: &Link,
+    at: &str,
 ) -> Answer<State> {
     let standing = app.vault.standing(order, Kind::Material).await?;
     let form = known_form(app, order.id).await?;
@@ -145,7 +153,7 @@ pub async fn state(
         }));
     }
     let receipt = session.as_ref();
-    let receipt = receipt.map(|it| format!("{link}/receipts/{}", it.row.session));
+    let receipt = receipt.map(|it| format!("{at}/receipts/{}", it.row.session));
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     Ok(State {
         order: order.number.to_string(),
@@ -167,7 +175,7 @@ pub async fn state(
                 .collect(),
             max_bytes: FORM_MAX,
         },
-        limits: app.vault.room(order.id, None).await?.into(),
+        limits: app.vault.room(order.id, Some(link)).await?.into(),
         rules: told(&rules),
         preflight: PreflightState {
             bytes: HEAD_MAX.to_string(),

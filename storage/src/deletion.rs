@@ -37,6 +37,9 @@ pub struct Tombstone {
     pub completed_at: Option<DateTime<Utc>>,
     /// When its key was destroyed.
     pub destroyed_at: DateTime<Utc>,
+    /// When the last backup of the key store ends that may hold its key; none if no backup does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_backup_ends_at: Option<DateTime<Utc>>,
     /// What it held.
     pub sessions: Vec<Buried>,
 }
@@ -170,12 +173,14 @@ impl Vault {
             return Ok(());
         }
         let sessions = self.sessions(order.id).await?;
+        let now = self.clock.now();
         let tombstone = Tombstone {
             order: order.id,
             number: order.number.clone(),
             version: order.version,
             completed_at: order.completed_at,
-            destroyed_at: self.clock.now(),
+            destroyed_at: now,
+            last_backup_ends_at: self.keys.last_backup_ends(now).await?,
             sessions: sessions
                 .into_iter()
                 .map(|row| Buried {
@@ -222,12 +227,15 @@ impl Vault {
     }
 
     /// The last step of a purge, after everything late has landed: lists both prefixes once more,
-    /// then forgets every row but the order's name. `None`: not empty, or the order changed.
+    /// looks that no rotation has put the key back that it read before the purge was decided, then forgets every row but the order's name. `None`: not empty, or the order changed.
     ///
     /// # Errors
     /// Those of the stores and the catalog.
     pub async fn close_purge(&self, at: &OrderAt) -> Result<Option<Order>> {
         let id = at.order.id;
+        if self.keys.holds(id).await? {
+            return Ok(None);
+        }
         for store in [&self.working, &self.archive] {
             if !store.list(&paths::order(id)).await?.is_empty() {
                 return Ok(None);
@@ -252,6 +260,7 @@ impl Vault {
             tables::uploads(id),
             tables::sessions(id),
             tables::attempts(id),
+            tables::all_progress(id),
             tables::links_of(id),
             tables::arrival(id),
             tables::draft(id),

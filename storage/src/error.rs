@@ -21,7 +21,7 @@ pub enum Error {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// An object store did not do what it was asked.
-    #[error("the {store} store could not {verb} {path}: {source}{advice}")]
+    #[error("the {store} store could not {verb} {path}: {said}")]
     Store {
         /// Which store: working, archive or keys.
         store: &'static str,
@@ -29,10 +29,10 @@ pub enum Error {
         verb: &'static str,
         /// With which object.
         path: String,
-        /// What it said.
-        source: Box<object_store::Error>,
-        /// The first cause, and what to check.
-        advice: String,
+        /// What it said, and what to check.
+        said: String,
+        /// The same for programs.
+        cause: Box<object_store::Error>,
     },
     /// The catalog failed.
     #[error(transparent)]
@@ -62,21 +62,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the machine that holds a store has no room left.
+    /// Whether a store, or the machine that holds it, has no room left.
     #[must_use]
     pub fn is_full(&self) -> bool {
         match self {
             Self::Catalog(CatalogError::Full { .. }) => true,
-            Self::Store { source, .. } => {
-                let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&**source);
-                while let Some(error) = cause {
-                    if let Some(io) = error.downcast_ref::<std::io::Error>() {
-                        return io.kind() == std::io::ErrorKind::StorageFull;
-                    }
-                    cause = error.source();
-                }
-                false
-            }
+            Self::Store { cause, .. } => crate::store::is_full(cause),
             _ => false,
         }
     }

@@ -25,6 +25,7 @@ pub mod names;
 pub mod order;
 pub mod orders;
 pub mod outlet;
+mod pace;
 pub mod path;
 pub mod paths;
 pub mod proof;

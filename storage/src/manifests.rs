@@ -118,6 +118,15 @@ impl Vault {
         order: OrderId,
         session: SessionId,
     ) -> Result<Manifest> {
+        tables::decode(&self.manifest_bytes(order, session).await?)
+    }
+
+    /// The exact bytes of a manifest as they are stored, checked against its name: what whoever
+    /// gets the session reckons its id from.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::error::Error::Damaged).
+    pub async fn manifest_bytes(&self, order: OrderId, session: SessionId) -> Result<Bytes> {
         let document = self.manifest_document(order, session);
         let plain = self.read_document(order, &document).await?;
         if blake3::hash(&plain) != *session.as_bytes() {
@@ -125,7 +134,7 @@ impl Vault {
                 .damage(order, "its content has another hash".into())
                 .into());
         }
-        tables::decode(&plain)
+        Ok(plain)
     }
 
     /// Stores a manifest under the hash of its bytes.

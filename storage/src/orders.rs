@@ -8,6 +8,7 @@ use crate::link::{Digest, Link, LinkMost, Scope};
 use crate::order::{Client, Order, OrderNumber, Stage};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review, SessionRow};
+use crate::store::Lease;
 use crate::vault::Vault;
 
 /// How often a change that lost a race is made again.
@@ -39,35 +40,44 @@ impl Vault {
         {
             return Err(exists(&number).into());
         }
-        let order = Order::new(OrderId::random(), number, client, self.clock.now());
-        let id = order.id;
-        self.keys.create(id).await?;
-        let by_number = tables::number(&order.number);
-        let gate = Gate {
-            gate: order.gate,
-            stage: order.stage.name().to_owned(),
-        };
-        let mut batch = Batch::new().expect(by_number.clone(), Expect::Absent);
-        batch = put(batch, by_number, &OrderOf { order: id });
-        batch = put(batch, tables::order(id), &order);
-        batch = put(batch, tables::gate(id), &gate);
-        batch = put(
-            batch,
-            tables::outbox(id),
-            &Outbox {
-                version: order.version,
-            },
-        );
-        match self.catalog.commit(batch).await {
-            Ok(()) => {}
-            Err(CommitError::Conflict(_)) => {
-                self.keys.destroy(id).await?;
-                return Err(exists(&order.number).into());
+        let by_number = tables::number(&number);
+        for _ in 0..TRIES {
+            let number = number.clone();
+            let order = Order::new(OrderId::random(), number, client.clone(), self.clock.now());
+            let id = order.id;
+            let lease = Lease::new(&self.clock, &order.number);
+            let current = self.current_master().await?;
+            self.keys.create(id, &current.id, &lease).await?;
+            let gate = Gate {
+                gate: order.gate,
+                stage: order.stage.name().to_owned(),
+            };
+            let version = order.version;
+            let mut batch = current.expected(Batch::new());
+            batch = batch.expect(by_number.clone(), Expect::Absent);
+            batch = put(batch, by_number.clone(), &OrderOf { order: id });
+            batch = put(batch, tables::order(id), &order);
+            batch = put(batch, tables::gate(id), &gate);
+            batch = put(batch, tables::outbox(id), &Outbox { version });
+            match self.catalog.commit(batch).await {
+                Ok(()) => {
+                    self.drain(id).await?;
+                    return Ok(order);
+                }
+                Err(CommitError::Conflict(row)) => {
+                    self.keys.destroy(id).await?;
+                    if row == by_number {
+                        return Err(exists(&order.number).into());
+                    }
+                    // The master key was changed meanwhile: again, with a key of its own.
+                }
+                Err(CommitError::Failed(error)) => return Err(error.into()),
             }
-            Err(CommitError::Failed(error)) => return Err(error.into()),
         }
-        self.drain(id).await?;
-        Ok(order)
+        let message = "the master key is being changed again and again: try again in a minute";
+        Err(Refusal::new(RefusalKind::TakenOver, message)
+            .of_order(&number)
+            .into())
     }
 
     /// All orders, by number.

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
 
-use crate::archive::Index;
-use crate::block::{BLOCK_MAX, Logical, aside, open};
+use crate::archive::{ArchivedFile, Index};
+use crate::block::{BLOCK_MAX, Background, Logical, aside, open};
 use crate::error::{Damage, Error, Result};
 use crate::ids::{OrderId, SessionId};
 use crate::keys::SealingKeys;
@@ -35,6 +35,8 @@ pub struct Source {
     file: usize,
     store: Store,
     place: Place,
+    /// Where blocks are opened, unless somebody waits for them.
+    background: Option<Arc<Background>>,
 }
 
 #[derive(Clone, Debug)]
@@ -120,6 +122,7 @@ impl Vault {
                 file,
                 store: self.working.clone(),
                 place: Place::Working,
+                background: None,
             }),
         }
     }
@@ -161,7 +164,16 @@ impl Source {
             store: vault.archive.clone(),
             place: Place::Archive { index, session },
             manifest,
+            background: None,
         })
+    }
+
+    /// The same file for a job: its blocks are opened when nobody else needs the machine.
+    pub(crate) fn in_background(self, background: &Arc<Background>) -> Self {
+        Self {
+            background: Some(Arc::clone(background)),
+            ..self
+        }
     }
 
     /// What the manifest says of it.
@@ -177,39 +189,37 @@ impl Source {
     }
 
     pub(crate) fn sha256(&self) -> Option<&str> {
+        self.archived().map(|file| file.sha256.as_str())
+    }
+
+    /// How many blocks it has where it lies.
+    pub(crate) fn block_count(&self) -> usize {
+        match self.archived() {
+            None => self.entry().blocks.len(),
+            Some(file) => file.blocks.len(),
+        }
+    }
+
+    pub(crate) fn block_ref(&self, at: usize) -> BlockRef {
+        match self.archived() {
+            None => self.entry().blocks[at],
+            Some(file) => file.blocks[at].plain(),
+        }
+    }
+
+    fn archived(&self) -> Option<&ArchivedFile> {
         match &self.place {
             Place::Working => None,
-            Place::Archive { index, session } => {
-                Some(&index.sessions[*session].files[self.file].sha256)
-            }
+            Place::Archive { index, session } => Some(&index.sessions[*session].files[self.file]),
         }
-    }
-
-    fn refs(&self) -> &[BlockRef] {
-        match &self.place {
-            Place::Working => &self.entry().blocks,
-            Place::Archive { index, session } => &index.sessions[*session].files[self.file].blocks,
-        }
-    }
-
-    /// All blocks in order, each verified.
-    pub fn blocks(&self) -> BoxStream<'static, Result<(BlockRef, Bytes)>> {
-        let source = self.clone();
-        stream::iter(0..self.refs().len())
-            .map(move |at| {
-                let source = source.clone();
-                async move { Ok((source.refs()[at], source.block(at).await?)) }
-            })
-            .buffered(READ_AHEAD)
-            .boxed()
     }
 
     /// The bytes of `range`, which must lie within the file; verified before they leave.
     pub fn stream(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
         let mut parts = Vec::new();
         let mut start = 0;
-        for (at, block) in self.refs().iter().enumerate() {
-            let end = start + u64::from(block.length);
+        for at in 0..self.block_count() {
+            let end = start + u64::from(self.block_ref(at).length);
             let (from, to) = (range.start.max(start), range.end.min(end));
             if from < to {
                 let within = |byte: u64| usize::try_from(byte - start).expect("within a block");
@@ -227,17 +237,21 @@ impl Source {
             .boxed()
     }
 
-    /// How many blocks it has where it lies.
-    pub(crate) fn block_count(&self) -> usize {
-        self.refs().len()
-    }
-
     /// A block, verified.
     pub(crate) async fn block(&self, at: usize) -> Result<Bytes> {
-        let block = self.refs()[at];
+        let block = self.block_ref(at);
         let path = self.path(at);
         let what = format!("block {at}");
-        let read = read_block(&self.store, &self.keys, self.order, &path, block).await?;
+        let background = self.background.as_deref();
+        let read = read_block(
+            &self.store,
+            &self.keys,
+            self.order,
+            &path,
+            block,
+            background,
+        );
+        let read = read.await?;
         let block: Result<Bytes> =
             read.map_err(|detail| self.damage(&what, path.to_string(), detail).into());
         if let Err(Error::Damaged(damage)) = &block {
@@ -249,7 +263,7 @@ impl Source {
     }
 
     fn path(&self, at: usize) -> Path {
-        let block = self.refs()[at];
+        let block = self.block_ref(at);
         let folder = match &self.place {
             Place::Working => paths::upload(self.order, self.entry().folder_of(at)),
             Place::Archive { index, .. } => paths::attempt(self.order, index.attempt),
@@ -277,12 +291,17 @@ pub(crate) async fn read_block(
     order: OrderId,
     path: &Path,
     block: BlockRef,
+    background: Option<&Background>,
 ) -> Result<Result<Bytes, String>> {
     let Some(sealed) = store.get_opt(path).await? else {
         return Ok(Err("it is missing".to_owned()));
     };
     let (keys, length) = (Arc::clone(keys), sealed.len());
-    Ok(aside(length, move || verified(&keys, order, block, sealed)).await)
+    let work = move || verified(&keys, order, block, sealed);
+    Ok(match background {
+        None => aside(length, work).await,
+        Some(background) => background.run(length, work).await,
+    })
 }
 
 fn verified(

@@ -11,7 +11,8 @@
 //! snapshots/<SnapshotName>/index                   that it is whole
 //! README.txt, FORMATS.md                           for whoever finds the bucket
 //! ```
-//! Key store: `orders/<OrderId>` and `records`.
+//! Key store: `orders/<OrderId>` and `records`; for the time in which a key is wrapped again
+//! `prepared/<the same>`; `backups/<name>`, which says what copies of it there are.
 
 use object_store::path::Path;
 
@@ -118,6 +119,24 @@ pub fn order_key(order: OrderId) -> Path {
 #[must_use]
 pub fn records_key() -> Path {
     Path::from("records")
+}
+
+/// Where a newly wrapped key waits until it has taken the place of the one at `key`.
+#[must_use]
+pub fn prepared(key: &Path) -> Path {
+    Path::from(format!("prepared/{key}"))
+}
+
+/// What is known of all backups of the key store, in the key store.
+#[must_use]
+pub fn key_backups() -> Path {
+    Path::from("backups")
+}
+
+/// What is known of one backup of the key store.
+#[must_use]
+pub fn key_backup(name: &str) -> Path {
+    Path::from(format!("backups/{name}"))
 }
 
 /// A few words for whoever finds the bucket.

@@ -103,7 +103,8 @@ impl Vault {
         for at in 0..manifest.files.len() {
             let (manifest, index) = (Arc::clone(manifest), Arc::clone(index));
             let source = Source::in_attempt(self, order, manifest, at, index).await;
-            sources.extend(found(reread, source)?);
+            let source = found(reread, source)?;
+            sources.extend(source.map(|source| source.in_background(&self.background)));
         }
         Ok(sources)
     }

@@ -8,6 +8,7 @@ use crate::catalog::tables::{self, DigestOf, Outbox, Record, load, load_all};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Damage, Error, Result};
 use crate::ids::OrderId;
+use crate::keys::SealingKeys;
 use crate::link::Link;
 use crate::order::Order;
 use crate::paths;
@@ -107,6 +108,8 @@ impl Vault {
                 "cleaned up after a crash"
             );
         }
+        // Which master key is current, and since when this process knows.
+        self.current_master().await?;
         self.count_all().await
     }
 
@@ -166,6 +169,17 @@ impl Vault {
     /// # Errors
     /// [`Error::Damaged`] when it does not open, [`Error::Key`] when the key is missing.
     pub async fn read_record(&self, id: OrderId, version: u64) -> Result<OrderRecord> {
+        let keys = self.keys.order(id).await?;
+        self.open_record(&keys, id, version).await
+    }
+
+    /// The same, with keys that need not be in the key store.
+    pub(crate) async fn open_record(
+        &self,
+        keys: &SealingKeys,
+        id: OrderId,
+        version: u64,
+    ) -> Result<OrderRecord> {
         let path = paths::record(id, version);
         let damaged = |detail: String| Damage {
             order: id,
@@ -175,13 +189,12 @@ impl Vault {
             object: path.to_string(),
             detail,
         };
-        let keys = self.keys.order(id).await?;
         let sealed = self
             .working
             .get_opt(&path)
             .await?
             .ok_or_else(|| damaged("it is missing".into()))?;
-        let plain = open(&keys, id, &Logical::Record(version), sealed, RECORD_MAX)
+        let plain = open(keys, id, &Logical::Record(version), sealed, RECORD_MAX)
             .map_err(|error| damaged(error.to_string()))?;
         tables::decode(&plain)
     }

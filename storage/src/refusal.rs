@@ -46,6 +46,8 @@ pub enum RefusalKind {
     TakenOver,
     /// It is gone, and was announced to go.
     Gone,
+    /// The whole file does not have the sum that was said of it, and never will: begin it again.
+    WrongSum,
     /// The request makes no sense as it is.
     BadRequest,
     /// A protection of the retention run stopped it.

@@ -8,7 +8,6 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::catalog::tables::{self, Attempt, load};
-use crate::catalog::{Batch, CommitError};
 use crate::error::Result;
 use crate::ids::{AttemptId, OrderId, UploadId};
 use crate::order::Stage;
@@ -130,15 +129,24 @@ impl Vault {
         let folders = self.archive.folders(&paths::archive(order)).await?;
         let folders: Vec<AttemptId> = folders.iter().flat_map(|name| name.parse()).collect();
         let rows = self.catalog.scan_prefix(&tables::attempts(order)).await?;
+        let progress = tables::all_progress(order);
+        let progress = self.catalog.scan_prefix(&progress).await?;
+        let noted = |(key, _): &(_, _)| tables::attempt_of(key);
+        let mut progress: Vec<_> = progress.iter().filter_map(noted).collect();
+        progress.dedup();
         // One that died before its first object has a row and no folder.
         let mut attempts = folders.clone();
-        attempts.extend(rows.iter().filter_map(|(key, _)| tables::attempt_of(key)));
+        attempts.extend(rows.iter().filter_map(noted));
+        attempts.extend(&progress);
         let mut seen = HashSet::new();
         attempts.retain(|&id| seen.insert(id));
         // The order is read after these: an attempt begun since is not among them.
         let at = self.order(order).await?;
         for id in attempts {
             if at.proof.as_ref().is_some_and(|proof| proof.attempt == id) {
+                if progress.contains(&id) {
+                    self.forget_progress(order, id).await?;
+                }
                 continue;
             }
             let key = tables::attempt(order, id);
@@ -149,22 +157,10 @@ impl Vault {
             if folders.contains(&id) {
                 swept.add(self.archive.empty(&paths::attempt(order, id)).await?);
             }
-            if row.is_some() {
+            if row.is_some() || progress.contains(&id) {
                 self.forget_attempt(order, id).await?;
             }
         }
         Ok(())
-    }
-
-    /// Gives an attempt up: it will never be proven, and the next sweep removes what it wrote.
-    ///
-    /// # Errors
-    /// Those of the catalog.
-    pub async fn forget_attempt(&self, order: OrderId, attempt: AttemptId) -> Result<()> {
-        let batch = Batch::new().delete(tables::attempt(order, attempt));
-        match self.catalog.commit(batch).await {
-            Ok(()) | Err(CommitError::Conflict(_)) => Ok(()),
-            Err(CommitError::Failed(error)) => Err(error.into()),
-        }
     }
 }

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use crate::archive::Sights;
+use crate::block::Background;
 use crate::catalog::tables::{self, Gate, Outbox, load, put};
 use crate::catalog::{Batch, Catalog, CommitError, Expect, Version};
 use crate::clock::SharedClock;
@@ -16,6 +18,7 @@ use crate::keys::KeyStore;
 use crate::manifests::Manifests;
 use crate::order::{Order, OrderNumber};
 use crate::orders::gone;
+use crate::pace::Pace;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::{Lease, Store};
 
@@ -51,6 +54,10 @@ pub struct Limits {
     pub floor_bytes: u64,
     /// ... and at least this share of it.
     pub floor_percent: u64,
+    /// Blocks that the archive compresses or decodes at once.
+    pub archive_threads: usize,
+    /// Bytes a second that the archive job reads and writes, at most.
+    pub archive_bandwidth: Option<u64>,
 }
 
 impl Default for Limits {
@@ -69,6 +76,8 @@ impl Default for Limits {
             memory: 256 << 20,
             floor_bytes: 20_000_000_000,
             floor_percent: 5,
+            archive_threads: 1,
+            archive_bandwidth: None,
         }
     }
 }
@@ -84,6 +93,11 @@ pub struct Vault {
     pub(crate) limits: Limits,
     pub(crate) intake: Intake,
     pub(crate) manifests: Manifests,
+    pub(crate) sights: Sights,
+    /// Where the work of jobs on blocks is done ...
+    pub(crate) background: Arc<Background>,
+    /// ... and how fast the archive job may be.
+    pub(crate) pace: Arc<Pace>,
 }
 
 /// An order as it was read, with everything that a decision about it rests on.
@@ -107,6 +121,8 @@ impl Vault {
         limits: Limits,
     ) -> Self {
         let intake = Intake::new(&limits);
+        let background = Arc::new(Background::new(limits.archive_threads));
+        let pace = Arc::new(Pace::new(Arc::clone(&clock), limits.archive_bandwidth));
         Self {
             catalog,
             working,
@@ -116,6 +132,9 @@ impl Vault {
             limits,
             intake,
             manifests: Manifests::default(),
+            sights: Sights::default(),
+            background,
+            pace,
         }
     }
 

@@ -1,14 +1,14 @@
 // A proxy as hotels and companies have them: TLS with the studio's certificate, bodies up to a
-// limit, each one taken in whole before it is passed on.
+// limit, each one taken in whole before it is passed on, quickly or so many bytes a second.
 
 import { readFileSync } from "node:fs";
 import { Agent, createServer, request } from "node:https";
 
-/** Listens on a port of its own; `counts` says what it refused and let through. */
-export function proxy(target, folder, limit) {
+/** Listens on a port of its own; `counts` says what it refused, let through and held back. */
+export function proxy(target, folder, limit, pace = Infinity) {
   const tls = { key: readFileSync(`${folder}/key.pem`), cert: readFileSync(`${folder}/cert.pem`) };
   const agent = new Agent({ rejectUnauthorized: false, keepAlive: true });
-  const counts = { refused: 0, largest: 0 };
+  const counts = { refused: 0, largest: 0, ahead: 0 };
   const server = createServer(tls, async (asked, answer) => {
     const announced = Number(asked.headers["content-length"] ?? 0);
     if (announced > limit) {
@@ -36,7 +36,15 @@ export function proxy(target, folder, limit) {
       said.pipe(answer);
     });
     passed.on("error", () => answer.destroy());
-    passed.end(body);
+    // In steps of a twentieth of a second, beside whatever else is on its way.
+    const step = Math.ceil(pace / 20);
+    let at = 0;
+    for (; body.length - at > step; at += step) {
+      counts.ahead = Math.max(counts.ahead, body.length - at);
+      passed.write(body.subarray(at, at + step));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    passed.end(body.subarray(at));
   });
   return new Promise((resolve) => {
     server.listen(0, "127.0.0.1", () => {

@@ -9,13 +9,14 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 
 import * as ends from "./scenes/ends.mjs";
+import * as honest from "./scenes/honest.mjs";
 import * as interrupted from "./scenes/interrupted.mjs";
 import * as looks from "./scenes/looks.mjs";
 import * as whole from "./scenes/whole.mjs";
 import { lastPictures, seeded, tell } from "./studio.mjs";
 
 const [name, link, folder, data, seed] = process.argv.slice(2);
-const scenes = { ...whole, ...interrupted, ...ends, ...looks };
+const scenes = { ...whole, ...interrupted, ...ends, ...honest, ...looks };
 const home = join(folder, "browser");
 const session = join(folder, "Nachtzug");
 await mkdir(session, { recursive: true });

@@ -1,6 +1,6 @@
 //! Upload clients as their makers publish them, run as processes of their own.
 //!
-//! `./tests/run` installs them (npm by lock file, PyPI pinned); a client that is missing is an
+//! `./tests/run` installs them (npm by lock file, PyPI and Maven Central pinned); a client that is missing is an
 //! error that says so, never a silent skip.
 
 use std::path::Path;
@@ -20,6 +20,8 @@ pub enum Client {
     TusJs5(Protocol),
     /// tuspy, from PyPI.
     Tuspy,
+    /// tus-java-client, from Maven Central.
+    TusJava,
 }
 
 /// What tus-js-client 5 speaks.
@@ -95,6 +97,21 @@ impl Client {
                     .arg(scripts.join("tus_py.py"))
                     .env("REQUESTS_CA_BUNDLE", &door.ca);
                 python
+            }
+            Self::TusJava => {
+                let jars = tests.join("../.cache/tus-java");
+                ensure!(
+                    jars.join("installed-from").exists(),
+                    "tus-java-client is not installed: ./tests/run long does it"
+                );
+                let mut java = Command::new("java");
+                java.arg("-cp")
+                    .arg(jars.join("*"))
+                    .arg(scripts.join("java/TusJava.java"))
+                    .env("CA", &door.ca)
+                    // What it reads its arguments in.
+                    .env("LC_ALL", "C.UTF-8");
+                java
             }
         };
         let output = tokio::task::block_in_place(|| command.args(words).output())?;

@@ -178,6 +178,22 @@ impl<'a> Job<'a> {
             .body)
     }
 
+    /// Bytes `from` to `to`, both included, of a file of a session.
+    ///
+    /// # Errors
+    /// If it is refused, or is no part.
+    pub async fn range(&self, session: &str, path: &str, from: usize, to: usize) -> Result<Bytes> {
+        let path = format!(
+            "api/v1/orders/{}/sessions/{session}/files/{}",
+            self.number,
+            escape(path)
+        );
+        let (bearer, range) = (self.door.bearer(), format!("bytes={from}-{to}"));
+        let headers = [("authorization", &*bearer), ("range", &*range)];
+        let answer = self.door.ask(Method::GET, &path, &headers, None);
+        Ok(answer.await?.expect(206)?.body)
+    }
+
     /// Compares every file of a session with what was sent.
     ///
     /// # Errors

@@ -172,13 +172,45 @@ impl Scene {
         let mut seeded = StdRng::seed_from_u64(118);
         let (word, chunk) = match client {
             Client::TusJs | Client::TusJs5(_) => ("--abort-at", "1000000000"),
-            Client::Tuspy => ("--stop-at", "1500000"),
+            Client::Tuspy | Client::TusJava => ("--stop-at", "1500000"),
         };
         for _ in 0..3 {
             let at = seeded.random_range(1..self.bytes.len() as u64);
             let told = self.run(client, &["--chunk", chunk, word, &at.to_string()])?;
             self.check_done(&told)?;
-            ensure!(told.number("resumed", "offset")? <= at, "{told:?}");
+            let most = match client {
+                // It stops at the end of a request.
+                Client::TusJava => told.number("stopped", "sent")?,
+                _ => at,
+            };
+            ensure!(told.number("resumed", "offset")? <= most, "{told:?}");
+        }
+        self.studio.done().await
+    }
+
+    /// The client is killed in the middle of a request, at seeded bytes, where nobody can see how
+    /// many of them had left it: another process finishes the upload from what is there.
+    ///
+    /// # Errors
+    /// If it does not end well, or next to nothing was kept.
+    pub async fn killed_somewhere(self, client: Client) -> Result<()> {
+        let mut seeded = StdRng::seed_from_u64(120);
+        for _ in 0..4 {
+            let at = seeded.random_range(3_000_000..self.bytes.len() as u64 - 20_000);
+            let words = ["--chunk", "1000000000", "--die-at", &at.to_string()];
+            let die = self.run(client, &words)?;
+            ensure!(die.code.is_none(), "it was to be killed: {die:?}");
+            let url = die.text("url", "url")?.to_owned();
+            let told = self.run(client, &["--url", &url])?;
+            let (kept, sent) = (
+                told.number("resumed", "offset")?,
+                die.number("dies", "sent")?,
+            );
+            ensure!(
+                kept <= sent && kept > sent / 2,
+                "{kept} of {sent} bytes were kept: {told:?}"
+            );
+            self.check_done(&told)?;
         }
         self.studio.done().await
     }

@@ -1,6 +1,8 @@
 //! A sender that never gives up: one file, in one of the dialects, slowly, through any number of
 //! deaths of the server; and who holds it to every offset that it acknowledged.
 
+mod rival;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -31,15 +33,17 @@ pub enum Dialect {
     Checksum,
     /// tus: three parts at once, then the file.
     Parts,
-    /// The IETF draft: pieces.
+    /// The IETF draft: pieces, and the SHA-256 of the whole with the creation.
     Draft,
-    /// The IETF draft: all of it with the creation.
+    /// The IETF draft: all of it with the creation, and its SHA-512.
     DraftAtOnce,
+    /// tus: one PATCH for all, and before it ends another that takes over.
+    Rivals,
 }
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Whole,
         Self::Pieces,
         Self::WithCreation,
@@ -48,6 +52,7 @@ impl Dialect {
         Self::Parts,
         Self::Draft,
         Self::DraftAtOnce,
+        Self::Rivals,
     ];
 
     fn is_draft(self) -> bool {
@@ -188,12 +193,14 @@ impl Sender {
         let (all, length) = (self.bytes.clone(), self.bytes.len().to_string());
         let name = self.path.as_deref().unwrap_or_default();
         let metadata = format!("filename {}", STANDARD.encode(name));
+        let digest = self.repr_digest();
         let mut headers = vec![];
         let mut body = None;
         let mut place = self.link.clone();
         if self.dialect.is_draft() {
             place = format!("{place}?filename={name}");
             headers.push(("upload-draft-interop-version", "8"));
+            headers.push(("repr-digest", &digest));
             let at_once = self.dialect == Dialect::DraftAtOnce;
             headers.push(("upload-complete", if at_once { "?1" } else { "?0" }));
             body = at_once.then_some(all);
@@ -247,6 +254,10 @@ impl Sender {
                 "whole with {offset} bytes"
             );
             return Ok(Some(hash));
+        }
+        if self.dialect == Dialect::Rivals {
+            self.overtake(told).await?;
+            return Ok(None);
         }
         let at = usize::try_from(offset)?;
         let end = match self.dialect {
@@ -322,6 +333,15 @@ impl Sender {
                 Ok(Heard::Nothing)
             }
         }
+    }
+
+    fn repr_digest(&self) -> String {
+        let (key, algorithm) = match self.dialect {
+            Dialect::Draft => ("sha-256", &digest::SHA256),
+            _ => ("sha-512", &digest::SHA512),
+        };
+        let sum = STANDARD.encode(digest::digest(algorithm, &self.bytes));
+        format!("{key}=:{sum}:")
     }
 
     fn slowly(&self, body: &Bytes) -> Body {

@@ -34,9 +34,9 @@ pub struct Head {
 #[derive(Debug, Clone)]
 pub struct Place {
     door: Door,
-    url: Url,
+    pub(crate) url: Url,
     token: Option<String>,
-    order: Option<String>,
+    pub(crate) order: Option<String>,
 }
 
 impl Place {
@@ -259,7 +259,7 @@ impl Place {
         Ok(hanging)
     }
 
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         url: &str,

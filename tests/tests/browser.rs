@@ -54,6 +54,16 @@ async fn requests_shrink_to_what_a_proxy_lets_through() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_takes_everything_at_once_does_not_make_the_page_lie() -> Result<()> {
+    play("buffered").await?.check_hashes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_while_it_is_sent_is_named_and_starts_again() -> Result<()> {
+    play("changed").await?.check_hashes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_keyboard_is_enough() -> Result<()> {
     play("keyboard").await.map(drop)
 }

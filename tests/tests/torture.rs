@@ -1,7 +1,9 @@
-//! Senders of every dialect at once, and a server that is killed under them, again and again: by
-//! SIGKILL at any moment, or right before one of its writes; in the second test the power goes with
-//! it, and the disk has what was synced. What was acknowledged stays, every file
-//! arrives whole, a submit works, and after the sweep nothing lies in the bucket that nothing names.
+//! Senders of every dialect at once, some that take over from themselves and some that remove what they
+//! are sending, and a server that is killed under them, again and again: by SIGKILL at any moment, or
+//! right before one of its writes. In the second test the power goes with it, and the disk has what was
+//! synced; in the third everything lies in buckets of an S3 server, which sometimes dies as well. What
+//! was acknowledged stays, also that something is gone; every file arrives whole, a submit works, and
+//! after the sweep nothing lies in the bucket that nothing names.
 //!
 //! Half a minute of each; `tests/torture --minutes 30 --seed 7` for more. A seed chooses the files,
 //! the moments and the writes; how far a sender is by then, it cannot.
@@ -20,7 +22,7 @@ use stemvault_tests::bucket;
 use stemvault_tests::disk::Disk;
 use stemvault_tests::order::{Files, Job, b3, check_receipt, text};
 use stemvault_tests::sender::{Dialect, Sender};
-use stemvault_tests::studio::{PATIENCE, Setup, Studio};
+use stemvault_tests::studio::{PATIENCE, Setup, Stores, Studio};
 use tokio::task::JoinSet;
 
 /// How long, in seconds, and of which seed, unless the environment says so.
@@ -74,11 +76,17 @@ fn objects(sender: &Sender) -> usize {
 struct Victim {
     studio: Studio,
     disk: Option<Disk>,
+    in_buckets: bool,
 }
 
 impl Victim {
-    fn die(&mut self) -> Result<()> {
+    fn die(&mut self, rng: &mut StdRng) -> Result<()> {
         self.studio.kill9()?;
+        if self.in_buckets && rng.random_bool(0.3) {
+            let s3 = self.studio.s3()?;
+            s3.stop()?;
+            s3.go_on()?;
+        }
         self.disk.as_mut().map_or(Ok(()), Disk::cut_power)
     }
 }
@@ -89,6 +97,8 @@ struct Round {
     senders: Vec<Sender>,
     /// They begin something and never end it.
     quitters: Vec<Sender>,
+    /// They remove what they send.
+    removers: Vec<Sender>,
 }
 
 impl Round {
@@ -121,10 +131,13 @@ impl Round {
         let named = |dialect| sender(Some(format!("{dialect:?}.wav")), dialect);
         let senders = Dialect::ALL.map(named).to_vec();
         let quitters = [Dialect::Pieces, Dialect::WithCreation].map(|it| sender(None, it));
+        let remover = |name: &str| sender(Some(name.to_owned()), Dialect::Whole);
+        let removers = ["one.wav", "two.wav"].map(remover);
         Ok(Self {
             number,
             senders,
             quitters: quitters.to_vec(),
+            removers: removers.to_vec(),
         })
     }
 
@@ -155,6 +168,10 @@ impl Round {
             let quitter = quitter.clone();
             sending.spawn(async move { quitter.give_up().await });
         }
+        for remover in &self.removers {
+            let remover = remover.clone();
+            sending.spawn(async move { remover.remove().await.context("removing") });
+        }
         let mut deaths = 0;
         let patience = tokio::time::sleep(PATIENCE * 2);
         tokio::pin!(patience);
@@ -175,7 +192,7 @@ impl Round {
             if all {
                 break;
             }
-            victim.die()?;
+            victim.die(rng)?;
             deaths += 1;
             // Every second one may die by itself, right before a write.
             let point = rng.random_range(1..120_u32).to_string();
@@ -189,7 +206,7 @@ impl Round {
             }
         }
         if mortal {
-            victim.die()?;
+            victim.die(rng)?;
             victim.studio.set_env("STEMVAULT_CRASH_AT", None);
             victim.studio.restart().await?;
             deaths += 1;
@@ -217,7 +234,7 @@ impl Round {
                 drop(Job { door, number }.submit().await);
             });
             tokio::time::sleep(Duration::from_millis(rng.random_range(0..300))).await;
-            victim.die()?;
+            victim.die(rng)?;
             submit.await?;
             victim.studio.restart().await?;
         }
@@ -272,17 +289,43 @@ async fn sweep(studio: &Studio, expected: usize) -> Result<usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_of_every_dialect_outlive_the_server() -> Result<()> {
-    torture(|| Ok(Some(None))).await
+    torture(|| Ok(Some(Place::default()))).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_of_every_dialect_outlive_power_cuts() -> Result<()> {
     // Beside the build, which is on a disk; the usual place for such things may be memory.
-    torture(|| Ok(Disk::new(env!("CARGO_TARGET_TMPDIR").as_ref(), DISK)?.map(Some))).await
+    torture(|| {
+        let disk = Disk::new(env!("CARGO_TARGET_TMPDIR").as_ref(), DISK)?;
+        let on = |disk| Place {
+            disk: Some(disk),
+            stores: Stores::Files,
+        };
+        Ok(disk.map(on))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_of_every_dialect_outlive_the_server_over_buckets() -> Result<()> {
+    torture(|| {
+        Ok(Some(Place {
+            disk: None,
+            stores: Stores::S3,
+        }))
+    })
+    .await
+}
+
+/// Where a studio's data lies.
+#[derive(Default)]
+struct Place {
+    disk: Option<Disk>,
+    stores: Stores,
 }
 
 /// Goes on until the time is over; `place` says where a studio's data lies, or that there is none.
-async fn torture(place: impl Fn() -> Result<Option<Option<Disk>>>) -> Result<()> {
+async fn torture(place: impl Fn() -> Result<Option<Place>>) -> Result<()> {
     let seed = said("STEMVAULT_TORTURE_SEED", SEED)?;
     let span = Duration::from_secs(said("STEMVAULT_TORTURE_SECONDS", SECONDS)?);
     println!("seed {seed}, {span:?}");
@@ -292,17 +335,19 @@ async fn torture(place: impl Fn() -> Result<Option<Option<Disk>>>) -> Result<()>
     let (mut files, mut deaths, mut swept) = (0, 0, 0);
     let mut lives = 0;
     while lives < 1 || !enough.is_finished() {
-        let Some(disk) = place()? else {
+        let Some(Place { disk, stores }) = place()? else {
             return Ok(());
         };
         let data_dir = disk.as_ref().map(|disk| disk.mount().join("data"));
         let studio = Studio::open(Setup {
             data_dir,
+            stores,
             ..Setup::default()
         });
         let mut victim = Victim {
             studio: studio.await?,
             disk,
+            in_buckets: stores == Stores::S3,
         };
         let mut expected = 0;
         // The first is undisturbed: what it leaves is what all others may leave.

@@ -1,11 +1,11 @@
 //! Archive: every completed order is written to the archive, read back, compared, and then proven.
 //!
-//! Order of writes: attempt with its gate, objects, index, read back, proof. A crash anywhere
-//! leaves an attempt that nothing names; the next run begins another.
+//! Order of writes: attempt with its gate, objects, index, read back, proof. A run that finds an
+//! attempt which a crash or a failing store interrupted waits until nothing of the run before can
+//! land any more, and goes on with it.
 
-use stemvault_storage::catalog::Batch;
-use stemvault_storage::error::Result;
-use stemvault_storage::ids::AttemptId;
+use stemvault_storage::archive::{Claim, Turn, Written};
+use stemvault_storage::error::{Error, Result};
 use stemvault_storage::order::{Order, Proof, Stage};
 use stemvault_storage::vault::Vault;
 
@@ -28,41 +28,64 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn write_and_read(vault: &Vault, order: &Order, attempt: AttemptId) -> Result<(Proof, u64)> {
-    let stored = vault.write_attempt(order, attempt).await?;
-    let proof = vault.read_back(order, attempt, stored).await?;
-    Ok((proof, stored))
+/// Writes and reads back; once more where something did not come back: a store that garbles now and
+/// then must not keep an order from being archived.
+async fn write_and_read(vault: &Vault, order: &Order, claim: &Claim) -> Result<(Written, Proof)> {
+    let written = vault.write_attempt(order, claim).await?;
+    match vault.read_back(order, claim, &written).await {
+        Ok(proof) => Ok((written, proof)),
+        Err(Error::Damaged(damage)) => {
+            tracing::warn!(order.number = %order.number, %damage, "not read back as it was written; writes it again");
+            let written = vault.write_attempt(order, claim).await?;
+            let proof = vault.read_back(order, claim, &written).await?;
+            Ok((written, proof))
+        }
+        Err(error) => Err(error),
+    }
 }
 
-async fn archive(pass: &Pass<'_>, order: &Order) -> Result<String> {
+async fn archive(pass: &mut Pass<'_>, order: &Order) -> Result<String> {
     let changed = || Ok("the order changed meanwhile; the next run looks again".to_owned());
     let vault = pass.vault;
     let begun = vault.settled(order.id).await?;
     if begun.order.stage != Stage::Completed {
         return changed();
     }
-    let Some(attempt) = vault.begin_attempt(&begun).await? else {
+    let claim = match vault.claim_attempt(&begun).await? {
+        Turn::Ours(claim) => claim,
+        Turn::Changed => return changed(),
+        Turn::Wait => {
+            pass.waiting = true;
+            let detail = "another run is at it, or was interrupted: goes on with its work when nothing of it can land any more";
+            return Ok(detail.to_owned());
+        }
+    };
+    let (written, proof) = write_and_read(vault, &begun.order, &claim).await?;
+    if vault.prove(&claim, &proof).await?.is_none() {
         return changed();
-    };
-    let (proof, stored) = match write_and_read(vault, &begun.order, attempt).await {
-        Ok(proven) => proven,
-        Err(error) => {
-            // The next run writes everything again: what this one wrote must not add up.
-            vault.forget_attempt(order.id, attempt).await?;
-            return Err(error);
-        }
-    };
-    loop {
-        let at = vault.settled(order.id).await?;
-        if at.order.gate != begun.order.gate {
-            return changed();
-        }
-        let next = at.order.archived(proof.clone())?;
-        if vault.decide(&at, next, Batch::new()).await?.is_some() {
-            let (files, bytes) = (proof.files, proof.bytes);
-            return Ok(format!(
-                "{files} files, {bytes} bytes in {stored} bytes, read back and compared"
-            ));
-        }
     }
+    measure(&proof);
+    let found = match written.found_bytes {
+        0 => String::new(),
+        found => format!("; {found} bytes were there before"),
+    };
+    Ok(format!(
+        "{} files, {} bytes in {} bytes ({:.2} to 1), read back and compared{found}",
+        proof.files,
+        proof.bytes,
+        proof.stored_bytes,
+        ratio(&proof)
+    ))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a ratio needs no more digits")]
+fn ratio(proof: &Proof) -> f64 {
+    proof.bytes as f64 / (proof.stored_bytes.max(1)) as f64
+}
+
+fn measure(proof: &Proof) {
+    metrics::counter!("stemvault_archived_files_total").increment(proof.files);
+    metrics::counter!("stemvault_archived_bytes_total").increment(proof.bytes);
+    metrics::counter!("stemvault_archived_stored_bytes_total").increment(proof.stored_bytes);
+    metrics::gauge!("stemvault_archive_last_ratio").set(ratio(proof));
 }

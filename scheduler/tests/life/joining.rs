@@ -27,6 +27,7 @@ impl Deed {
             metadata: std::collections::BTreeMap::new(),
             length,
             role,
+            sum: None,
         }
     }
 

@@ -262,6 +262,8 @@ async fn rows(run: &Run) -> Checked {
                     .map(|proof| proof.attempt.0);
                 named != id(16)
             }
+            // An attempt that is proven, or given up, has come to its end.
+            'A' => true,
             _ => false,
         };
         if stale {

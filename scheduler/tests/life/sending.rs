@@ -62,6 +62,7 @@ impl Deed {
             metadata: [("modified".to_owned(), "yesterday".to_owned())].into(),
             length: Some(content.len() as u64),
             role: Role::File,
+            sum: None,
         };
         drop(self.world.state().names.of(&new.id.to_string()));
         let touched = self.world.clock.now();

@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod body;
 mod clock;
+mod keys;
 pub mod links;
 pub mod openapi;
 pub mod order;
@@ -36,6 +37,8 @@ pub fn router() -> Router<SharedApp> {
         .route("/submit", post(sessions::submit))
         .route("/sessions/{session}", get(sessions::show))
         .route("/sessions/{session}/files/{*path}", get(sessions::file))
+        .route("/sessions/{session}/bag", get(sessions::bag))
+        .route("/sessions/{session}/bag.zip", get(sessions::bag_zip))
         .route("/sessions/{session}/accept", post(sessions::accept))
         .route("/sessions/{session}/return", post(sessions::give_back));
     let api = Router::new()
@@ -47,6 +50,10 @@ pub fn router() -> Router<SharedApp> {
         .route("/runs", get(retention::runs))
         .route("/tokens", post(tokens::create).get(tokens::list))
         .route("/tokens/{token}", delete(tokens::revoke))
+        .route("/keys", get(keys::show))
+        .route("/keys/rotate", post(keys::rotate))
+        .route("/keys/retire", post(keys::retire))
+        .route("/keys/backup", post(keys::backup))
         .route("/clock", post(clock::turn))
         .route("/openapi.json", get(openapi::serve));
     Router::new().nest("/api/v1", api)

@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::auth::Staff;
-use super::{clock, links, order, orders, retention, sessions, tokens};
-use crate::{links as link, preflight, shape, state};
+use super::{clock, keys, links, order, orders, retention, sessions, tokens};
+use crate::{bag, links as link, preflight, shape, state};
 
 /// Who may call an operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -89,12 +89,18 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     post "/api/v1/orders/{number}/sessions/{session}/accept" Token J("Acceptance") => 200 J("Receipt"); "Take a session";
     post "/api/v1/orders/{number}/sessions/{session}/return" Token J("Return") => 200 J("Receipt"); "Give a session back, with reasons";
     get "/api/v1/orders/{number}/sessions/{session}/files/{*path}" Token N => 200 BYTES; "A file of a session; ranges, ETag, If-Range";
+    get "/api/v1/orders/{number}/sessions/{session}/bag" Token N => 200 J("BagParts"); "What a bag (BagIt 1.0) of the session holds beside its files";
+    get "/api/v1/orders/{number}/sessions/{session}/bag.zip" Token N => 200 M("application/zip"); "The session as a bag (BagIt 1.0) in a zip, made while it is sent";
     get "/api/v1/retention/plan" Token N => 200 J("RetentionPlan"); "What is due by a date (query: at)";
     post "/api/v1/retention/run" Token J("RunRequest") => 200 J("Runs"); "Run every job that does not take long now, or the one that is named";
     get "/api/v1/runs" Token N => 200 J("Runs"); "The last runs, newest first";
     get "/api/v1/tokens" Token N => 200 J("Tokens"); "All API tokens";
     post "/api/v1/tokens" Token J("NewToken") => 201 J("MadeToken"); "Make an API token; it is shown this once";
     delete "/api/v1/tokens/{token}" Token N => 204 N; "Take an API token back";
+    get "/api/v1/keys" Token N => 200 J("Keys"); "Master keys, how many keys each wraps, and backups of the key store";
+    post "/api/v1/keys/rotate" Token J("WhichMaster") => 200 J("Rotated"); "Wrap every key again with the first master key at hand";
+    post "/api/v1/keys/retire" Token J("WhichMaster") => 200 J("Keys"); "A master key that wraps nothing opens nothing any more";
+    post "/api/v1/keys/backup" Token N => 200 M("application/x-ndjson"); "A backup of the key store: wrapped keys, no master key. It must be destroyed after 30 days";
     post "/files" Token TUS => 201 N; "tus 1.0 or the IETF draft: create an upload; Upload-Metadata or the query names order and filename";
     options "/files" Open N => 204 N; "tus 1.0 or the IETF draft: what the server can do";
     head "/files/{upload}" Token N => 200 N; "tus 1.0 or the IETF draft: how many bytes are safe";
@@ -105,8 +111,8 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     post "/u/{link}" Link TUS => 201 N; "tus 1.0 or the IETF draft: create an upload; the link says which order";
     options "/u/{link}" Link N => 204 N; "tus 1.0 or the IETF draft: what the server can do";
     get "/u/{link}/uploads" Link N => 200 J("Uploads"); "The uploads of a link's order";
-    get "/u/{link}/state" Link N => 200 J("State"); "How the order stands: uploads, form, limits, and what is missing before a submit";
-    post "/u/{link}/preflight" Link M("application/vnd.stemvault.preflight") => 200 J("Preflight"); "What submit would say of files, by their first 64 KiB. The body is a row of files, each: length of a JSON object (4 bytes, big-endian), {path, length}, length of the head (4 bytes), the head; at most 256 files and 20 MiB";
+    get "/u/{link}/state" Link N => 200 J("State"); "How the order stands: uploads, form, the limits of this link, and what is missing before a submit";
+    post "/u/{link}/preflight" Link M("application/vnd.stemvault.preflight") => 200 J("Preflight"); "What submit would say of files, by their first 64 KiB. The body is a row of files, each: length of a JSON object (4 bytes, big-endian), {path, length}, length of the head (4 bytes), the head; at most 256 files and 20 MiB, and 160 requests in a minute by one link";
     put "/u/{link}/form" Link J("Draft") => 204 N; "Keep a draft of the form";
     post "/u/{link}/submit" Link J("Submitted") => 201 J("Receipt"); "Seal what was uploaded; a refusal for the form names its fields in missing";
     get "/u/{link}/receipts/{session}" Link N => 200 M("text/html"); "The receipt of a session, to be printed";
@@ -129,6 +135,8 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     order::Unproven,
     order::Session,
     order::Link,
+    bag::BagParts,
+    bag::BagTag,
     shape::Receipt,
     shape::Review,
     shape::File,
@@ -167,6 +175,11 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     retention::Runs,
     retention::Run,
     retention::Note,
+    keys::Keys,
+    keys::Master,
+    keys::KeyBackup,
+    keys::WhichMaster,
+    keys::Rotated,
     clock::Move,
     clock::Now,
 )))]
@@ -275,6 +288,10 @@ impl Operation {
             ("get", "/api/v1/retention/plan") => &[(
                 "at",
                 "A moment (RFC 3339), a day of the studio (2026-11-23, to its end) or a span from now (31 days); now if absent",
+            )],
+            ("get", "/d/{link}") => &[(
+                "bag",
+                "Of a session link: zip, the session as a bag (BagIt 1.0); parts, what it holds beside the files",
             )],
             // Upload-Metadata of tus, for clients of the draft, which has nothing like it.
             ("post", "/files" | "/u/{link}") => &[

@@ -49,6 +49,12 @@ pub struct Order {
     pub proof: Option<Proof>,
     /// What of it did not come back when it was read again, if anything; its working files stay.
     pub unproven: Option<Unproven>,
+    /// When its key was destroyed, once it is purged; not in lists of orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_destroyed_at: Option<DateTime<Utc>>,
+    /// When the last backup of the key store ends that may hold its key; none if no backup does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_key_backup_ends_at: Option<DateTime<Utc>>,
     /// Its sessions, oldest first; not in lists of orders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sessions: Option<Vec<Session>>,
@@ -87,6 +93,8 @@ impl Order {
             }),
             proof: order.proof.as_ref().map(Proof::of),
             unproven: order.unproven.as_ref().map(Unproven::of),
+            key_destroyed_at: None,
+            last_key_backup_ends_at: None,
             sessions: None,
             links: None,
             upload_link: None,

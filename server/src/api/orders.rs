@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::link::Scope;
-use stemvault_storage::order::{self, Client, OrderNumber, Policy};
+use stemvault_storage::order::{self, Client, OrderNumber, Policy, Stage};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 use utoipa::ToSchema;
 
@@ -85,7 +85,13 @@ pub(super) async fn whole(app: &App, order: &order::Order) -> Answer<Json<Order>
     let sessions = app.vault.sessions(order.id).await?;
     let links = app.vault.links(order.id).await?;
     let last = app.vault.last_proven(order).await?;
-    let shown = Order::of(order).proven(last.as_ref());
+    let mut shown = Order::of(order).proven(last.as_ref());
+    if matches!(order.stage, Stage::Purging | Stage::Purged)
+        && let Some(stone) = app.vault.tombstone(order.id).await?
+    {
+        shown.key_destroyed_at = Some(stone.destroyed_at);
+        shown.last_key_backup_ends_at = stone.last_backup_ends_at;
+    }
     Ok(Json(shown.with(&sessions, &links)))
 }
 

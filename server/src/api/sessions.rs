@@ -13,6 +13,7 @@ use super::auth::Staff;
 use super::body::Body;
 use super::orders::{checked, id_of};
 use crate::app::{App, SharedApp};
+use crate::bag;
 use crate::download;
 use crate::error::Answer;
 use crate::shape::{Receipt, Uploads};
@@ -64,7 +65,7 @@ pub(super) async fn uploads(
 ) -> Answer<Json<Uploads>> {
     let order = app.vault.order(id_of(&app, &number).await?).await?;
     let uploads = app.vault.uploads(order.id).await?;
-    Ok(Json(listed(&app, &order, &uploads).await?))
+    Ok(Json(listed(&app, &order, &uploads, None).await?))
 }
 
 /// Removes an upload: an engineer tidies up what a client left.
@@ -130,6 +131,26 @@ pub(super) async fn file(
     let session = find(&app, order, &number, &session).await?;
     let source = app.vault.file(order, session, &path).await?;
     download::serve(source, &headers, &method).await
+}
+
+pub(super) async fn bag(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Path((number, session)): Path<(String, String)>,
+) -> Answer {
+    let order = id_of(&app, &number).await?;
+    let session = find(&app, order, &number, &session).await?;
+    bag::serve(&app, order, session, bag::Form::Parts).await
+}
+
+pub(super) async fn bag_zip(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Path((number, session)): Path<(String, String)>,
+) -> Answer {
+    let order = id_of(&app, &number).await?;
+    let session = find(&app, order, &number, &session).await?;
+    bag::serve(&app, order, session, bag::Form::Zip).await
 }
 
 pub(super) async fn accept(

@@ -76,6 +76,17 @@ impl Ask {
         Ok(self.connection.post(&self.url(path)?, &body).await?)
     }
 
+    /// POST, answered with a file.
+    ///
+    /// # Errors
+    /// The server's refusal in its own words; a file that does not come whole.
+    pub async fn bytes(&self, path: &[&str]) -> anyhow::Result<bytes::Bytes> {
+        use crate::client::answer::Failure;
+        let request = self.connection.request(Method::POST, &self.url(path)?);
+        let answer = request.send().await.map_err(Failure::from)?;
+        Ok(accept(answer).await?.bytes().await.map_err(Failure::from)?)
+    }
+
     /// DELETE.
     ///
     /// # Errors

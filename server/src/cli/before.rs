@@ -63,6 +63,8 @@ fn room(limits: Limits, files: &[LocalFile], uploads: &Uploads) -> Room {
         max_files: limits.max_files,
         used_bytes: limits.used_bytes,
         used_files: limits.used_files,
+        max_open: None,
+        space: limits.space,
     };
     for upload in &uploads.uploads {
         if upload.state != UploadState::Sealed && ours.contains(&composed(&upload.path)) {

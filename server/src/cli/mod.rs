@@ -1,6 +1,7 @@
 //! The commands of the one binary: arguments in, words and exit code out.
 //!
-//! `serve`, `config`, `rebuild`, `catalog` and `drill` work on this machine's files; all others ask a running server.
+//! `serve`, `config`, `rebuild`, `catalog`, `drill` and `keys restore` work on this machine's files; all others ask a
+//! running server.
 //! Exit codes: 0 done, 1 refused or failed, 2 not understood.
 
 mod ask;
@@ -10,6 +11,8 @@ mod clock;
 mod config;
 pub mod connect;
 mod drill;
+mod export;
+mod keys;
 mod link;
 mod new_catalog;
 mod order;
@@ -68,7 +71,11 @@ enum Command {
     Prove(retention::ProveArgs),
     Push(push::PushArgs),
     Pull(pull::PullArgs),
+    Export(export::ExportArgs),
     Rebuild(rebuild::RebuildArgs),
+    /// The master key and backups of the key store
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     #[command(subcommand)]
     Catalog(catalog::CatalogCommand),
     Drill(drill::DrillArgs),
@@ -119,7 +126,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Prove(args) => retention::prove(args).await,
         Command::Push(args) => Box::pin(push::run(args, clock)).await,
         Command::Pull(args) => Box::pin(pull::run(args, clock)).await,
+        Command::Export(args) => Box::pin(export::run(args, clock)).await,
         Command::Rebuild(args) => Box::pin(rebuild::run(args, clock)).await,
+        Command::Keys(command) => keys::run(command, clock).await,
         Command::Catalog(command) => catalog::run(command, clock).await,
         Command::Drill(args) => Box::pin(drill::run(args, clock)).await,
         Command::Token(command) => token::run(command, clock).await,
@@ -165,7 +174,14 @@ mod tests {
             "prove 2026-0117 --whole",
             "push folder --to https://x/u/y --submit --parallel 2",
             "pull 2026-0117 abababab --into dir",
+            "export 2026-0117 abababab --into dir",
+            "export https://x/d/y --zip bag.zip",
             "rebuild --replace",
+            "keys list",
+            "keys rotate --config /c",
+            "keys retire abab --data-dir /d",
+            "keys backup /b/keys.jsonl",
+            "keys restore /b/keys.jsonl --although-ended --config /c",
             "catalog export file --data-dir /d",
             "catalog import file",
             "drill --blocks 5 --json --config /c",
@@ -184,6 +200,8 @@ mod tests {
             "link create 2026-0117",
             "order create 2026-0117",
             "orders",
+            "export 2026-0117",
+            "export 2026-0117 --into a --zip b",
         ] {
             let words = std::iter::once("stemvault")
                 .chain(line.split(' '))

@@ -176,6 +176,16 @@ fn state(order: &Value) -> String {
             words.push_str(&format!("\n{what} {at}"));
         }
     }
+    let destroyed = moment(order, "key_destroyed_at");
+    if !destroyed.is_empty() {
+        words.push_str(&format!("\nits key was destroyed {destroyed}; "));
+        let end = moment(order, "last_key_backup_ends_at");
+        words.push_str(&if end.is_empty() {
+            "no backup of the key store holds it".to_owned()
+        } else {
+            format!("the last backup of the key store that may hold it ends {end}")
+        });
+    }
     if !order["hold"].is_null() {
         let reason = text(&order["hold"], "reason");
         words.push_str(&format!("\nheld: {}", printable(&reason)));

@@ -51,21 +51,21 @@ pub struct PullArgs {
 }
 
 /// What there is to fetch.
-struct Listing {
+pub(super) struct Listing {
     order: Option<String>,
     session: Option<String>,
-    files: Vec<Wanted>,
+    pub(super) files: Vec<Wanted>,
 }
 
 /// How a file came here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-enum How {
+pub(super) enum How {
     Fetched,
     AlreadyHere,
 }
 
-type Line = Outcome<How>;
+pub(super) type Line = Outcome<How>;
 
 /// Runs the command: progress to standard error, the summary to standard output.
 ///
@@ -130,7 +130,7 @@ async fn listing(args: &PullArgs, connection: &Connection) -> anyhow::Result<Lis
     of_link(&link(&args.source)?, connection).await
 }
 
-async fn only_session(number: &str, connection: &Connection) -> anyhow::Result<String> {
+pub(super) async fn only_session(number: &str, connection: &Connection) -> anyhow::Result<String> {
     let url = connection.api(&["api", "v1", "orders", number])?;
     let order: OrderSessions = connection
         .get(&url)
@@ -189,7 +189,7 @@ async fn of_link(link: &Url, connection: &Connection) -> anyhow::Result<Listing>
     })
 }
 
-fn of_session(receipt: &Receipt, files: &Url) -> anyhow::Result<Listing> {
+pub(super) fn of_session(receipt: &Receipt, files: &Url) -> anyhow::Result<Listing> {
     let mut taken: BTreeSet<_> = receipt.files.iter().map(|file| file.path.clone()).collect();
     let mut wanted = Vec::new();
     for file in &receipt.files {
@@ -221,7 +221,7 @@ fn part_of(path: &str, taken: &mut BTreeSet<String>) -> String {
     part
 }
 
-async fn fetch_all(
+pub(super) async fn fetch_all(
     fetcher: &Fetcher,
     files: &[Wanted],
     parallel: u8,

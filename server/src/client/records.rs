@@ -99,6 +99,9 @@ pub struct Limits {
     /// Uploads so far.
     #[serde(deserialize_with = "number")]
     pub used_files: u64,
+    /// For which the server has room at this moment; absent if for more than the order takes.
+    #[serde(default, deserialize_with = "maybe_number")]
+    pub space: Option<u64>,
 }
 
 /// Where an upload stands.

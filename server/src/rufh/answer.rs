@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 use stemvault_storage::Error;
 use stemvault_storage::refusal::RefusalKind;
 use stemvault_storage::upload::Upload;
 
+use super::digest::field;
 use super::said::{DRAFT_05, INTEROP, NEWEST, Version};
 use crate::app::App;
 use crate::error::Failure;
@@ -74,6 +75,10 @@ pub(super) struct Problem {
     detail: String,
     /// The offset of the upload and that of the request.
     offsets: Option<(u64, u64)>,
+    /// Which digests are meant, by the name that the type gives them.
+    digests: Option<(&'static str, Value)>,
+    /// The field that says which ones are known.
+    want: Option<HeaderName>,
 }
 
 impl Problem {
@@ -84,6 +89,8 @@ impl Problem {
             kind: None,
             detail: detail.into(),
             offsets: None,
+            digests: None,
+            want: None,
         }
     }
 
@@ -101,6 +108,27 @@ impl Problem {
         Self {
             kind: Some("inconsistent-upload-length"),
             ..Self::plain(StatusCode::BAD_REQUEST, detail)
+        }
+    }
+
+    /// Digests that are not right.
+    pub(super) fn digest(
+        kind: &'static str,
+        detail: String,
+        digests: (&'static str, Value),
+    ) -> Self {
+        Self {
+            kind: Some(kind),
+            digests: Some(digests),
+            ..Self::plain(StatusCode::BAD_REQUEST, detail)
+        }
+    }
+
+    /// With a field that says which digests are known.
+    pub(super) fn wanting(self, want: HeaderName) -> Self {
+        Self {
+            want: Some(want),
+            ..self
         }
     }
 
@@ -128,8 +156,14 @@ impl IntoResponse for Problem {
             body["expected-offset"] = expected.into();
             body["provided-offset"] = provided.into();
         }
+        if let Some((name, digests)) = self.digests {
+            body[name] = digests;
+        }
         let mut response = (self.status, body.to_string()).into_response();
         let headers = response.headers_mut();
+        if let Some(want) = self.want {
+            headers.insert(want, WANTED);
+        }
         let kind = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, kind);
         if let Some((expected, _)) = self.offsets {
@@ -163,6 +197,11 @@ pub(super) fn stand(
     if let Some(hash) = upload.state.hash() {
         let hash = HeaderValue::try_from(hash.to_string()).expect("hex");
         headers.insert(HASH, hash);
+        if let Some(sum) = upload.progress.sum() {
+            let digest = field(sum.algorithm(), &sum.value());
+            let digest = HeaderValue::try_from(digest).expect("plain ASCII");
+            headers.insert(HeaderName::from_static("repr-digest"), digest);
+        }
     }
 }
 
@@ -196,6 +235,9 @@ pub(crate) fn offer(response: &mut Response, app: &App) {
 /// What a PATCH may bring, in either dialect.
 const PATCHES: HeaderValue =
     HeaderValue::from_static("application/partial-upload, application/offset+octet-stream");
+
+/// The quicker one rather.
+const WANTED: HeaderValue = HeaderValue::from_static("sha-256=10, sha-512=5");
 
 /// What holds for an upload, or for a new one. A file that is whole does not expire.
 fn limit(app: &App, version: Version, upload: Option<&Upload>) -> HeaderValue {

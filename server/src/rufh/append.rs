@@ -11,9 +11,12 @@ use stemvault_storage::upload::{Role, Upload, UploadState};
 use tus_protocol::BodyFrame;
 
 use super::answer::{Problem, Refused, stand, whole};
+use super::digest::{self, Digest, another_file};
 use super::said::{DRAFT_03, DRAFT_05, Said, bad, is_partial_upload};
 use crate::app::App;
 use crate::tus::answer::too_much;
+use crate::tus::append::{discard, is_another_file};
+use crate::tus::checksum::CHECKED_MAX;
 use crate::tus::receive::{End, Ending, Noted, Patience, SharedBody, frames, receive};
 
 /// Answers a PATCH. Everything is checked before the first byte of the content is asked for.
@@ -31,6 +34,7 @@ pub(super) async fn append(
         return Err(Problem::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into());
     }
     let ends = said.ends()?;
+    let content = digest::of_content(headers, said.content)?;
     let offset = said.offset.ok_or_else(|| {
         bad("the request has no Upload-Offset header: ask with HEAD where the upload stands, and send that")
     })?;
@@ -49,17 +53,20 @@ pub(super) async fn append(
         return again(app, said, ends, &upload, body).await;
     }
     let length = said.length(offset, upload.length)?;
-    if let (None, Some(length)) = (upload.length, length) {
-        writer.declare_length(length).await?;
+    if let (None, Some(length)) = (upload.length, length)
+        && let Err(error) = writer.declare_length(length).await
+    {
+        return Err(refused(app, writer, error).await);
     }
-    let (mut answer, upload, complete) = match take(app, writer, said, ends, body).await {
-        Took::All(upload) => (whole(&upload), upload, true),
-        Took::Part(upload) => (appended(said).into_response(), upload, false),
-        Took::Stopped(upload, refused) | Took::Full(upload, refused) => {
-            (refused.into_response(), upload, false)
-        }
-        Took::Gone(refused) => return Err(refused),
-    };
+    let (mut answer, upload, complete) =
+        match Box::pin(take(app, writer, said, ends, content, body)).await {
+            Took::All(upload) => (whole(&upload), upload, true),
+            Took::Part(upload) => (appended(said).into_response(), upload, false),
+            Took::Stopped(upload, refused) | Took::Full(upload, refused) => {
+                (refused.into_response(), upload, false)
+            }
+            Took::Gone(refused) => return Err(refused),
+        };
     stand(&mut answer, app, said.version, &upload, complete);
     Ok(answer)
 }
@@ -113,7 +120,7 @@ pub(super) enum Took {
     Part(Upload),
     /// It ended early, or too early for what was said of the file.
     Stopped(Upload, Refused),
-    /// The studio takes no more of it.
+    /// The studio takes no more of it, or not like this.
     Full(Upload, Refused),
     /// The file turned out to be longer than it was said to be: as the draft wants it, the upload
     /// is no more.
@@ -126,6 +133,7 @@ pub(super) async fn take(
     mut writer: Writer,
     said: &Said,
     ends: bool,
+    content: Option<Digest>,
     body: &SharedBody,
 ) -> Took {
     if said.content.is_some_and(|content| content > writer.room()) {
@@ -134,7 +142,12 @@ pub(super) async fn take(
         return Took::Full(upload, refusal.into());
     }
     let noted = Noted::default();
-    let frames = frames(body.clone(), writer.room(), noted.clone());
+    let mut room = writer.room();
+    let limited = content.is_some() && room > CHECKED_MAX;
+    if limited {
+        room = CHECKED_MAX;
+    }
+    let frames = frames(body.clone(), room, noted.clone());
     let mut bytes = frames
         .filter_map(|frame| {
             future::ready(match frame {
@@ -144,16 +157,27 @@ pub(super) async fn take(
             })
         })
         .boxed();
-    let end = receive(&mut writer, &mut bytes, &noted, Patience::of(app), None).await;
+    let checksum = content.as_ref().map(Digest::checksum);
+    let patience = Patience::of(app);
+    let end = receive(&mut writer, &mut bytes, &noted, patience, checksum).await;
     let upload = writer.upload().clone();
     match end {
-        End::Body if ends => close(writer).await,
+        End::Body if ends => close(app, writer).await,
         End::Body => Took::Part(upload),
+        End::WrongSum => {
+            let (path, kept) = (upload.path.as_str(), upload.offset);
+            let digest = content.expect("nothing else was summed up");
+            Took::Full(upload.clone(), digest.mismatch(path, kept).into())
+        }
+        End::TooLong if limited => Took::Full(upload, digest::too_much().into()),
         End::TooLong => {
             drop(writer);
             overrun(app, upload).await
         }
         End::Limit(refusal) => Took::Full(upload, refusal.into()),
+        End::Failed(error) if is_another_file(&error) => {
+            Took::Gone(refused(app, writer, error).await)
+        }
         End::Failed(error) => Took::Stopped(upload, error.into()),
         early => {
             let (status, text) = early.too_early(&upload).unwrap_or_default();
@@ -163,7 +187,7 @@ pub(super) async fn take(
 }
 
 /// The sender says that this was all.
-async fn close(mut writer: Writer) -> Took {
+async fn close(app: &App, mut writer: Writer) -> Took {
     let (offset, length) = (writer.upload().offset, writer.upload().length);
     if let Some(length) = length.filter(|length| *length != offset) {
         let detail = format!(
@@ -174,7 +198,22 @@ async fn close(mut writer: Writer) -> Took {
     }
     match writer.declare_length(offset).await {
         Ok(()) => Took::All(writer.upload().clone()),
+        Err(error) if is_another_file(&error) => Took::Gone(refused(app, writer, error).await),
         Err(error) => Took::Stopped(writer.upload().clone(), error.into()),
+    }
+}
+
+/// Why an append ends. A file that is another one than its sender said goes with it: no byte more
+/// could make it the right one.
+async fn refused(app: &App, writer: Writer, error: Error) -> Refused {
+    let upload = writer.upload().clone();
+    drop(writer);
+    discard(app, &upload, &error).await;
+    match (error, upload.progress.sum()) {
+        (Error::Refused(refusal), Some(sum)) if refusal.kind == RefusalKind::WrongSum => {
+            another_file(sum, &refusal).into()
+        }
+        (error, _) => error.into(),
     }
 }
 

@@ -13,6 +13,7 @@ use stemvault_storage::upload::{Role, UploadState};
 
 use super::answer::{Problem, Refused, stand, whole};
 use super::append::{Took, take};
+use super::digest;
 use super::disposition::file_name;
 use super::said::Said;
 use crate::app::App;
@@ -36,6 +37,8 @@ pub(super) async fn create(
             "files are kept as they are sent: send the file itself, without Content-Encoding";
         return Err(Problem::plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into());
     }
+    let content = digest::of_content(&parts.headers, said.content)?;
+    let sum = digest::of_whole(&parts.headers)?;
     let metadata = metadata(parts)?;
     let (order, kind) = door.order(app, &metadata).await?;
     let new = NewUpload {
@@ -46,7 +49,13 @@ pub(super) async fn create(
         metadata: metadata.to_record(),
         length: said.length(0, None)?,
         role: Role::File,
+        sum,
     };
+    if new.length == Some(0)
+        && let Some(sum) = new.sum.as_ref().filter(|sum| sum.is_wrong())
+    {
+        return Err(digest::not_empty(sum, new.path.as_str()).into());
+    }
     metadata.check_required(&app.settings.orders.required_metadata)?;
     let upload = app.vault.create_upload(order, new).await?;
     let took = if upload.state != UploadState::Open && ends {
@@ -55,7 +64,7 @@ pub(super) async fn create(
         Took::Part(upload.clone())
     } else {
         match app.vault.begin_append(order, upload.id, 0).await {
-            Ok(writer) => take(app, writer, said, ends, body).await,
+            Ok(writer) => Box::pin(take(app, writer, said, ends, content, body)).await,
             Err(error) => Took::Stopped(upload.clone(), error.into()),
         }
     };

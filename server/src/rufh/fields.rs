@@ -1,6 +1,6 @@
 //! Values of structured fields (RFC 9651), as the draft's headers bear them. Pure; takes any bytes.
 
-use sfv::{BareItem, Item, Parser};
+use sfv::{BareItem, Dictionary, Item, ListEntry, Parser};
 
 /// The value of an Item that is a Boolean; parameters say nothing.
 #[must_use]
@@ -18,6 +18,35 @@ pub fn number(value: &[u8]) -> Option<u64> {
         BareItem::Integer(value) => u64::try_from(i64::from(value)).ok(),
         _ => None,
     }
+}
+
+/// The members of a Dictionary of Byte Sequences, by their keys. Others in it are no digests, and
+/// make the whole unreadable, as does an empty one.
+#[must_use]
+pub fn digests(value: &[u8]) -> Option<Vec<(String, Vec<u8>)>> {
+    members(value, |item| match item {
+        BareItem::ByteSequence(value) => Some(value),
+        _ => None,
+    })
+}
+
+/// The members of a Dictionary of Integers from 0 to 10, by their keys.
+#[must_use]
+pub fn preferences(value: &[u8]) -> Option<Vec<(String, i64)>> {
+    members(value, |item| match item {
+        BareItem::Integer(value) => Some(i64::from(value)).filter(|it| (0..=10).contains(it)),
+        _ => None,
+    })
+}
+
+fn members<T>(value: &[u8], read: impl Fn(BareItem) -> Option<T>) -> Option<Vec<(String, T)>> {
+    let members: Dictionary = Parser::new(value).parse().ok()?;
+    let members = members.into_iter().map(|(key, entry)| match entry {
+        ListEntry::Item(item) => Some((key.as_str().to_owned(), read(item.bare_item)?)),
+        ListEntry::InnerList(_) => None,
+    });
+    let members: Vec<_> = members.collect::<Option<_>>()?;
+    (!members.is_empty()).then_some(members)
 }
 
 fn item(value: &[u8]) -> Option<BareItem> {

@@ -11,6 +11,7 @@
 mod answer;
 mod append;
 mod create;
+mod digest;
 pub mod disposition;
 pub mod fields;
 mod look;

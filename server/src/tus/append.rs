@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use stemvault_storage::Error;
 use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::intake::Writer;
+use stemvault_storage::refusal::RefusalKind;
 use stemvault_storage::upload::{Upload, UploadState};
 use tokio::sync::Mutex;
 use tus_protocol::{Headers, RequestBody};
@@ -36,7 +37,12 @@ pub(super) async fn append(
     let mut writer = app.vault.begin_append(order, id, offset).await?;
     if let Some(length) = said.upload_length {
         // Kept even if the body that comes with it is not.
-        writer.declare_length(length).await?;
+        if let Err(error) = writer.declare_length(length).await {
+            let upload = writer.upload().clone();
+            drop(writer);
+            discard(app, &upload, &error).await;
+            return Err(error.into());
+        }
     }
     if writer.upload().state != UploadState::Open {
         let mut done = StatusCode::NO_CONTENT.into_response();
@@ -95,9 +101,30 @@ pub(super) async fn drive(
     let upload = one.writer.into_inner().upload().clone();
     match (one.end.into_inner(), outcome) {
         (Some(End::TooLong), _) if limited => Ok((End::TooMuch, upload)),
+        (Some(End::Failed(error)), _) => {
+            discard(app, &upload, &error).await;
+            Ok((End::Failed(error), upload))
+        }
         (Some(end), _) => Ok((end, upload)),
         (None, Err(error)) => Err(Refused::Protocol(error)),
         (None, Ok(_)) => Ok((End::Body, upload)),
+    }
+}
+
+/// Whether an append ended because the file is another one than its sender said.
+pub(crate) fn is_another_file(error: &Error) -> bool {
+    matches!(error, Error::Refused(refusal) if refusal.kind == RefusalKind::WrongSum)
+}
+
+/// Removes an upload if it is another file than its sender said: no byte more makes it the right
+/// one. Whatever the dialect in which it was said.
+pub(crate) async fn discard(app: &App, upload: &Upload, error: &Error) {
+    if !is_another_file(error) {
+        return;
+    }
+    let removed = Box::pin(app.vault.terminate(upload.order, upload.id)).await;
+    if let Err(error) = removed {
+        tracing::warn!(upload = %upload.id, %error, "a file that is another than was said was not removed");
     }
 }
 

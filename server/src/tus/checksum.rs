@@ -4,10 +4,11 @@
 //! offered: no client sends it, proxies drop trailers, and the file's BLAKE3 says the same at its
 //! end.
 
-use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
+use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512};
 use axum::http::HeaderMap;
 use base64::Engine;
 use md5::{Digest, Md5};
+use stemvault_storage::intake::sum::Algorithm;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 
 use super::metadata::LENIENT;
@@ -18,7 +19,7 @@ pub(super) const ALGORITHMS: &str = "sha1,sha256,md5,crc32";
 /// The longest body with a checksum, in bytes. Nothing of it counts before its end, so a longer
 /// one would be sent again from its start when a connection breaks; clients that send checksums
 /// send pieces.
-pub(super) const CHECKED_MAX: u64 = 64 << 20;
+pub(crate) const CHECKED_MAX: u64 = 64 << 20;
 
 /// What a client says of its body.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub(crate) struct Checksum {
 
 /// A sum in the making.
 pub(super) enum Sum {
-    /// SHA-1 or SHA-256.
+    /// SHA-1, or one of the SHA-2.
     Sha(Context),
     /// MD5.
     Md5(Md5),
@@ -81,6 +82,18 @@ impl Checksum {
         }))
     }
 
+    /// A sum that was said in another dialect.
+    pub(crate) fn sha(algorithm: Algorithm, said: &[u8]) -> Self {
+        let algorithm = match algorithm {
+            Algorithm::Sha256 => &SHA256,
+            Algorithm::Sha512 => &SHA512,
+        };
+        Self {
+            sum: Sum::Sha(Context::new(algorithm)),
+            said: said.to_vec(),
+        }
+    }
+
     /// Takes the next bytes of the body.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         match &mut self.sum {
@@ -126,8 +139,13 @@ impl std::fmt::Debug for Sum {
 
 /// The refusal of a body that is too long to be checked.
 pub(super) fn too_much() -> Refusal {
+    too_long("a checksum")
+}
+
+/// The same, in the words of any dialect.
+pub(crate) fn too_long(sum: &str) -> Refusal {
     let message = format!(
-        "a body with a checksum may have {CHECKED_MAX} bytes, because nothing of it counts before its end: send smaller pieces, or no checksum (the answer to the last piece names the BLAKE3 of the file)"
+        "a body with {sum} may have {CHECKED_MAX} bytes, because nothing of it counts before its end: send smaller pieces, or do without (the answer to the last piece names the BLAKE3 of the file)"
     );
     Refusal::new(RefusalKind::TooLarge, message)
 }

@@ -124,6 +124,7 @@ async fn join(
         metadata: metadata.to_record(),
         length: None,
         role: Role::Final,
+        sum: None,
     };
     let upload = app.vault.create_final(order, new, &named).await?;
     let joined = app.vault.begin_join(order, upload.id);
@@ -170,6 +171,7 @@ async fn new_upload(
             metadata: metadata.to_record(),
             length: None,
             role: if is_part { Role::Part } else { Role::File },
+            sum: None,
         },
         created: OnceLock::new(),
     };

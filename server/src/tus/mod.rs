@@ -6,17 +6,18 @@
 //! `tus-protocol`; what it cannot do is here: a body that ends early keeps every byte that arrived
 //! ([`receive`]), nothing holds a lock ([`protocol`]), and every refusal is a sentence ([`answer`]).
 //!
-//! A request runs in a task of its own, which outlives a connection that breaks: what arrived is
-//! still written down. Read next: [`append`].
+//! A request outlives a connection that breaks ([`outlive`]): what arrived is still written down.
+//! Read next: [`append`].
 
 pub(crate) mod answer;
-mod append;
+pub(crate) mod append;
 pub(crate) mod checksum;
 pub(crate) mod concat;
 mod create;
 pub(crate) mod door;
 pub(crate) mod look;
 pub(crate) mod metadata;
+mod outlive;
 mod protocol;
 pub(crate) mod receive;
 
@@ -32,6 +33,7 @@ use crate::app::SharedApp;
 use crate::rufh;
 use answer::Refused;
 use door::{Door, Mount};
+use outlive::Outliving;
 use receive::SharedBody;
 
 /// Uploads at `/files/` and `/u/{link}`.
@@ -80,7 +82,7 @@ async fn link_file(
 /// Runs a request to its end, whether or not anybody waits for the answer.
 async fn run(app: SharedApp, mount: Mount, upload: Option<String>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let task = tokio::spawn(async move {
+    let answered = Outliving::new(async move {
         let body = SharedBody::new(body);
         let method = method(&parts);
         if method != Method::OPTIONS && rufh::is_meant(&parts.headers) {
@@ -96,8 +98,8 @@ async fn run(app: SharedApp, mount: Mount, upload: Option<String>, request: Requ
         answer::uncached(&mut answered);
         answer::finished(answered, &parts, &body)
     });
-    task.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "an upload request ended in a panic");
+    answered.await.unwrap_or_else(|_| {
+        tracing::error!("an upload request ended in a panic");
         let text = "the server cannot do this at the moment: what was acknowledged is safe, try again in a minute";
         answer::sentence(StatusCode::INTERNAL_SERVER_ERROR, text)
     })

@@ -32,6 +32,10 @@ const LOOK_UP: usize = 1 << 20;
 /// What a frame counts at least: a trickle of bytes is looked up from as well.
 const FRAME: usize = 1 << 10;
 
+/// After so long a silence all that arrived is written down, and takes no more memory. Nobody has
+/// to ask for it.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// A body that stays ours while the protocol core reads it, because what is left of it afterwards
 /// decides how to answer.
 #[derive(Clone, Debug)]
@@ -303,7 +307,8 @@ async fn next<S: Stream<Item = io::Result<Bytes>> + Unpin>(
     patience: &mut Patience,
 ) -> Result<Result<Option<S::Item>, End>, Error> {
     let idle = tokio::time::sleep(patience.idle);
-    tokio::pin!(idle);
+    let silence = tokio::time::sleep(SILENCE).fuse();
+    tokio::pin!(idle, silence);
     loop {
         let signal = tokio::select! {
             biased;
@@ -311,12 +316,14 @@ async fn next<S: Stream<Item = io::Result<Bytes>> + Unpin>(
             () = ended(&mut patience.ending) => return Ok(Err(End::Stopping)),
             frame = bytes.next() => return Ok(Ok(frame)),
             () = &mut idle => return Ok(Err(End::Idle)),
+            () = &mut silence => Signal::Pressure,
         };
         match signal {
             // On the way down every append is asked to stop.
             Signal::Stop if *patience.ending.borrow() => return Ok(Err(End::Stopping)),
             Signal::Stop => return Ok(Err(End::TakenOver)),
             Signal::Pressure => writer.yield_memory().await?,
+            Signal::Landed => writer.commit_landed().await?,
         }
     }
 }

@@ -22,6 +22,7 @@ async fn begun(studio: &Studio, name: &str) -> UploadId {
         metadata: std::collections::BTreeMap::new(),
         length: None,
         role: Role::File,
+        sum: None,
     };
     let vault = &studio.app.vault;
     let created = vault.create_upload(studio.order.id, new).await;

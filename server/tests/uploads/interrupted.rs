@@ -3,9 +3,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
+use futures::StreamExt;
 
-use crate::studio::{OCTETS, Studio, b3, broken, meanwhile, noise, stalled, until, whole};
+use crate::studio::{OCTETS, Studio, b3, broken, frames, meanwhile, noise, stalled, until, whole};
 
 const MIB: usize = 1 << 20;
 
@@ -171,6 +172,40 @@ async fn a_silent_sender_is_not_waited_for() {
     let answer = studio.patch(&at, 0, None, body).await.expect(408);
     assert_eq!(answer.offset(), 100_000);
     assert_eq!(studio.head(&at).await.offset(), 100_000);
+}
+
+/// Nobody asks, and nothing but the next byte would end these appends.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_arrived_counts_before_anybody_asks() {
+    let studio = Studio::with(|settings, _| {
+        settings.server.idle_timeout = Duration::from_secs(3600);
+    });
+    let studio = studio.await;
+    let file = noise(10, 5 * MIB);
+    // One falls silent: all of it. One goes on byte by byte: its block.
+    for (name, trickles, counts) in [("silent", false, 5 << 20), ("slow", true, 4 << 20)] {
+        let at = studio.create(name, 9 << 20).await;
+        let id = at.rsplit('/').next().unwrap().parse().unwrap();
+        let begun = futures::stream::iter(frames(&file));
+        let drops = futures::stream::repeat(()).then(move |()| async move {
+            tokio::time::sleep(Duration::from_millis(if trickles { 20 } else { 1 << 32 })).await;
+            Ok(Bytes::from_static(b"x"))
+        });
+        let body = Body::from_stream(begun.chain(drops));
+        let (answer, ()) = tokio::join!(studio.patch(&at, 0, None, body), async {
+            let vault = &studio.app.vault;
+            let stands = async || vault.upload(studio.order.id, id).await.unwrap().offset;
+            let counted = async {
+                while stands().await < counts {
+                    tokio::task::yield_now().await;
+                }
+            };
+            let counted = tokio::time::timeout(Duration::from_secs(60), counted).await;
+            counted.unwrap_or_else(|_| panic!("{name} does not count"));
+            studio.head(&at).await.expect(200);
+        });
+        assert!(answer.expect(409).offset() >= counts);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,13 +6,16 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, Response};
 use http_body_util::BodyExt;
+use serde_json::{Value, json};
 use stemvault_storage::ids::UploadId;
 use stemvault_storage::intake::NewUpload;
+use stemvault_storage::link::{LinkMost, Scope};
 use stemvault_storage::path::SessionPath;
 use stemvault_storage::session::Kind;
 use stemvault_storage::upload::Role;
 use tower::ServiceExt;
 
+use crate::page::{MEDIA, part};
 use crate::studio::{Answer, Studio, noise, whole};
 
 const TUS: &str = "Tus-Resumable: 1.0.0";
@@ -78,6 +81,7 @@ async fn a_file_of_unknown_length_ends_at_the_limit_with_every_byte_before_it() 
         metadata: std::collections::BTreeMap::new(),
         length: None,
         role: Role::File,
+        sum: None,
     };
     let vault = &studio.app.vault;
     let id = vault.create_upload(studio.order.id, new).await.unwrap().id;
@@ -188,4 +192,99 @@ async fn behind_a_proxy_that_is_trusted_clients_are_told_apart() {
     // Who is no proxy is not believed.
     assert_eq!(ask("192.0.2.3", "192.0.2.4").await, 404);
     assert_eq!(ask("192.0.2.3", "192.0.2.5").await, 429);
+}
+
+#[tokio::test]
+async fn a_link_says_its_own_limits_and_what_the_server_has_room_for() {
+    let studio = Studio::with(|_, limits| {
+        limits.max_open = 3;
+        limits.max_unfinished = 1000;
+    })
+    .await;
+    let vault = &studio.app.vault;
+    let most = LinkMost {
+        max_bytes: Some(500),
+        max_files: Some(2),
+    };
+    let order = studio.order.id;
+    let made = vault.create_link_with(order, Scope::Upload, None, most);
+    let (_, narrow) = made.await.unwrap();
+    studio.create("a.wav", 100).await;
+    let limits = async |link: &str, at| {
+        let path = format!("/u/{link}/{at}");
+        let headers = ["Accept: application/json"];
+        studio.get(&path, &headers).await.expect(200).json()["limits"].clone()
+    };
+    for at in ["state", "uploads", ""] {
+        let said = limits(narrow.reveal(), at).await;
+        // What came by the other link leaves this one as it was.
+        assert_eq!(
+            (&said["max_order"], &said["used_bytes"]),
+            (&json!("600"), &json!("100"))
+        );
+        assert_eq!(
+            (&said["max_files"], &said["max_open"]),
+            (&json!("3"), &json!("3"))
+        );
+        assert_eq!(said["space"], Value::Null, "more than it may send");
+        let said = limits(&studio.link, at).await;
+        assert_eq!(
+            (&said["max_file"], &said["space"]),
+            (&json!("100000000000"), &json!("900"))
+        );
+    }
+    let whole = studio
+        .preflight(&[part("a.wav", 100, b""), part("b.wav", 900, b"")])
+        .await;
+    assert_eq!(whole["session"], json!([]), "what was begun has its place");
+    let more = studio.preflight(&[part("b.wav", 901, b"")]).await;
+    let more = &more["session"][0];
+    assert_eq!(
+        (&more["rule"], &more["severity"]),
+        (&json!("limit"), &json!("refuse"))
+    );
+    let message = more["message"].as_str().unwrap();
+    assert!(
+        message.contains("room for 900") && message.contains("tell the studio"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn preflights_have_a_pace_for_each_link() {
+    let studio = Studio::new().await;
+    let order = studio.order.id;
+    let made = studio.app.vault.create_link(order, Scope::Upload, None);
+    let (_, other) = made.await.unwrap();
+    let ask = async |link: &str| {
+        let path = format!("/u/{link}/preflight");
+        let file = Body::from(part("a.txt", 1, b"a"));
+        studio.ask("POST", &path, &[MEDIA], file).await
+    };
+    for _ in 0..160 {
+        ask(&studio.link).await.expect(200);
+    }
+    let no = ask(&studio.link).await.expect(429);
+    let detail = no.json()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        detail.contains("160 preflights") && detail.contains("up to 256 files"),
+        "{detail}"
+    );
+    let wait: u64 = no.header("retry-after").parse().unwrap();
+    ask(other.reveal()).await.expect(200);
+    studio.hands.advance(std::time::Duration::from_secs(wait));
+    ask(&studio.link).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_said_before_the_first_byte() {
+    let studio = Studio::with(|_, limits| limits.floor_bytes = 1 << 60).await;
+    let said = studio.preflight(&[part("a.wav", 100, b"")]).await;
+    let message = said["session"][0]["message"].as_str().unwrap();
+    assert!(message.contains("room for 0"), "{message}");
+    assert_eq!(studio.state().await["limits"]["space"], "0");
+    // As the upload itself would be told.
+    let no = studio.post("a.wav", 100, &[], Body::empty()).await;
+    let no = no.expect(507);
+    assert!(no.text().contains("no room for \"a.wav\""), "{}", no.text());
 }

@@ -2,6 +2,7 @@
 
 mod checksums;
 mod deferred;
+mod digests;
 mod doors;
 mod downloads;
 mod form;

@@ -6,7 +6,7 @@ use stemvault_storage::link::Scope;
 
 use crate::studio::{Answer, Studio, whole};
 
-const MEDIA: &str = "Content-Type: application/vnd.stemvault.preflight";
+pub(crate) const MEDIA: &str = "Content-Type: application/vnd.stemvault.preflight";
 
 /// The smallest good WAV: one channel, 16 bit, `frames` frames.
 fn wav(rate: u32, frames: u32) -> Vec<u8> {
@@ -22,7 +22,7 @@ fn wav(rate: u32, frames: u32) -> Vec<u8> {
 }
 
 /// One file of a preflight: its head is what comes first of `bytes`.
-fn part(path: &str, length: usize, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn part(path: &str, length: usize, bytes: &[u8]) -> Vec<u8> {
     let json = json!({"path": path, "length": length.to_string()}).to_string();
     let head = &bytes[..bytes.len().min(65_536)];
     let mut part = Vec::new();

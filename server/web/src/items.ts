@@ -186,6 +186,22 @@ export function reconcile(items: Items, uploads: readonly Upload[], isGoing: (ke
   }
 }
 
+/**
+ * What is to be sent and can be at this moment, in the order in which it is: what has begun is
+ * finished first, as unfinished files help nobody. `later`: when it is worth looking again.
+ */
+export function next(items: Items, now: number, isUnderWay: (key: string) => boolean): { ready: Item[]; later: number } {
+  const ready: Item[] = [];
+  let later = Infinity;
+  for (const item of items.values()) {
+    if (item.stage !== "queued" || item.file === undefined || isUnderWay(item.key)) continue;
+    if (item.notBefore > now) later = Math.min(later, item.notBefore);
+    else ready.push(item);
+  }
+  ready.sort((one, other) => Number(other.acknowledged > 0) - Number(one.acknowledged > 0));
+  return { ready, later };
+}
+
 /** Sums for the whole. */
 export interface Totals {
   files: number;

@@ -147,7 +147,18 @@ async function climb(entry: FileSystemEntry, before: string, brought: Brought): 
   }
 }
 
-/** Whether a file is still what it was when it was picked; browsers refuse to read it otherwise. */
+/** Whether a file is another one than it was when it was picked; browsers refuse to read it then. */
+export async function hasChanged(file: File): Promise<boolean> {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return false;
+  } catch (error) {
+    // One that was moved or taken out is another thing: what was read of it was right.
+    return error instanceof DOMException && error.name === "NotReadableError";
+  }
+}
+
+/** Whether a file can still be read as it was when it was picked. */
 export async function readable(file: File): Promise<boolean> {
   try {
     await file.slice(0, 1).arrayBuffer();

@@ -7,7 +7,7 @@
 
 import { Refused, type Finding, type Link, type Looked, type State } from "./api";
 import { Engine, type Load } from "./engine";
-import { hear, reconcile, recall, take, toKeep, totals, type Item, type Items, type Totals } from "./items";
+import { hear, next, reconcile, recall, take, toKeep, totals, type Item, type Items, type Totals } from "./items";
 import type { Memory } from "./kept";
 import { Looking } from "./looking";
 import { permission, readable, walk, type Brought, type Root } from "./pick";
@@ -15,6 +15,7 @@ import { Pace, Steady } from "./pure/pace";
 import { keyOf } from "./pure/match";
 import { backOff, type Trouble } from "./pure/trouble";
 import { sentence } from "./pure/words";
+import { discardSpoiled } from "./spoiled";
 
 /** Files in the engine at most; more where it also keeps copies for a closed browser. */
 const AHEAD = 48;
@@ -63,7 +64,7 @@ export class Sending {
     this.engine = new Engine(`${link.address}`, `stemvault-${memory.key}`, {
       began: (key) => this.on(key, (item) => (item.stage = "sending")),
       acknowledged: (key, offset) => this.on(key, (item) => this.acknowledged(item, offset)),
-      done: (key) => this.on(key, (item) => this.done(item)),
+      done: (key) => this.on(key, (item) => void this.done(item)),
       failed: (key, trouble) => this.on(key, (item) => void this.failed(item, trouble)),
     });
     this.looking = new Looking(link, Number(state.preflight?.bytes ?? 65536), {
@@ -266,11 +267,20 @@ export class Sending {
     if (this.waiting !== undefined && more > 0) this.waiting.tries = 0;
   }
 
-  private done(item: Item): void {
+  private async done(item: Item): Promise<void> {
+    // A browser compares a file's time when a request begins to read it, so only now it is known
+    // whether the last one brought the end of another file.
+    const spoiled = await discardSpoiled(this.link, item);
+    if (this.items.get(item.key) !== item || item.stage === "left") return;
+    if (spoiled) {
+      this.lost(item);
+      return this.pump();
+    }
     item.stage = "here";
     item.acknowledged = item.size;
     item.note = undefined;
     this.keep();
+    this.touch();
     setTimeout(() => this.pump(), 0);
   }
 
@@ -374,15 +384,7 @@ export class Sending {
     // Many at once: each time costs a look at everything that is in there.
     if (this.engine.busy > ahead / 2) return;
     let room = ahead - this.engine.busy;
-    const ready: Item[] = [];
-    let later = Infinity;
-    for (const item of this.items.values()) {
-      if (item.stage !== "queued" || item.file === undefined || this.engine.has(item.key)) continue;
-      if (item.notBefore > now) later = Math.min(later, item.notBefore);
-      else ready.push(item);
-    }
-    // What has begun is finished first: unfinished files help nobody.
-    ready.sort((one, other) => Number(other.acknowledged > 0) - Number(one.acknowledged > 0));
+    const { ready, later } = next(this.items, now, (key) => this.engine.has(key));
     const loads: Load[] = [];
     for (const item of ready) {
       if (room-- <= 0) break;

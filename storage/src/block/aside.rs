@@ -2,7 +2,7 @@
 
 /// Bytes up to which work is done where it is asked for: handing it to another thread and back
 /// takes longer, and no other task waits noticeably meanwhile.
-const SHORT: usize = 32 << 10;
+pub(super) const SHORT: usize = 32 << 10;
 
 /// Hashes, seals, opens or compresses `bytes` bytes without keeping other tasks waiting. Work that
 /// was handed on is done to its end even if nobody waits for it any more.

@@ -19,6 +19,7 @@
 use aws_lc_rs::aead::{Aad, Nonce};
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::buffer::{Buffer, Buffers};
 use crate::codec;
 use crate::ids::{AttemptId, BlockHash, OrderId, SessionId, random};
 use crate::keys::SealingKeys;
@@ -112,7 +113,13 @@ pub enum SealError {
 /// A buffer that is filled with plain bytes and then sealed where it is.
 #[derive(Debug)]
 pub struct Sealer {
-    buffer: BytesMut,
+    held: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    Heap(BytesMut),
+    Pages(Buffer),
 }
 
 impl Sealer {
@@ -121,18 +128,38 @@ impl Sealer {
     pub fn with_capacity(expected: usize) -> Self {
         let mut buffer = BytesMut::with_capacity(expected + Overhead::BYTES);
         buffer.put_bytes(0, HEADER_LEN);
-        Self { buffer }
+        Self {
+            held: Held::Heap(buffer),
+        }
+    }
+
+    /// The same, of a block that is put soon.
+    pub(crate) fn for_block(expected: usize, buffers: &Buffers) -> Self {
+        let Some(mut buffer) = buffers.take(expected) else {
+            return Self::with_capacity(expected);
+        };
+        buffer.push(&[0; HEADER_LEN]);
+        Self {
+            held: Held::Pages(buffer),
+        }
     }
 
     /// Adds plain bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.buffer.extend_from_slice(bytes);
+        match &mut self.held {
+            Held::Heap(buffer) => buffer.extend_from_slice(bytes),
+            Held::Pages(buffer) => buffer.push(bytes),
+        }
     }
 
     /// The plain bytes so far.
     #[must_use]
     pub fn plain(&self) -> &[u8] {
-        &self.buffer[HEADER_LEN..]
+        let held = match &self.held {
+            Held::Heap(buffer) => &buffer[..],
+            Held::Pages(buffer) => buffer,
+        };
+        &held[HEADER_LEN..]
     }
 
     /// Seals the buffer. `plain_len` is the length after decoding by `codec`.
@@ -152,17 +179,25 @@ impl Sealer {
         header[8..16].copy_from_slice(&keys.id());
         header[16..28].copy_from_slice(&nonce);
         header[28..].copy_from_slice(&plain_len.to_be_bytes());
-        self.buffer[..HEADER_LEN].copy_from_slice(&header);
+        let held = match &mut self.held {
+            Held::Heap(buffer) => &mut buffer[..],
+            Held::Pages(buffer) => buffer,
+        };
+        let (head, content) = held.split_at_mut(HEADER_LEN);
+        head.copy_from_slice(&header);
         let tag = keys
             .data()
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(associated(&header, order, what)),
-                &mut self.buffer[HEADER_LEN..],
+                content,
             )
             .expect("an object is far below the limit of AES-GCM");
-        self.buffer.extend_from_slice(tag.as_ref());
-        self.buffer.freeze()
+        self.push(tag.as_ref());
+        match self.held {
+            Held::Heap(buffer) => buffer.freeze(),
+            Held::Pages(buffer) => Bytes::from_owner(buffer),
+        }
     }
 }
 

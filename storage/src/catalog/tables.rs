@@ -3,20 +3,27 @@
 //! A record is JSON with its version in `"v"`; a row of an older version is migrated as it is read
 //! ([`Record::decode`]), one of a later version is refused.
 
+mod attempts;
 mod care;
+mod masters;
+
+pub use attempts::{
+    all_progress, attempt, attempt_of, attempts, beat, progress, stretch, stretches,
+};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{Batch, Catalog, Key, Version};
 use crate::error::{Error, Result};
-use crate::ids::{AttemptId, LinkId, OrderId, RunId, SessionId, UploadId};
+use crate::ids::{LinkId, OrderId, RunId, SessionId, UploadId};
 use crate::link::{ApiToken, Digest, Link};
 use crate::order::{Order, OrderNumber};
 use crate::session::{BlockRef, SessionRow};
 use crate::upload::{PartOf, PartUse, Upload};
 
 pub use care::{Proven, proven, provens};
+pub use masters::{CurrentMaster, RetiredMasters, current_master, retired_masters};
 
 /// What can be a row.
 pub trait Record: Serialize + DeserializeOwned {
@@ -318,25 +325,6 @@ pub fn arrival(order: OrderId) -> Key {
 #[must_use]
 pub fn draft(order: OrderId) -> Key {
     key(b'd', &[order.as_bytes()])
-}
-
-/// The [`Attempt`]s of an order.
-#[must_use]
-pub fn attempts(order: OrderId) -> Key {
-    key(b'a', &[order.as_bytes()])
-}
-
-/// An [`Attempt`].
-#[must_use]
-pub fn attempt(order: OrderId, attempt: AttemptId) -> Key {
-    key(b'a', &[order.as_bytes(), attempt.as_bytes()])
-}
-
-/// Which attempt the key of an [`Attempt`] names.
-#[must_use]
-pub fn attempt_of(key: &Key) -> Option<AttemptId> {
-    let id = key.0.get(1 + size_of::<OrderId>()..)?;
-    id.try_into().ok().map(AttemptId)
 }
 
 /// A [`Link`].

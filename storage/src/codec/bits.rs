@@ -23,6 +23,22 @@ impl BitWriter {
         }
     }
 
+    /// Zeros for the next `count` bytes, and `more` behind them that are given back; what is written
+    /// begins on a whole byte.
+    #[inline(always)]
+    pub(super) fn room(&mut self, count: usize, more: usize) -> &mut [u8] {
+        self.align();
+        let begin = self.bytes.len();
+        self.bytes.resize(begin + count + more, 0);
+        &mut self.bytes[begin..]
+    }
+
+    /// Takes the last `more` bytes of a [`Self::room`] away.
+    #[inline(always)]
+    pub(super) fn give_back(&mut self, more: usize) {
+        self.bytes.truncate(self.bytes.len() - more);
+    }
+
     /// Fills the last byte with zeros.
     pub(super) fn align(&mut self) {
         let bytes = self.count.div_ceil(8) as usize;
@@ -67,9 +83,27 @@ impl<'a> BitReader<'a> {
         Ok(bits)
     }
 
+    /// The next `count` bytes and at least `more` behind them, if there are so many; on a whole byte.
+    #[inline(always)]
+    pub(super) fn ahead(&self, count: usize, more: usize) -> Option<&'a [u8]> {
+        let rest = self.bytes.get(self.at / 8..)?;
+        (rest.len() >= count + more).then_some(rest)
+    }
+
+    /// Skips so many bytes.
+    #[inline(always)]
+    pub(super) fn skip(&mut self, count: usize) {
+        self.at += 8 * count;
+    }
+
     /// Skips what is left of the byte.
     pub(super) fn align(&mut self) {
         self.at = self.at.next_multiple_of(8);
+    }
+
+    /// What is left, from the next whole byte on.
+    pub(super) fn rest(&self) -> Self {
+        Self::new(self.bytes.get(self.at.div_ceil(8)..).unwrap_or_default())
     }
 
     /// Whether every byte was read.

@@ -72,47 +72,111 @@ impl Samples {
         usize::from(self.bytes) * usize::from(self.channels)
     }
 
-    /// The bits of every sample as one number each, channel after channel, widened by its sign.
-    pub(super) fn read(&self, bytes: &[u8]) -> Vec<i64> {
-        let (width, channels) = (usize::from(self.bytes), usize::from(self.channels));
-        let mut numbers = Vec::with_capacity(bytes.len() / width);
+    /// Every sample as a number, channel after channel; of floats, their bits.
+    pub(super) fn read<N: Plain>(&self, bytes: &[u8]) -> Vec<N> {
+        match self.bytes {
+            1 => self.read_by::<1, N>(bytes),
+            2 => self.read_by::<2, N>(bytes),
+            3 => self.read_by::<3, N>(bytes),
+            4 => self.read_by::<4, N>(bytes),
+            5 => self.read_by::<5, N>(bytes),
+            6 => self.read_by::<6, N>(bytes),
+            7 => self.read_by::<7, N>(bytes),
+            _ => self.read_by::<8, N>(bytes),
+        }
+    }
+
+    fn read_by<const WIDTH: usize, N: Plain>(&self, bytes: &[u8]) -> Vec<N> {
+        let channels = usize::from(self.channels);
+        let flip = self.flip();
+        let mut numbers = Vec::with_capacity(bytes.len() / WIDTH);
         for channel in 0..channels {
-            let frames = bytes.chunks_exact(self.frame());
-            numbers.extend(frames.map(|frame| self.number(&frame[channel * width..][..width])));
+            let samples = bytes
+                .chunks_exact(self.frame())
+                .filter_map(|frame| frame[channel * WIDTH..].first_chunk::<WIDTH>());
+            match self.byte_order {
+                ByteOrder::Little => {
+                    numbers.extend(samples.map(|it| number::<WIDTH, N>(*it, flip)));
+                }
+                ByteOrder::Big => numbers.extend(samples.map(|it| {
+                    let mut bytes = *it;
+                    bytes.reverse();
+                    number::<WIDTH, N>(bytes, flip)
+                })),
+            }
         }
         numbers
     }
 
-    fn number(&self, bytes: &[u8]) -> i64 {
-        let mut wide = [0; 8];
-        match self.byte_order {
-            ByteOrder::Little => wide[8 - bytes.len()..].copy_from_slice(bytes),
-            ByteOrder::Big => {
-                for (to, from) in wide.iter_mut().rev().zip(bytes) {
-                    *to = *from;
-                }
-            }
+    /// The way back: `numbers` channel after channel, into the bytes of as many frames.
+    pub(super) fn write<N: Plain>(&self, numbers: &[N], bytes: &mut [u8]) {
+        match self.bytes {
+            1 => self.write_by::<1, N>(numbers, bytes),
+            2 => self.write_by::<2, N>(numbers, bytes),
+            3 => self.write_by::<3, N>(numbers, bytes),
+            4 => self.write_by::<4, N>(numbers, bytes),
+            5 => self.write_by::<5, N>(numbers, bytes),
+            6 => self.write_by::<6, N>(numbers, bytes),
+            7 => self.write_by::<7, N>(numbers, bytes),
+            _ => self.write_by::<8, N>(numbers, bytes),
         }
-        if self.number == Number::Unsigned {
-            wide[7] ^= 0x80;
-        }
-        i64::from_le_bytes(wide) >> (64 - 8 * bytes.len())
     }
 
-    /// The way back: `numbers` channel after channel, into the bytes of as many frames.
-    pub(super) fn write(&self, numbers: &[i64], bytes: &mut [u8]) {
-        let (width, frames) = (usize::from(self.bytes), bytes.len() / self.frame());
-        for (channel, numbers) in numbers.chunks_exact(frames.max(1)).enumerate() {
+    fn write_by<const WIDTH: usize, N: Plain>(&self, numbers: &[N], bytes: &mut [u8]) {
+        let frames = (bytes.len() / self.frame()).max(1);
+        let flip = self.flip();
+        for (channel, numbers) in numbers.chunks_exact(frames).enumerate() {
             for (frame, number) in bytes.chunks_exact_mut(self.frame()).zip(numbers) {
-                let to = &mut frame[channel * width..][..width];
-                to.copy_from_slice(&number.to_le_bytes()[..width]);
-                if self.number == Number::Unsigned {
-                    to[width - 1] ^= 0x80;
-                }
+                let Some(to) = frame[channel * WIDTH..].first_chunk_mut::<WIDTH>() else {
+                    return;
+                };
+                let wide = (number.wide() ^ flip).to_le_bytes();
+                to.copy_from_slice(&wide[..WIDTH]);
                 if self.byte_order == ByteOrder::Big {
                     to.reverse();
                 }
             }
         }
     }
+
+    /// The bit that makes two's complement of an unsigned sample.
+    fn flip(&self) -> i64 {
+        match self.number {
+            Number::Unsigned => 1 << (8 * self.bytes - 1),
+            Number::Signed | Number::Float => 0,
+        }
+    }
+}
+
+/// An integer that holds samples of up to its own width.
+pub(super) trait Plain: Copy {
+    /// As a wider one.
+    fn wide(self) -> i64;
+    /// The lowest bits of a wider one.
+    fn of(wide: i64) -> Self;
+}
+
+impl Plain for i32 {
+    fn wide(self) -> i64 {
+        i64::from(self)
+    }
+    fn of(wide: i64) -> Self {
+        wide as Self
+    }
+}
+
+impl Plain for i64 {
+    fn wide(self) -> i64 {
+        self
+    }
+    fn of(wide: i64) -> Self {
+        wide
+    }
+}
+
+fn number<const WIDTH: usize, N: Plain>(bytes: [u8; WIDTH], flip: i64) -> N {
+    let mut wide = [0; 8];
+    wide[..WIDTH].copy_from_slice(&bytes);
+    let shift = 64 - 8 * WIDTH;
+    N::of(((i64::from_le_bytes(wide) ^ flip) << shift) >> shift)
 }

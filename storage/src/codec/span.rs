@@ -1,110 +1,152 @@
-//! One span of all channels: what they have in common is taken out, then each is predicted.
+//! One span of all channels, encoded: what the channels of a pair have in common is taken out, then
+//! each is predicted by the method that leaves the least.
 
-use super::DecodeError;
-use super::golomb::{Join, Split, take, unzigzag, zigzag};
+use super::estimate;
+use super::golomb::{Split, zigzag};
+use super::kernels::{self, HISTORY, MAX_ORDER, STEP};
+use super::lpc::{self, Analyst, Weights};
 
-/// Sample frames that are predicted alike.
+/// Sample frames that are predicted alike, as this encoder has it.
 pub(super) const SPAN: usize = 4096;
-
 /// Every value is the first one.
-const CONSTANT: u8 = 5;
-/// The highest order of the fixed predictors.
-const FIXED: usize = 4;
+pub(super) const CONSTANT: u8 = 5;
+/// Prediction by weights; the lower bits hold the order less one.
+pub(super) const WEIGHTS: u8 = 0x80;
+
+/// The order up to which weights are sought.
+const ORDER: usize = MAX_ORDER;
+/// The order of weights by least squares.
+const ORDER_HIGH_RATE: usize = 16;
+/// From this sample rate on, least squares find better weights.
+const HIGH_RATE: u32 = 88_200;
 
 /// How the two channels of a pair are stored.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Pair {
+pub(super) enum Pair {
     Both = 0,
     LeftSide = 1,
     SideRight = 2,
     MidSide = 3,
 }
 
-/// Encodes a span. `channels` are its numbers, which are lost.
-pub(super) fn encode(channels: &mut [&mut [i32]], spans: &mut Vec<u8>, split: &mut Split) {
-    for group in channels.chunks_mut(2) {
-        let all = group
-            .iter()
-            .flat_map(|it| it.iter())
-            .fold(0, |all, it| all | it);
-        let wasted = if all == 0 { 0 } else { all.trailing_zeros() };
-        for value in group.iter_mut().flat_map(|it| it.iter_mut()) {
-            *value >>= wasted;
-        }
-        spans.push(wasted as u8);
-        if let [left, right] = group {
-            let pair = choose(left, right);
-            spans.push(pair as u8);
-            part(pair, left, right);
-        }
-        for channel in group {
-            predict(channel, spans, split);
-        }
-    }
+/// Encodes span after span.
+pub(super) struct Encoder {
+    /// How every span is predicted.
+    pub(super) spans: Vec<u8>,
+    /// What the predictions miss.
+    pub(super) split: Split,
+    is_high_rate: bool,
+    analyst: Analyst,
+    values: Vec<f64>,
+    residuals: Vec<i32>,
+    best: Vec<i32>,
 }
 
-/// Undoes [`encode`]; `channels` are zeros at first.
-pub(super) fn decode(
-    channels: &mut [&mut [i32]],
-    spans: &mut &[u8],
-    join: &mut Join<'_>,
-) -> Result<(), DecodeError> {
-    for group in channels.chunks_mut(2) {
-        let wasted = byte(spans)?;
-        if wasted > 31 {
-            return Err(DecodeError::Malformed("it wastes too many bits"));
+impl Encoder {
+    /// For samples of this rate, and partitions of this length.
+    pub(super) fn new(sample_rate: u32, partition: usize) -> Self {
+        Self {
+            spans: Vec::new(),
+            split: Split::new(partition),
+            is_high_rate: sample_rate >= HIGH_RATE,
+            analyst: Analyst::default(),
+            values: Vec::new(),
+            residuals: Vec::new(),
+            best: Vec::new(),
         }
-        let pair = match group.len() {
-            1 => Pair::Both,
-            _ => match byte(spans)? {
-                0 => Pair::Both,
-                1 => Pair::LeftSide,
-                2 => Pair::SideRight,
-                3 => Pair::MidSide,
-                _ => return Err(DecodeError::Malformed("its channels are no pair")),
-            },
+    }
+
+    /// Encodes a span. `channels` are its values, which are lost.
+    pub(super) fn push(&mut self, channels: &mut [&mut [i32]]) {
+        for group in channels.chunks_mut(2) {
+            let all = group
+                .iter()
+                .flat_map(|it| it.iter())
+                .fold(0, |all, it| all | it);
+            let wasted = if all == 0 { 0 } else { all.trailing_zeros() };
+            if wasted > 0 {
+                for value in group.iter_mut().flat_map(|it| it.iter_mut()) {
+                    *value >>= wasted;
+                }
+            }
+            self.spans.push(wasted as u8);
+            if let [left, right] = group {
+                let pair = estimate::pair(left, right);
+                self.spans.push(pair as u8);
+                part(pair, left, right);
+            }
+            for values in group {
+                self.predict(values);
+            }
+        }
+    }
+
+    fn predict(&mut self, values: &[i32]) {
+        let first = values[0];
+        if values.iter().all(|it| *it == first) {
+            self.spans.push(CONSTANT);
+            push_number(&mut self.spans, first);
+            return;
+        }
+        let (order, mut cost) = estimate::differences(values);
+        let weights = self.weigh(values, &mut cost);
+        if let Some(weights) = weights {
+            self.spans.push(WEIGHTS | (weights.order - 1) as u8);
+            push_number(&mut self.spans, first);
+            self.spans.push(weights.shift);
+            self.spans.extend(
+                weights.weights[..weights.order]
+                    .iter()
+                    .flat_map(|it| it.to_le_bytes()),
+            );
+            differences(&values[..weights.order], 2, &mut self.best[..weights.order]);
+        } else {
+            self.spans.push(order as u8);
+            push_number(&mut self.spans, first);
+            self.best.clear();
+            self.best.resize(values.len(), 0);
+            differences(values, order, &mut self.best);
+        }
+        self.split.push(&self.best);
+    }
+
+    /// Weights that cost less than `cost`, what they miss in `best`.
+    fn weigh(&mut self, values: &[i32], cost: &mut f64) -> Option<Weights> {
+        if values.len() < 4 * ORDER {
+            return None;
+        }
+        self.values.clear();
+        self.values.resize(HISTORY, 0.0);
+        self.values.extend(values.iter().map(|it| f64::from(*it)));
+        let mut chosen = None;
+        let by_sums = self.analyst.autocorrelation(&self.values, ORDER);
+        let by_squares = if self.is_high_rate {
+            lpc::covariance(&self.values, ORDER_HIGH_RATE)
+        } else {
+            None
         };
-        for channel in group.iter_mut() {
-            restore(channel, spans, join)?;
+        self.values.resize(HISTORY + values.len() + STEP, 0.0);
+        self.residuals.resize(values.len(), 0);
+        for weights in [by_sums, by_squares].into_iter().flatten() {
+            self.residuals[..weights.order].fill(0);
+            if !kernels::residuals(
+                &self.values,
+                &weights.scaled(),
+                weights.order,
+                &mut self.residuals,
+            ) {
+                continue;
+            }
+            let bits = estimate::bits(&self.residuals) + 16.0 * weights.order as f64;
+            if bits < *cost {
+                *cost = bits;
+                chosen = Some(weights);
+                std::mem::swap(&mut self.residuals, &mut self.best);
+                self.residuals.resize(values.len(), 0);
+            }
         }
-        if let [left, right] = group {
-            unite(pair, left, right);
-        }
-        for value in group.iter_mut().flat_map(|it| it.iter_mut()) {
-            *value <<= wasted;
-        }
+        chosen
     }
-    Ok(())
-}
-
-/// By the size of second differences.
-fn choose(left: &[i32], right: &[i32]) -> Pair {
-    if !left
-        .iter()
-        .chain(right)
-        .all(|it| (-1 << 30..1 << 30).contains(it))
-    {
-        return Pair::Both;
-    }
-    let mut sums = [0_u64; 4];
-    for (l, r) in left.windows(3).zip(right.windows(3)) {
-        let second = |it: &[i32]| i64::from(it[0]) - 2 * i64::from(it[1]) + i64::from(it[2]);
-        let (l, r) = (second(l), second(r));
-        for (sum, value) in sums.iter_mut().zip([l, r, (l + r) >> 1, l - r]) {
-            *sum += value.unsigned_abs();
-        }
-    }
-    let [left, right, mid, side] = sums.map(|sum| (sum as f64 / left.len() as f64 + 0.5).log2());
-    let costs = [
-        (Pair::Both, left + right),
-        (Pair::LeftSide, left + side),
-        (Pair::SideRight, side + right),
-        (Pair::MidSide, mid + side),
-    ];
-    costs
-        .into_iter()
-        .min_by(|a, b| a.1.total_cmp(&b.1))
-        .map_or(Pair::Both, |it| it.0)
 }
 
 fn part(pair: Pair, left: &mut [i32], right: &mut [i32]) {
@@ -119,88 +161,18 @@ fn part(pair: Pair, left: &mut [i32], right: &mut [i32]) {
     }
 }
 
-fn unite(pair: Pair, left: &mut [i32], right: &mut [i32]) {
-    for (l, r) in left.iter_mut().zip(right) {
-        match pair {
-            Pair::Both => {}
-            Pair::LeftSide => *r = l.wrapping_sub(*r),
-            Pair::SideRight => *l = l.wrapping_add(*r),
-            Pair::MidSide => {
-                let side = *r;
-                *r = l.wrapping_sub(side >> 1);
-                *l = r.wrapping_add(side);
-            }
+/// Differences of the given order; of the first few values those of a lower one, of the very first
+/// a zero.
+fn differences(values: &[i32], order: usize, into: &mut [i32]) {
+    into.copy_from_slice(values);
+    for level in 1..=order {
+        let begun = into.split_at_mut(level.min(values.len()) - 1).1;
+        let mut last = begun[0];
+        for value in &mut begun[1..] {
+            last = std::mem::replace(value, value.wrapping_sub(last));
         }
     }
-}
-
-fn predict(values: &mut [i32], spans: &mut Vec<u8>, split: &mut Split) {
-    let first = values[0];
-    let is_constant = values.iter().all(|it| *it == first);
-    let order = if is_constant { 0 } else { best_fixed(values) };
-    spans.push(if is_constant { CONSTANT } else { order as u8 });
-    push_number(spans, first);
-    if is_constant {
-        return;
-    }
-    values[0] = 0;
-    let mut before = first;
-    // From the back: each difference needs the values in front of it.
-    for step in 0..order {
-        if step > 0 {
-            before = 0;
-        }
-        for at in (1..values.len()).rev() {
-            let left = if at == 1 { before } else { values[at - 1] };
-            values[at] = values[at].wrapping_sub(left);
-        }
-    }
-    split.push(values);
-}
-
-fn restore(values: &mut [i32], spans: &mut &[u8], join: &mut Join<'_>) -> Result<(), DecodeError> {
-    let kind = byte(spans)?;
-    let first = pull_number(spans)?;
-    if kind == CONSTANT {
-        values.fill(first);
-        return Ok(());
-    }
-    let order = usize::from(kind);
-    if order > FIXED {
-        return Err(DecodeError::Malformed("it is predicted by no known method"));
-    }
-    join.pull(values)?;
-    for step in (0..order).rev() {
-        let mut before = if step == 0 { first } else { 0 };
-        for value in &mut values[1..] {
-            before = value.wrapping_add(before);
-            *value = before;
-        }
-    }
-    values[0] = first;
-    Ok(())
-}
-
-/// The order whose residuals are smallest.
-fn best_fixed(values: &[i32]) -> usize {
-    let mut sums = [0_u64; FIXED + 1];
-    let mut last = [0_i32; FIXED];
-    for value in values {
-        let mut difference = *value;
-        for (order, sum) in sums.iter_mut().enumerate() {
-            *sum += u64::from(difference.unsigned_abs());
-            if let Some(last) = last.get_mut(order) {
-                let next = difference.wrapping_sub(*last);
-                *last = difference;
-                difference = next;
-            }
-        }
-    }
-    (0..=FIXED).min_by_key(|order| sums[*order]).unwrap_or(0)
-}
-
-fn byte(bytes: &mut &[u8]) -> Result<u8, DecodeError> {
-    Ok(take(bytes, 1)?[0])
+    into[0] = 0;
 }
 
 /// Seven bits a byte, the lowest first; the highest bit says that more follow.
@@ -211,16 +183,4 @@ fn push_number(bytes: &mut Vec<u8>, value: i32) {
         rest >>= 7;
     }
     bytes.push(rest as u8);
-}
-
-fn pull_number(bytes: &mut &[u8]) -> Result<i32, DecodeError> {
-    let mut value = 0_u32;
-    for place in 0..5 {
-        let byte = byte(bytes)?;
-        value |= u32::from(byte & 0x7F) << (7 * place);
-        if byte < 0x80 {
-            return Ok(unzigzag(value));
-        }
-    }
-    Err(DecodeError::Malformed("a number is too long"))
 }

@@ -1,10 +1,12 @@
 //! The stream that holds a predicted block: a skippable frame with the parameters, a zstd frame with
 //! everything that packs, a skippable frame with the bits that do not. `zstd -t` accepts it.
 
+use super::DecodeError;
+use std::io::Write as _;
+
 use super::bits::BitReader;
 use super::golomb::take;
 use super::samples::{Number, Samples};
-use super::{DecodeError, bits};
 use crate::audio::ByteOrder;
 
 const SKIPPABLE: [u8; 4] = 0x184D_2A50_u32.to_le_bytes();
@@ -12,7 +14,7 @@ const MAGIC: &[u8; 4] = b"STMP";
 const VERSION: u8 = 1;
 const LEVEL: i32 = 1;
 /// Parts of the zstd frame.
-const PARTS: usize = 6;
+const PARTS: usize = 7;
 /// Bytes of the first frame's content.
 const HEAD: usize = 16 + 4 * PARTS;
 
@@ -33,8 +35,8 @@ pub(super) struct Parts {
     pub(super) shifts: Vec<u8>,
     /// Quotients that are no byte.
     pub(super) escapes: Vec<u8>,
-    /// The quotients.
-    pub(super) quotients: Vec<u8>,
+    /// The small quotients, the large ones.
+    pub(super) quotients: [Vec<u8>; 2],
 }
 
 impl Parts {
@@ -45,7 +47,8 @@ impl Parts {
             &self.spans,
             &self.shifts,
             &self.escapes,
-            &self.quotients,
+            &self.quotients[0],
+            &self.quotients[1],
         ]
     }
 }
@@ -56,10 +59,14 @@ pub(super) struct Head {
     pub(super) samples: Samples,
     pub(super) frames: u32,
     pub(super) mode: u8,
+    /// Sample frames that are predicted alike.
+    pub(super) span: usize,
+    /// Residuals that share a shift.
+    pub(super) partition: usize,
 }
 
 /// Writes a stream; `None` if it would be one that [`read`] refuses.
-pub(super) fn write(head: Head, parts: &Parts, low: bits::BitWriter) -> Option<Vec<u8>> {
+pub(super) fn write(head: Head, parts: &Parts, low: &[u8]) -> Option<Vec<u8>> {
     let mut first = MAGIC.to_vec();
     let flag = |is: bool, flag: u8| if is { flag } else { 0 };
     let samples = head.samples;
@@ -67,22 +74,35 @@ pub(super) fn write(head: Head, parts: &Parts, low: bits::BitWriter) -> Option<V
         | flag(samples.byte_order == ByteOrder::Big, BIG)
         | flag(samples.number == Number::Unsigned, UNSIGNED)
         | flag(samples.number == Number::Float, FLOAT);
+    let lengths = [head.span, head.partition].map(|length| length.ilog2() as u8);
     first.extend([VERSION, form, head.mode, 0]);
-    first.extend(u32::from(samples.channels).to_le_bytes());
+    first.extend(samples.channels.to_le_bytes());
+    first.extend(lengths);
     first.extend(head.frames.to_le_bytes());
-    let content = parts.all().map(Vec::as_slice).concat();
     for part in parts.all() {
         first.extend(u32::try_from(part.len()).ok()?.to_le_bytes());
     }
     let plain_len = head.frames as usize * samples.frame() + parts.tail.len();
-    if content.len() > content_limit(plain_len) {
+    let length = parts.all().iter().map(|part| part.len()).sum();
+    if length > content_limit(plain_len) {
         return None;
     }
     let mut stream = Vec::new();
     skippable(&mut stream, &first)?;
-    stream.extend(zstd::bulk::compress(&content, LEVEL).ok()?);
-    skippable(&mut stream, &low.finish())?;
+    stream.extend(zstd_frame(parts, length).ok()?);
+    skippable(&mut stream, low)?;
     Some(stream)
+}
+
+/// One frame; every part begins a block of its own in it, and thereby a code of its own.
+fn zstd_frame(parts: &Parts, length: usize) -> std::io::Result<Vec<u8>> {
+    let mut encoder = zstd::Encoder::new(Vec::with_capacity(length / 2), LEVEL)?;
+    encoder.set_pledged_src_size(Some(length as u64))?;
+    for part in parts.all() {
+        encoder.write_all(part)?;
+        encoder.flush()?;
+    }
+    encoder.finish()
 }
 
 fn skippable(stream: &mut Vec<u8>, content: &[u8]) -> Option<()> {
@@ -112,7 +132,7 @@ pub(super) struct View<'a> {
     pub(super) spans: &'a [u8],
     pub(super) shifts: &'a [u8],
     pub(super) escapes: &'a [u8],
-    pub(super) quotients: &'a [u8],
+    pub(super) quotients: [&'a [u8]; 2],
     pub(super) low: BitReader<'a>,
 }
 
@@ -165,43 +185,51 @@ fn read_head(mut first: &[u8]) -> Result<(Head, [usize; PARTS]), DecodeError> {
         Some(&version) => return Err(DecodeError::Version(version)),
     }
     let (form, mode, zero) = (first[1], first[2], first[3]);
-    let mut words = first[4..].chunks_exact(4);
-    let mut word = || {
-        words
-            .next()
-            .and_then(|it| it.first_chunk())
-            .map_or(0, |it| u32::from_le_bytes(*it))
-    };
+    let (span, partition) = (length(first[6])?, length(first[7])?);
     let number = match form & (UNSIGNED | FLOAT) {
         0 => Number::Signed,
         UNSIGNED => Number::Unsigned,
         FLOAT => Number::Float,
         _ => return Err(DecodeError::Malformed("its samples have no form")),
     };
+    let byte_order = if form & BIG == 0 {
+        ByteOrder::Little
+    } else {
+        ByteOrder::Big
+    };
     let samples = Samples {
         number,
-        byte_order: if form & BIG == 0 {
-            ByteOrder::Little
-        } else {
-            ByteOrder::Big
-        },
+        byte_order,
         bytes: form & 0x0F,
-        channels: u16::try_from(word()).unwrap_or(0),
+        channels: u16::from_le_bytes([first[4], first[5]]),
         sample_rate: 0,
     };
-    let frames = word();
-    let lengths = std::array::from_fn(|_| word() as usize);
     if !samples.is_sound() || form & 0x80 != 0 || zero != 0 {
         return Err(DecodeError::Malformed("its samples have no form"));
     }
-    Ok((
-        Head {
-            samples,
-            frames,
-            mode,
-        },
-        lengths,
-    ))
+    let mut words = first[8..].chunks_exact(4);
+    let mut word = || {
+        let bytes = words.next().and_then(|it| it.first_chunk());
+        bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    };
+    let frames = word();
+    let lengths = std::array::from_fn(|_| word() as usize);
+    let head = Head {
+        samples,
+        frames,
+        mode,
+        span,
+        partition,
+    };
+    Ok((head, lengths))
+}
+
+/// Of spans and partitions, from 16 to 65,536.
+fn length(power: u8) -> Result<usize, DecodeError> {
+    match power {
+        4..=16 => Ok(1 << power),
+        _ => Err(DecodeError::Malformed("its spans have no length")),
+    }
 }
 
 fn read_skippable<'a>(packed: &mut &'a [u8]) -> Result<&'a [u8], DecodeError> {
@@ -222,7 +250,7 @@ impl Stream<'_> {
         for (part, length) in parts.iter_mut().zip(self.lengths) {
             *part = take(&mut rest, length)?;
         }
-        let [tail, form, spans, shifts, escapes, quotients] = parts;
+        let [tail, form, spans, shifts, escapes, small, large] = parts;
         let low = BitReader::new(self.low);
         Ok(View {
             tail,
@@ -230,7 +258,7 @@ impl Stream<'_> {
             spans,
             shifts,
             escapes,
-            quotients,
+            quotients: [small, large],
             low,
         })
     }

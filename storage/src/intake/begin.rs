@@ -95,7 +95,7 @@ impl Vault {
             vault: Arc::clone(self),
             running: Arc::clone(running),
             cut: upload.progress.cut().clone(),
-            frontier: upload.progress.frontier().clone(),
+            frontier: upload.progress.sums().clone(),
             received: upload.offset,
             granted: upload.offset,
             ended: upload.state != UploadState::Open,

@@ -102,6 +102,15 @@ impl Bounds {
         self.check_disk(total.promised, new.promised)
     }
 
+    /// How many more bytes the server takes beside what all unfinished uploads have and were promised.
+    pub(super) fn space(&self, total: Total) -> u64 {
+        let unfinished = self.unfinished.saturating_sub(total.bytes);
+        let disk = self.disk.map_or(u64::MAX, |Disk { free, floor }| {
+            free.saturating_sub(floor).saturating_sub(total.promised)
+        });
+        unfinished.min(disk)
+    }
+
     /// Whether the disk holds so many bytes beside those that were promised to others.
     fn check_disk(&self, promised: u64, more: u64) -> Result<(), Over> {
         let Some(Disk { free, floor }) = self.disk else {

@@ -1,10 +1,12 @@
 //! The commit of an append: blocks and record in one batch, fenced against whoever takes over.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::progress::Progress;
+use super::sum::Sum;
 use super::writer::{InFlight, Writer};
 use crate::catalog::tables::{self, load, put};
 use crate::catalog::{Batch, CommitError, Expect};
@@ -14,16 +16,22 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::upload::{Fragment, Role, Upload, UploadState};
 
 impl Writer {
-    /// Waits for the oldest block and commits it with all that are ready behind it.
-    pub(super) async fn commit_blocks(&mut self) -> Result<()> {
+    /// Waits for the oldest block and commits it with all behind it of which none takes longer
+    /// than `patience` after the one before.
+    pub(super) async fn commit_blocks(&mut self, patience: Duration) -> Result<()> {
         let mut upload = self.upload.clone();
         let mut batch = Batch::new();
         let mut failed = None;
         while let Some(next) = self.in_flight.front_mut() {
-            if upload.blocks > self.upload.blocks && !next.put.is_finished() {
-                break;
-            }
-            let block = (&mut next.put).await.expect("no panic in a put");
+            let block = if upload.blocks > self.upload.blocks {
+                let Ok(block) = tokio::time::timeout(patience, &mut next.put).await else {
+                    break;
+                };
+                block
+            } else {
+                (&mut next.put).await
+            };
+            let block = block.expect("no panic in a put");
             let InFlight { cut, end, .. } = self.in_flight.pop_front().expect("just seen");
             let (block, frontier) = match block {
                 Ok(block) => block,
@@ -39,7 +47,7 @@ impl Writer {
         }
         let fragments = std::mem::take(&mut upload.fragments);
         if upload.length == Some(upload.offset) {
-            upload.state = self.finished(&upload);
+            upload.state = self.finished(&upload)?;
         }
         // What came before the block that failed is kept.
         if upload.blocks > self.upload.blocks {
@@ -113,11 +121,19 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn finished(&self, upload: &Upload) -> UploadState {
-        UploadState::Finished {
+    /// The state of a file whose last byte is here, unless it is another file than was said.
+    pub(super) fn finished(&self, upload: &Upload) -> Result<UploadState, Refusal> {
+        if upload.progress.sum().is_some_and(Sum::is_wrong) {
+            let file = upload.path.as_str();
+            let message = format!(
+                "what arrived of {file:?} does not have the digest that was said of it when it was begun: it was changed while it was sent, or the digest is of another file; begin it again"
+            );
+            return Err(Refusal::new(RefusalKind::WrongSum, message).of_file(file));
+        }
+        Ok(UploadState::Finished {
             hash: upload.progress.hash(),
             at: self.now(),
-        }
+        })
     }
 
     fn now(&self) -> DateTime<Utc> {

@@ -8,6 +8,7 @@ use crate::error::{Error, Result, no_such_upload};
 use crate::ids::{LinkId, OrderId, UploadId};
 use crate::intake::limits::Reserved;
 use crate::intake::progress::Progress;
+use crate::intake::sum::Sum;
 use crate::link::{Link, LinkMost};
 use crate::order::{Order, Stage};
 use crate::path::SessionPath;
@@ -36,6 +37,8 @@ pub struct NewUpload {
     pub length: Option<u64>,
     /// Whether it is a file, or a part of one ([`Vault::create_final`] makes the others).
     pub role: Role,
+    /// Another sum of it that is to be carried along.
+    pub sum: Option<Sum>,
 }
 
 /// The link that a file comes by, with its own limits.
@@ -133,7 +136,7 @@ impl Vault {
 
     pub(super) fn new_upload(&self, order: &Order, new: &NewUpload) -> Upload {
         let now = self.clock.now();
-        let progress = Progress::default();
+        let progress = Progress::with(new.sum.clone());
         let empty = new.length == Some(0);
         let hash = progress.hash();
         Upload {

@@ -93,7 +93,7 @@ impl Writer {
             return Ok(());
         }
         let mut upload = self.upload.clone();
-        upload.state = self.finished(&upload);
+        upload.state = self.finished(&upload)?;
         self.commit(upload, Batch::new(), Vec::new()).await?;
         self.ended = true;
         Ok(())

@@ -38,7 +38,7 @@ impl Writer {
     /// Holds the whole block in the making again. `memory` is for as many bytes as
     /// [`fragments_to_gather`](Self::fragments_to_gather) says.
     pub(super) async fn gather_fragments(&mut self, memory: OwnedSemaphorePermit) -> Result<()> {
-        let mut sealer = Sealer::with_capacity(BLOCK_MAX);
+        let mut sealer = Sealer::for_block(BLOCK_MAX, &self.vault.intake.buffers);
         for fragment in &self.upload.fragments {
             sealer.push(&self.read_fragment(fragment).await?);
         }
@@ -103,7 +103,7 @@ impl Writer {
         };
         let mut upload = self.upload.clone();
         // The record stands where the last fragment ends: no block is in flight.
-        let mut frontier = upload.progress.frontier().clone();
+        let mut frontier = upload.progress.sums().clone();
         frontier.push(&gathering.sealer.plain()[gathering.kept..]);
         upload.progress = Progress::new(self.cut.clone(), frontier);
         let replaced = replaced(&mut upload.fragments, gathering.len() - gathering.kept);

@@ -46,7 +46,8 @@ impl Writer {
             gathering.sealer.push(bytes);
         } else {
             self.note_begun();
-            let mut sealer = Sealer::with_capacity(self.block_capacity());
+            let buffers = &self.vault.intake.buffers;
+            let mut sealer = Sealer::for_block(self.block_capacity(), buffers);
             sealer.push(bytes);
             self.gathering = Some(Gathering {
                 sealer,

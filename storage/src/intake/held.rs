@@ -12,7 +12,7 @@
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::running::Signal;
-use super::writer::Writer;
+use super::writer::{LAST_ONES, Writer};
 use crate::block::BLOCK_MAX;
 use crate::catalog::Batch;
 use crate::error::Result;
@@ -64,7 +64,7 @@ impl Writer {
 
     async fn keep_held(&mut self) -> Result<u64> {
         while !self.in_flight.is_empty() {
-            self.commit_blocks().await?;
+            self.commit_blocks(LAST_ONES).await?;
         }
         if let Some(held) = self.held.take() {
             let Held {

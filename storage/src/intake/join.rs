@@ -227,7 +227,8 @@ impl Writer {
                 let (vault, keys, folder) = (Arc::clone(&vault), Arc::clone(&keys), &folder);
                 async move {
                     let path = folder.clone().join(keys.object_name(block.hash));
-                    let plain = read_block(&vault.working, &keys, order, &path, block).await?;
+                    let plain =
+                        read_block(&vault.working, &keys, order, &path, block, None).await?;
                     plain.map_err(|detail| {
                         Error::from(Damage {
                             order,
@@ -286,7 +287,7 @@ impl Writer {
     async fn join_ends(&mut self, length: u64) -> Result<()> {
         let mut upload = self.as_joined();
         upload.length = Some(length);
-        upload.state = self.finished(&upload);
+        upload.state = self.finished(&upload)?;
         self.commit(upload, Batch::new(), Vec::new()).await
     }
 

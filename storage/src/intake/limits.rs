@@ -133,14 +133,17 @@ impl Vault {
     pub async fn room(&self, order: OrderId, link: Option<&Link>) -> Result<Room> {
         self.counted(order).await?;
         let link = link.map(ByLink::from);
-        let bounds = self.bounds(link, None);
+        let bounds = self.bounds(link, self.disk().await?);
         let (of_order, of_link) = self.intake.ledger().of(order, link.map(|link| link.id));
+        let space = bounds.space(self.unfinished());
         let mut room = Room {
             max_file: bounds.file,
             max_order: bounds.order.bytes,
             max_files: bounds.order.files,
             used_bytes: of_order.bytes,
             used_files: of_order.files,
+            max_open: bounds.link.map(|link| link.open),
+            space: None,
         };
         if let Some(bounds::LinkMost { most, .. }) = bounds.link {
             let end = |used: u64, most: u64, own| used.saturating_add(most.saturating_sub(own));
@@ -150,6 +153,9 @@ impl Vault {
             let files = end(of_order.files, most.files, of_link.files);
             room.max_files = room.max_files.min(files);
         }
+        // How full the server is concerns nobody whom it does not hinder.
+        let left = room.max_order.saturating_sub(room.used_bytes);
+        room.space = Some(space).filter(|space| *space < left);
         Ok(room)
     }
 

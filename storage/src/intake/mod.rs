@@ -27,6 +27,7 @@ pub mod preflight;
 pub mod progress;
 mod room;
 mod running;
+pub mod sum;
 mod writer;
 
 pub use create::{ByLink, NewUpload};

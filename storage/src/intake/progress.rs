@@ -1,40 +1,83 @@
 //! Everything about a file that follows from its bytes so far, in a form that any node can go on
-//! from: the cut, the header reader in it, and the file hash.
+//! from: the cut, the header reader in it, the file hash, and another sum if its sender wants one.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::cut::Cut;
 use super::facts::FileFacts;
 use super::hash::Frontier;
+use super::sum::Sum;
 use crate::ids::FileHash;
 
 /// Where a file's bytes have led so far: the same state however they were split.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     cut: Cut,
+    #[serde(flatten)]
+    sums: Sums,
+}
+
+/// What is summed up over a file's bytes. They are quicker with many at once; the cut needs them as
+/// they come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Sums {
     #[serde(with = "base64_frontier")]
     hash: Frontier,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sum: Option<Sum>,
+}
+
+impl Sums {
+    /// How many bytes were pushed.
+    pub(super) fn len(&self) -> u64 {
+        self.hash.len()
+    }
+
+    /// Takes the next bytes of the file.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.hash.push(bytes);
+        if let Some(sum) = &mut self.sum {
+            sum.push(bytes);
+        }
+    }
+
+    /// The file's hash, if this is its end.
+    pub(super) fn finish(&self) -> FileHash {
+        self.hash.finish()
+    }
 }
 
 impl Progress {
-    /// Both after the same bytes: the cut needs them as they come, the hash is quicker with many at
-    /// once.
-    pub(super) fn new(cut: Cut, hash: Frontier) -> Self {
-        Self { cut, hash }
+    /// Of no bytes, with another sum to be carried along.
+    pub(super) fn with(sum: Option<Sum>) -> Self {
+        let hash = Frontier::new();
+        let (cut, sums) = (Cut::default(), Sums { hash, sum });
+        Self { cut, sums }
+    }
+
+    /// Both after the same bytes.
+    pub(super) fn new(cut: Cut, sums: Sums) -> Self {
+        Self { cut, sums }
     }
 
     pub(super) fn cut(&self) -> &Cut {
         &self.cut
     }
 
-    pub(super) fn frontier(&self) -> &Frontier {
-        &self.hash
+    pub(super) fn sums(&self) -> &Sums {
+        &self.sums
     }
 
     /// The file's hash, if this is its end.
     #[must_use]
     pub fn hash(&self) -> FileHash {
-        self.hash.finish()
+        self.sums.finish()
+    }
+
+    /// The sum that its sender said or asked for.
+    #[must_use]
+    pub fn sum(&self) -> Option<&Sum> {
+        self.sums.sum.as_ref()
     }
 
     /// What the file's header says.

@@ -16,6 +16,11 @@ pub struct Room {
     pub used_bytes: u64,
     /// Uploads.
     pub used_files: u64,
+    /// Uploads that are not finished, at most at once; where nobody asks through a link, any number.
+    pub max_open: Option<u64>,
+    /// Bytes for which the server has room at this moment, if it has less than the order may still
+    /// take.
+    pub space: Option<u64>,
 }
 
 impl Room {
@@ -32,6 +37,7 @@ impl Room {
     pub fn free(&mut self, bytes: u64) {
         self.used_bytes = self.used_bytes.saturating_sub(bytes);
         self.used_files = self.used_files.saturating_sub(1);
+        self.space = self.space.map(|space| space.saturating_add(bytes));
     }
 
     /// Why so many more files do not fit.
@@ -45,6 +51,11 @@ impl Room {
                 message,
             });
         };
+        if let Some(space) = self.space.filter(|space| bytes > *space) {
+            say(format!(
+                "these are {bytes} bytes, and at this moment the studio's server has room for {space}: nothing is lost, tell the studio, or send the most important files first"
+            ));
+        }
         let (files, bytes) = (
             self.used_files.saturating_add(files),
             self.used_bytes.saturating_add(bytes),

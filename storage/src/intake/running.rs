@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::join::Joins;
 use super::ledger::Ledger;
-use crate::block::BLOCK_MAX;
+use crate::block::{BLOCK_MAX, Buffers};
 use crate::ids::{LinkId, OrderId, UploadId};
 use crate::rate::Rate;
 use crate::vault::Limits;
@@ -38,6 +38,7 @@ pub struct Intake {
     /// How many appends wait for memory.
     waiting: AtomicUsize,
     pub(super) puts: Arc<Semaphore>,
+    pub(super) buffers: Buffers,
     appends: Mutex<HashMap<UploadId, Arc<Running>>>,
     /// Counts blocks begun, so that the oldest is known.
     begun: AtomicU64,
@@ -73,6 +74,8 @@ pub enum Signal {
     Stop,
     /// Memory is short and this append holds the oldest block: write it down and go on.
     Pressure,
+    /// A block has been at the store for a while: commit it and go on.
+    Landed,
 }
 
 impl Intake {
@@ -87,6 +90,7 @@ impl Intake {
             )),
             waiting: AtomicUsize::new(0),
             puts: Arc::new(Semaphore::new(PUTS_AT_ONCE)),
+            buffers: Buffers::default(),
             appends: Mutex::default(),
             begun: AtomicU64::new(0),
             ledger: Mutex::default(),
@@ -180,6 +184,9 @@ impl Intake {
     pub(super) fn end(&self, running: &Arc<Running>) {
         running.ended.send_replace(true);
         self.forget(running);
+        if self.running() == 0 {
+            self.buffers.let_go();
+        }
     }
 
     /// Whether nobody has taken over from this append.
@@ -232,6 +239,11 @@ impl Intake {
             .expect("the budget is never closed")
     }
 
+    /// Where appends wait for memory and for their puts.
+    pub(crate) fn queue(&self) -> Queue {
+        Queue([Arc::clone(&self.budget), Arc::clone(&self.puts)])
+    }
+
     fn press_oldest(&self) {
         let appends = self.appends();
         let oldest = appends
@@ -240,6 +252,19 @@ impl Intake {
             .min_by_key(|running| running.since.load(Ordering::Relaxed));
         if let Some(oldest) = oldest {
             oldest.pressed.notify_one();
+        }
+    }
+}
+
+/// The queue of appends, for whatever can wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Queue([Arc<Semaphore>; 2]);
+
+impl Queue {
+    /// Waits behind every append that waits now; not at all if none does.
+    pub(crate) async fn after(&self) {
+        for turn in &self.0 {
+            drop(turn.acquire().await.expect("never closed"));
         }
     }
 }

@@ -7,14 +7,15 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::cut::Cut;
 use super::gather::Gathering;
-use super::hash::Frontier;
 use super::held::Held;
+use super::progress::Sums;
 use super::running::{Running, Signal};
 use crate::block::{Codec, Logical, aside};
 use crate::catalog::Version;
@@ -28,11 +29,20 @@ use crate::store::Lease;
 use crate::upload::Upload;
 use crate::vault::Vault;
 
-/// Blocks of one append that are being put while the next is gathered.
-const IN_FLIGHT: usize = 3;
+/// Blocks of one append that are being put, or are and wait for their commit, while the next is
+/// gathered. Those that wait hold no memory.
+const IN_FLIGHT: usize = 8;
+
+/// At the end of a body the puts of its last blocks are so close together that they share a commit.
+pub(super) const LAST_ONES: Duration = Duration::from_millis(20);
 
 /// A block of so many bytes is hashed and sealed in less time than another thread takes to wake up.
 const HERE: usize = 128 << 10;
+
+/// So long a block that has landed waits for the next one to be committed with it. While bytes come
+/// quickly they are many together, as a commit costs as much as a block or two; when none come, what
+/// is there counts.
+const TOGETHER: Duration = Duration::from_millis(200);
 
 /// One running append. Ends when it is dropped; then whatever was not flushed is lost, and was
 /// never acknowledged.
@@ -56,11 +66,11 @@ pub struct Writer {
     pub(super) held: Option<Box<Held>>,
     pub(super) in_flight: VecDeque<InFlight>,
     /// The file's hash after the block in flight that was handed on last.
-    pub(super) hashed: Option<oneshot::Receiver<Frontier>>,
+    pub(super) hashed: Option<oneshot::Receiver<Sums>>,
     /// Of a file made of parts: how many of their blocks were joined.
     pub(super) joined: u64,
     /// The hash of a file made of parts, after the blocks that were joined.
-    pub(super) frontier: Frontier,
+    pub(super) frontier: Sums,
     /// Whether the file's last block was handed on.
     pub(super) ended: bool,
     /// True while bytes are on their way through here, and for good once that failed or was cut
@@ -73,10 +83,12 @@ pub struct Writer {
 #[derive(Debug)]
 pub(super) struct InFlight {
     /// The block, and the file's hash behind it.
-    pub(super) put: JoinHandle<Result<(BlockRef, Frontier)>>,
+    pub(super) put: JoinHandle<Result<(BlockRef, Sums)>>,
     /// The cut behind it.
     pub(super) cut: Cut,
     pub(super) end: u64,
+    /// When its put ended, however it did; on the monotonic clock.
+    landed: watch::Receiver<Option<Duration>>,
 }
 
 impl Writer {
@@ -96,7 +108,33 @@ impl Writer {
 
     /// Waits until there is a reason to look up from the body. Cancel-safe.
     pub async fn signal(&self) -> Signal {
-        self.running.signal().await
+        tokio::select! {
+            biased;
+            signal = self.running.signal() => signal,
+            () = self.landed() => Signal::Landed,
+        }
+    }
+
+    /// Waits until the oldest block in flight should wait for others no longer.
+    async fn landed(&self) {
+        let Some(oldest) = self.in_flight.front() else {
+            return std::future::pending().await;
+        };
+        let mut landed = oldest.landed.clone();
+        let landed = landed.wait_for(Option::is_some).await;
+        let since = landed.ok().and_then(|since| *since).unwrap_or_default();
+        let waited = self.vault.clock.monotonic().saturating_sub(since);
+        tokio::time::sleep(TOGETHER.saturating_sub(waited)).await;
+    }
+
+    /// Commits the blocks that have landed, after [`Signal::Landed`].
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub async fn commit_landed(&mut self) -> Result<()> {
+        self.begin_step()?;
+        let committed = self.commit_blocks(Duration::ZERO).await;
+        self.noted(committed)
     }
 
     /// Takes bytes. Returns when they are held here or on their way, not when they are durable;
@@ -159,7 +197,7 @@ impl Writer {
             self.put_block().await?;
         }
         while !self.in_flight.is_empty() {
-            self.commit_blocks().await?;
+            self.commit_blocks(LAST_ONES).await?;
         }
         self.keep_fragment().await?;
         self.end_at_a_boundary().await?;
@@ -179,7 +217,7 @@ impl Writer {
         self.vault.intake.note_empty(&self.running);
         self.ended = self.upload.length == Some(self.received);
         while self.in_flight.len() >= IN_FLIGHT {
-            self.commit_blocks().await?;
+            self.commit_blocks(Duration::ZERO).await?;
         }
         let puts = Arc::clone(&self.vault.intake.puts);
         let permit = puts.acquire_owned().await.expect("never closed");
@@ -193,9 +231,10 @@ impl Writer {
         let (order, id) = (self.upload.order, self.upload.id);
         let before = match self.hashed.take() {
             Some(hashed) if !self.in_flight.is_empty() => Err(hashed),
-            _ => Ok(self.upload.progress.frontier().clone()),
+            _ => Ok(self.upload.progress.sums().clone()),
         };
         let (tell, hashed) = oneshot::channel();
+        let (note, landed) = watch::channel(None);
         let put = tokio::spawn(async move {
             let gathered = gathering.len();
             let Gathering {
@@ -231,6 +270,7 @@ impl Writer {
             let path = paths::upload(order, id).join(name);
             let done = vault.working.put(&path, sealed, &lease).await;
             drop((memory, permit));
+            note.send_replace(Some(vault.clock.monotonic()));
             done.map(|()| (block, frontier))
         });
         self.hashed = Some(hashed);
@@ -238,6 +278,7 @@ impl Writer {
             put,
             cut: self.cut.clone(),
             end: self.received,
+            landed,
         });
         Ok(())
     }
@@ -259,7 +300,7 @@ impl Writer {
 
 /// The hash of a block, when the file's hash has come to its end. The block that a file begins with
 /// is the whole of it so far.
-fn hash(plain: &[u8], file: &Frontier) -> BlockHash {
+fn hash(plain: &[u8], file: &Sums) -> BlockHash {
     if file.len() == plain.len() as u64 {
         return BlockHash(file.finish().0);
     }

@@ -1,7 +1,10 @@
 //! Master keys: they wrap the others, and stand in a file or an environment variable.
 //!
 //! One line a key, `stemvault-master-key v1 <64 hex digits>`; the first is the current one, which
-//! wraps new keys; `#` begins a comment.
+//! wraps new keys; `#` begins a comment. A file can be read again while the server runs: that is how
+//! a new master key reaches it.
+
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::aead::{Aad, Nonce};
 use serde::{Deserialize, Serialize};
@@ -52,13 +55,19 @@ impl std::fmt::Debug for MasterKey {
     }
 }
 
-/// All master keys at hand; the first is current.
+/// All master keys at hand; the first is meant to wrap new keys.
 #[derive(Clone, Debug)]
-pub struct MasterKeys(Vec<MasterKey>);
+pub struct MasterKeys {
+    keys: Vec<MasterKey>,
+    file: Option<PathBuf>,
+}
 
 impl From<MasterKey> for MasterKeys {
     fn from(key: MasterKey) -> Self {
-        Self(vec![key])
+        Self {
+            keys: vec![key],
+            file: None,
+        }
     }
 }
 
@@ -87,19 +96,54 @@ impl MasterKeys {
         if keys.is_empty() {
             Err(bad("it is empty".into()))
         } else {
-            Ok(Self(keys))
+            Ok(Self { keys, file: None })
         }
     }
 
-    /// The key that wraps new keys.
+    /// The same, from a file that may be read again later. `None` if there is no such file.
+    ///
+    /// # Errors
+    /// [`KeyError::BadMaster`] if it cannot be read or understood.
+    pub fn read(file: &Path) -> Result<Option<Self>, KeyError> {
+        let place = file.display().to_string();
+        let text = match std::fs::read_to_string(file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                let detail = error.to_string();
+                return Err(KeyError::BadMaster { place, detail });
+            }
+            Ok(text) => text,
+        };
+        Ok(Some(Self {
+            file: Some(file.to_owned()),
+            ..Self::parse(&text, &place)?
+        }))
+    }
+
+    /// The key that is meant to wrap new keys: the first.
     #[must_use]
-    pub fn current(&self) -> &MasterKey {
-        &self.0[0]
+    pub fn first(&self) -> &MasterKey {
+        &self.keys[0]
+    }
+
+    /// All of them, by their ids.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(MasterKey::id)
+    }
+
+    /// The file they were read from; none if they came from the environment.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// The key of this id, if it is at hand.
+    pub(super) fn get(&self, id: &str) -> Option<&MasterKey> {
+        self.keys.iter().find(|key| key.id == id)
     }
 
     /// Wraps a secret for `whose`, which is bound into it.
-    pub(super) fn wrap(&self, secret: &[u8; 32], whose: &str) -> Wrapped {
-        let master = self.current();
+    pub(super) fn wrap(master: &MasterKey, secret: &[u8; 32], whose: &str) -> Wrapped {
         let nonce = random::<12>();
         let mut sealed = secret.to_vec();
         aes(&master.secret)
@@ -120,9 +164,7 @@ impl MasterKeys {
     /// Opens what [`wrap`](Self::wrap) made, with whichever key it was.
     pub(super) fn unwrap(&self, wrapped: &Wrapped, whose: &str) -> Result<[u8; 32], KeyError> {
         let master = self
-            .0
-            .iter()
-            .find(|key| key.id == wrapped.master)
+            .get(&wrapped.master)
             .ok_or_else(|| KeyError::UnknownMaster {
                 whose: whose.to_owned(),
                 id: wrapped.master.clone(),
@@ -150,12 +192,26 @@ fn aad(master: &str, whose: &str) -> Vec<u8> {
 }
 
 /// A wrapped key as it lies in the key store: JSON.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Wrapped {
     v: u32,
-    master: String,
+    /// The id of the master key that wrapped it.
+    pub(super) master: String,
     nonce: String,
     sealed: String,
+}
+
+impl Wrapped {
+    pub(super) fn parse(bytes: &[u8], whose: &str) -> Result<Self, KeyError> {
+        serde_json::from_slice(bytes).map_err(|error| KeyError::Damaged {
+            whose: whose.to_owned(),
+            detail: error.to_string(),
+        })
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("strings are JSON")
+    }
 }
 
 #[cfg(test)]
@@ -165,10 +221,10 @@ mod tests {
     #[test]
     fn keys_are_read_wrapped_and_bound_to_their_owner() {
         let (old, new) = (MasterKey::random(), MasterKey::random());
-        let wrapped = MasterKeys::from(old.clone()).wrap(&[5; 32], "order a");
+        let wrapped = MasterKeys::wrap(&old, &[5; 32], "order a");
         let text = format!("# comment\n{}\n{}", new.reveal(), old.reveal());
         let both = MasterKeys::parse(&text, "master.key").unwrap();
-        assert_eq!(both.current().id(), new.id());
+        assert_eq!(both.first().id(), new.id());
         assert_eq!(both.unwrap(&wrapped, "order a").unwrap(), [5; 32]);
         assert!(matches!(
             both.unwrap(&wrapped, "order b"),

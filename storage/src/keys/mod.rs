@@ -4,10 +4,16 @@
 //! per order and one records key. Wrapped keys live in the [`KeyStore`](store::KeyStore) and
 //! nowhere else: destroying an order's wrapped key destroys every copy of its bytes, wherever
 //! copies of the bucket lie. From an order's key a data key and a name key are derived (BLAKE3
-//! `derive_key`).
+//! `derive_key`). A master key is changed by wrapping every key again ([`rotate`]); the key store
+//! is copied only as a [`backup`], which says when it must be destroyed.
 
+pub mod backup;
 mod master;
+pub mod restore;
+pub mod rotate;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use master::{MasterKey, MasterKeys};
 pub use store::KeyStore;
@@ -47,9 +53,27 @@ pub enum KeyError {
         /// The id of the master key.
         id: String,
     },
+    /// Wrapped with a master key that was retired.
+    #[error(
+        "the key of {whose} was wrapped with master key {id}, which was retired and opens nothing here any more: if it is an older copy, `stemvault keys restore` brings the key back from a backup"
+    )]
+    RetiredMaster {
+        /// Whose key.
+        whose: String,
+        /// The id of the master key.
+        id: String,
+    },
+    /// The text is no backup of a key store, or not a whole one.
+    #[error(
+        "this is no whole backup of a key store: {detail}; take another copy of it, or another backup"
+    )]
+    BadBackup {
+        /// What is wrong.
+        detail: String,
+    },
     /// The order's key is gone.
     #[error(
-        "the key of {whose} is missing from the key store: restore it from the key store's backup; without it nothing of it can be read"
+        "the key of {whose} is missing from the key store: `stemvault keys restore` brings it back from a backup; without it nothing of it can be read"
     )]
     Missing {
         /// Whose key.
@@ -57,7 +81,7 @@ pub enum KeyError {
     },
     /// The wrapped key does not open.
     #[error(
-        "the key of {whose} in the key store is damaged ({detail}): restore it from the key store's backup"
+        "the key of {whose} in the key store is damaged ({detail}): `stemvault keys restore` brings it back from a backup"
     )]
     Damaged {
         /// Whose key.

@@ -1,23 +1,38 @@
 //! The key store: wrapped keys, in a store of their own.
+//!
+//! A wrapped key is replaced only by itself under another master key, and only after the new
+//! wrapping was read back from beside it: there is no moment at which the only copy of a key is one
+//! that nobody has opened yet.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
 
 use super::master::Wrapped;
 use super::{KeyError, MasterKeys, SealingKeys, whose};
-use crate::error::Result;
+use crate::catalog::Version;
+use crate::error::{Error, Result};
 use crate::ids::{OrderId, random};
 use crate::paths;
-use crate::store::Store;
+use crate::store::{Lease, Store};
 
-/// Makes, opens and destroys keys. Opened keys are remembered until they are destroyed.
+/// Whose key it is: an order's, or that of the records.
+pub(crate) type Owner = Option<OrderId>;
+
+/// Makes, opens, re-wraps and destroys keys. Opened keys are remembered until they are destroyed.
 #[derive(Debug)]
 pub struct KeyStore {
-    store: Store,
-    masters: MasterKeys,
+    pub(super) store: Store,
+    masters: RwLock<Arc<MasterKeys>>,
+    /// Master keys that open nothing any more, even if they are still at hand.
+    retired: RwLock<BTreeSet<String>>,
+    /// Since when this process knows which master key is current.
+    switched: Mutex<Option<(Version, Duration)>>,
+    /// One rotation at a time is enough.
+    pub(super) rotating: tokio::sync::Mutex<()>,
     opened: Mutex<HashMap<OrderId, Arc<SealingKeys>>>,
     records: Arc<SealingKeys>,
 }
@@ -32,18 +47,27 @@ impl KeyStore {
         // A killed put may have left a copy of a wrapped key that no purge would find.
         store.sweep_killed_puts().await?;
         probe(&store).await?;
-        let path = paths::records_key();
-        let secret = match read(&store, &masters, &path, None).await? {
-            Some(secret) => secret,
-            None => write(&store, &masters, &path, None).await?,
+        let secret = match read(&store, &masters, None).await? {
+            Some((secret, _)) => secret,
+            None => {
+                let secret = random();
+                put(&store, &masters, masters.first().id(), &secret, None, None).await?;
+                secret
+            }
         };
-        let records = Arc::new(SealingKeys::derive(&secret));
-        Ok(Self {
+        Ok(Self::over(store, masters, &secret))
+    }
+
+    fn over(store: Store, masters: MasterKeys, records: &[u8; 32]) -> Self {
+        Self {
             store,
-            masters,
+            masters: RwLock::new(Arc::new(masters)),
+            retired: RwLock::default(),
+            switched: Mutex::default(),
+            rotating: tokio::sync::Mutex::default(),
             opened: Mutex::default(),
-            records,
-        })
+            records: Arc::new(SealingKeys::derive(records)),
+        }
     }
 
     /// Opens the key store to read: nothing is made, probed or swept, so another process may use it.
@@ -52,14 +76,9 @@ impl KeyStore {
     /// When the records key is missing, or does not open with these master keys.
     pub async fn open_to_read(store: Store, masters: MasterKeys) -> Result<Self> {
         let store = store.read_only();
-        let secret = read(&store, &masters, &paths::records_key(), None).await?;
-        let secret = secret.ok_or_else(|| KeyError::Missing { whose: whose(None) })?;
-        Ok(Self {
-            store,
-            masters,
-            opened: Mutex::default(),
-            records: Arc::new(SealingKeys::derive(&secret)),
-        })
+        let secret = read(&store, &masters, None).await?;
+        let (secret, _) = secret.ok_or_else(|| KeyError::Missing { whose: whose(None) })?;
+        Ok(Self::over(store, masters, &secret))
     }
 
     /// Whether the store holds any key: then a missing master key is a loss, not a first start.
@@ -73,18 +92,18 @@ impl KeyStore {
         Ok(!store.list(&Path::from("orders")).await?.is_empty())
     }
 
-    /// Makes the key of a new order: put, then read back.
+    /// Makes the key of a new order, wrapped by this master key: put, then read back.
     ///
     /// # Errors
-    /// When the store fails.
-    pub async fn create(&self, order: OrderId) -> Result<Arc<SealingKeys>> {
-        write(
-            &self.store,
-            &self.masters,
-            &paths::order_key(order),
-            Some(order),
-        )
-        .await?;
+    /// When the store fails, or the lease is over.
+    pub(crate) async fn create(
+        &self,
+        order: OrderId,
+        master: &str,
+        lease: &Lease,
+    ) -> Result<Arc<SealingKeys>> {
+        let secret = random();
+        self.put(master, &secret, Some(order), lease).await?;
         self.order(order).await
     }
 
@@ -97,16 +116,12 @@ impl KeyStore {
         if let Some(keys) = known {
             return Ok(keys);
         }
-        let secret = read(
-            &self.store,
-            &self.masters,
-            &paths::order_key(order),
-            Some(order),
-        )
-        .await?
-        .ok_or_else(|| KeyError::Missing {
-            whose: whose(Some(order)),
-        })?;
+        let (secret, _) = self
+            .secret(Some(order))
+            .await?
+            .ok_or_else(|| KeyError::Missing {
+                whose: whose(Some(order)),
+            })?;
         let keys = Arc::new(SealingKeys::derive(&secret));
         self.opened().insert(order, Arc::clone(&keys));
         Ok(keys)
@@ -133,12 +148,142 @@ impl KeyStore {
     pub async fn destroy(&self, order: OrderId) -> Result<()> {
         self.opened().remove(&order);
         let path = paths::order_key(order);
-        self.store.delete(&path).await?;
-        self.store.settle(&Path::from("orders")).await?;
-        match self.store.get_opt(&path).await? {
-            Some(_) => Err(KeyError::Undeletable.into()),
-            None => Ok(()),
+        for path in [paths::prepared(&path), path] {
+            self.store.delete(&path).await?;
         }
+        self.store.settle(&Path::from("orders")).await?;
+        self.store.settle(&Path::from("prepared/orders")).await?;
+        if self.holds(order).await? {
+            return Err(KeyError::Undeletable.into());
+        }
+        Ok(())
+    }
+
+    /// Whether there is a key of this order, in whatever state.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn holds(&self, order: OrderId) -> Result<bool> {
+        let path = paths::order_key(order);
+        for path in [paths::prepared(&path), path] {
+            if self.store.get_opt(&path).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The master keys at hand.
+    #[must_use]
+    pub fn masters(&self) -> Arc<MasterKeys> {
+        Arc::clone(&self.masters.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads the master key file again, if they came from one.
+    ///
+    /// # Errors
+    /// When it cannot be read; what was known stays.
+    pub async fn reload(&self) -> Result<Arc<MasterKeys>> {
+        let Some(file) = self.masters().file().map(ToOwned::to_owned) else {
+            return Ok(self.masters());
+        };
+        let place = file.display().to_string();
+        let read = tokio::task::spawn_blocking(move || MasterKeys::read(&file));
+        let read = read.await.expect("no panic in reading a file")?;
+        let masters = Arc::new(read.ok_or(KeyError::NoMaster { place })?);
+        *self.masters.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&masters);
+        Ok(masters)
+    }
+
+    /// Notes which version of the row about the current master key was seen, and when first.
+    pub(super) fn note_current(&self, version: Version, now: Duration) {
+        let mut switched = self.switched.lock().unwrap_or_else(PoisonError::into_inner);
+        if switched.is_none_or(|(known, _)| known != version) {
+            *switched = Some((version, now));
+        }
+    }
+
+    /// Since when this process knows the current master key.
+    pub(super) fn current_since(&self) -> Option<Duration> {
+        let switched = self.switched.lock().unwrap_or_else(PoisonError::into_inner);
+        switched.map(|(_, since)| since)
+    }
+
+    /// From now on these open nothing, although they may be at hand.
+    pub(super) fn set_retired(&self, ids: Vec<String>) {
+        let mut retired = self.retired.write().unwrap_or_else(PoisonError::into_inner);
+        *retired = ids.into_iter().collect();
+    }
+
+    pub(super) fn is_retired(&self, id: &str) -> bool {
+        let retired = self.retired.read();
+        retired.unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+
+    /// Every key there is, the records key first.
+    pub(super) async fn owners(&self) -> Result<Vec<Owner>> {
+        let listed = self.store.list(&Path::from("orders")).await?;
+        let orders = listed.iter().filter_map(|(path, _)| path.filename());
+        let orders = orders.filter_map(|name| name.parse().ok()).map(Some);
+        Ok(std::iter::once(None).chain(orders).collect())
+    }
+
+    /// A wrapped key as it lies there.
+    pub(super) async fn wrapped(&self, owner: Owner) -> Result<Option<Wrapped>> {
+        let bytes = self.store.get_opt(&path_of(owner)).await?;
+        let wrapped = bytes.map(|bytes| Wrapped::parse(&bytes, &whose(owner)));
+        Ok(wrapped.transpose()?)
+    }
+
+    /// An opened key, and the master key that wraps it. Another process may have wrapped it with a
+    /// master key that this one has not read yet.
+    pub(super) async fn secret(&self, owner: Owner) -> Result<Option<([u8; 32], String)>> {
+        let masters = self.masters();
+        let found = match read(&self.store, &masters, owner).await {
+            Err(Error::Key(KeyError::UnknownMaster { .. })) => {
+                let masters = self.reload().await?;
+                read(&self.store, &masters, owner).await?
+            }
+            found => found?,
+        };
+        match found {
+            Some((_, id)) if self.is_retired(&id) => {
+                let whose = whose(owner);
+                Err(KeyError::RetiredMaster { whose, id }.into())
+            }
+            found => Ok(found),
+        }
+    }
+
+    /// Wraps a key and puts it in its place, after it was read back from beside it.
+    pub(super) async fn put(
+        &self,
+        master: &str,
+        secret: &[u8; 32],
+        owner: Owner,
+        lease: &Lease,
+    ) -> Result<()> {
+        let masters = self.masters();
+        put(&self.store, &masters, master, secret, owner, Some(lease)).await
+    }
+
+    /// Removes what a rotation that was killed left beside a key that is wrapped by `master`.
+    pub(super) async fn tidy(&self, master: &str) -> Result<()> {
+        for (beside, _) in self.store.list(&Path::from("prepared")).await? {
+            let owner = match beside.filename() {
+                Some("records") => None,
+                Some(name) => match name.parse() {
+                    Ok(order) => Some(order),
+                    Err(_) => continue,
+                },
+                None => continue,
+            };
+            let found = self.wrapped(owner).await?;
+            if found.is_some_and(|wrapped| wrapped.master == master) {
+                self.store.delete(&beside).await?;
+            }
+        }
+        Ok(())
     }
 
     fn opened(&self) -> std::sync::MutexGuard<'_, HashMap<OrderId, Arc<SealingKeys>>> {
@@ -146,41 +291,85 @@ impl KeyStore {
     }
 }
 
-async fn read(
+pub(super) fn path_of(owner: Owner) -> Path {
+    owner.map_or_else(paths::records_key, paths::order_key)
+}
+
+/// Opens a key; if it is damaged, from the copy that a rotation may have prepared beside it.
+pub(super) async fn read(
+    store: &Store,
+    masters: &MasterKeys,
+    owner: Owner,
+) -> Result<Option<([u8; 32], String)>> {
+    let path = path_of(owner);
+    let found = read_at(store, masters, &path, owner).await;
+    let Err(Error::Key(KeyError::Damaged { .. })) = &found else {
+        return found;
+    };
+    match read_at(store, masters, &paths::prepared(&path), owner).await {
+        Ok(Some(beside)) => Ok(Some(beside)),
+        _ => found,
+    }
+}
+
+async fn read_at(
     store: &Store,
     masters: &MasterKeys,
     path: &Path,
-    order: Option<OrderId>,
-) -> Result<Option<[u8; 32]>> {
+    owner: Owner,
+) -> Result<Option<([u8; 32], String)>> {
     let Some(bytes) = store.get_opt(path).await? else {
         return Ok(None);
     };
-    let wrapped: Wrapped = serde_json::from_slice(&bytes).map_err(|error| KeyError::Damaged {
-        whose: whose(order),
-        detail: error.to_string(),
-    })?;
-    Ok(Some(masters.unwrap(&wrapped, &whose(order))?))
+    let wrapped = Wrapped::parse(&bytes, &whose(owner))?;
+    let secret = masters.unwrap(&wrapped, &whose(owner))?;
+    Ok(Some((secret, wrapped.master)))
 }
 
-async fn write(
+/// Puts a wrapped key. What is there is replaced only after the new one was read back.
+pub(super) async fn put(
     store: &Store,
     masters: &MasterKeys,
-    path: &Path,
-    order: Option<OrderId>,
-) -> Result<[u8; 32]> {
-    let secret = random();
-    let wrapped = masters.wrap(&secret, &whose(order));
-    let bytes = serde_json::to_vec(&wrapped).expect("strings are JSON");
-    store.prepare(&Path::from("orders")).await?;
-    store.put_now(path, Bytes::from(bytes)).await?;
-    match read(store, masters, path, order).await? {
-        Some(back) if back == secret => Ok(secret),
-        _ => Err(KeyError::Damaged {
-            whose: whose(order),
-            detail: "the key store does not give back what was put".into(),
+    master: &str,
+    secret: &[u8; 32],
+    owner: Owner,
+    lease: Option<&Lease>,
+) -> Result<()> {
+    let whose = whose(owner);
+    let unknown = || KeyError::UnknownMaster {
+        whose: whose.clone(),
+        id: master.to_owned(),
+    };
+    let master = masters.get(master).ok_or_else(unknown)?;
+    let bytes = Bytes::from(MasterKeys::wrap(master, secret, &whose).bytes());
+    let path = path_of(owner);
+    let beside = paths::prepared(&path);
+    let replaces = store.get_opt(&path).await?.is_some();
+    let places = if replaces {
+        vec![&beside, &path]
+    } else {
+        vec![&path]
+    };
+    for place in places {
+        if let Some((folder, _)) = place.as_ref().rsplit_once('/') {
+            store.prepare(&Path::from(folder)).await?;
         }
-        .into()),
+        match lease {
+            Some(lease) => store.put(place, bytes.clone(), lease).await?,
+            None => store.put_now(place, bytes.clone()).await?,
+        }
+        match read_at(store, masters, place, owner).await? {
+            Some((back, _)) if back == *secret => {}
+            _ => {
+                let detail = "the key store does not give back what was put".into();
+                return Err(KeyError::Damaged { whose, detail }.into());
+            }
+        }
     }
+    if replaces {
+        store.delete(&beside).await?;
+    }
+    Ok(())
 }
 
 /// A store that keeps old versions would make every purge a lie.

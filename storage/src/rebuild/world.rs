@@ -83,6 +83,7 @@ impl World {
             metadata: [].into(),
             length: Some(content.len() as u64),
             role: Role::File,
+            sum: None,
         };
         let id = self.vault.create_upload(order, new).await.unwrap().id;
         let mut writer = Box::pin(self.vault.begin_append(order, id, 0))

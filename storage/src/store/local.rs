@@ -156,15 +156,6 @@ impl Local {
         }
     }
 
-    /// Lets the system forget a file that is on the disk: a session of 50 GB would push out
-    /// everything else, and be pushed out itself, before anybody reads it again.
-    pub(super) fn uncache(&self, file: &str) {
-        // A hint: whoever has removed the file meanwhile has done as much.
-        if let Ok(file) = File::open(self.root.join(file)) {
-            let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
-        }
-    }
-
     pub(super) fn space(&self) -> io::Result<(u64, u64)> {
         let disk = rustix::fs::statvfs(&self.root)?;
         Ok((disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize))

@@ -8,6 +8,7 @@
 
 mod advice;
 mod cloud;
+mod direct;
 mod local;
 mod read_only;
 
@@ -24,10 +25,9 @@ use url::Url;
 
 use crate::clock::SharedClock;
 use crate::error::{Error, Result};
+pub(crate) use advice::is_full;
+use direct::Direct;
 use local::Local;
-
-/// From so many bytes on an object leaves the page cache once it is durable.
-const LARGE: usize = 1 << 20;
 
 /// No put starts later than this after its gate was read.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -112,8 +112,8 @@ impl Store {
             store: name,
             verb: "open",
             path: url.to_string(),
-            advice: advice::advice(&source, is_local),
-            source: Box::new(source),
+            said: advice::in_words(&source, is_local),
+            cause: Box::new(source),
         };
         if is_local {
             let folder = std::path::PathBuf::from(
@@ -127,7 +127,7 @@ impl Store {
                 .with_fsync(true);
             return Ok(Self {
                 name,
-                inner: Arc::new(inner),
+                inner: Arc::new(Direct::new(inner)),
                 local: Some(Arc::new(local)),
             });
         }
@@ -201,18 +201,12 @@ impl Store {
     /// # Errors
     /// [`Error::Store`].
     pub async fn put_now(&self, path: &Path, bytes: Bytes) -> Result<()> {
-        let length = bytes.len();
         let put = self.inner.put(path, PutPayload::from_bytes(bytes));
         let done = match tokio::time::timeout(hurried(TRIED), put).await {
             Ok(done) => done.map(drop),
             Err(late) => Err(generic(late)),
         };
-        self.told("put", path, done)?;
-        if let (Some(local), LARGE..) = (self.local.clone(), length) {
-            let at = path.to_string();
-            tokio::task::spawn_blocking(move || local.uncache(&at));
-        }
-        Ok(())
+        self.told("put", path, done)
     }
 
     /// The whole object, or `None` if there is none.
@@ -379,8 +373,8 @@ impl Store {
             store: self.name,
             verb,
             path: path.to_string(),
-            advice: advice::advice(&source, self.is_local()),
-            source: Box::new(source),
+            said: advice::in_words(&source, self.is_local()),
+            cause: Box::new(source),
         }
     }
 }

@@ -45,10 +45,10 @@ export async function narrow({ link, home, session, data, random }) {
   tight.close();
 }
 
-/** Every step by keyboard: what has the focus is seen, and nothing is out of reach. */
+/** Every step by keyboard, on the narrowest screen: what has the focus is seen, nothing is out of reach. */
 export async function keyboard({ link, home, session, random }) {
   await lay(session, { "a.wav": wav(60_000, random), "kaputt.wav": Buffer.from("RIFF nothing") });
-  const context = await open(home);
+  const context = await open(home, { viewport: { width: 360, height: 740 } });
   const page = await visit(context, link, withoutHandles);
   const focus = () =>
     page.evaluate(() => {
@@ -63,6 +63,8 @@ export async function keyboard({ link, home, session, random }) {
       if (now.includes(wanted)) {
         const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
         check(outline !== "none", `${wanted}: the focus cannot be seen`);
+        const { left, right, top, bottom } = await page.evaluate(() => document.activeElement.getBoundingClientRect());
+        check(left >= 0 && right <= 360 && top < 740 && bottom > 0, `${wanted} is at ${[left, right, top, bottom]}`);
         return;
       }
       seen.push(now);

@@ -18,7 +18,8 @@ export function Attention({ page }: { page: Page }) {
   const refused = all.filter((item) => item.stage === "refused");
   const failed = all.filter((item) => item.stage === "failed");
   const warned = all.filter((item) => item.stage !== "refused" && item.stage !== "left" && item.findings.length > 0);
-  const noted = all.filter((item) => item.note !== undefined && item.stage !== "left" && item.stage !== "failed");
+  const lost = all.filter((item) => item.stage === "absent" && item.note !== undefined);
+  const noted = all.filter((item) => item.note !== undefined && !["left", "failed", "absent"].includes(item.stage));
   const junk = all.filter((item) => item.stage === "left" && item.junk);
   return (
     <>
@@ -57,6 +58,27 @@ export function Attention({ page }: { page: Page }) {
                   <button type="button" class="small" onClick={() => sending.again(item)}>
                     Try again<span class="heard"> {item.path}</span>
                   </button>
+                  <button type="button" class="small" onClick={() => void sending.leave([item])}>
+                    Leave it out<span class="heard"> {item.path}</span>
+                  </button>
+                </div>
+              </>
+            )}
+          </Rows>
+        </section>
+      )}
+      {lost.length > 0 && (
+        <section class="card attention" aria-labelledby="lost">
+          <h3 id="lost">{count(lost.length, "file")} cannot be read any more</h3>
+          <p class="hint">
+            When the program that writes them is done, choose them again. One that has changed starts again, so that
+            nothing arrives that is half the old and half the new one.
+          </p>
+          <Rows items={lost}>
+            {(item) => (
+              <>
+                <p>{item.note}</p>
+                <div class="buttons">
                   <button type="button" class="small" onClick={() => void sending.leave([item])}>
                     Leave it out<span class="heard"> {item.path}</span>
                   </button>

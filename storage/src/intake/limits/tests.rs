@@ -87,6 +87,7 @@ impl Studio {
             metadata: BTreeMap::new(),
             length,
             role: Role::File,
+            sum: None,
         };
         self.vault.create_upload(self.order.id, new).await
     }

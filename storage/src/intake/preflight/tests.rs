@@ -184,6 +184,8 @@ fn names_junk_and_limits_are_said_before_the_first_byte() {
         max_files: 9,
         used_bytes: 10,
         used_files: 1,
+        max_open: None,
+        space: Some(139),
     };
     let sent = [
         of("S/.DS_Store", 6148),
@@ -236,7 +238,13 @@ fn names_junk_and_limits_are_said_before_the_first_byte() {
     .concat();
     let said = preflight(&more, &here, Some(&room), warn);
     let limits: Vec<_> = said.session.iter().map(|it| it.rule).collect();
-    assert_eq!(limits, ["limit", "limit"]);
+    assert_eq!(limits, ["limit", "limit", "limit"]);
+    // What was begun has its place on the server as well.
+    let mut begun = room;
+    let of_space = |room| preflight(&[of("x", 150)], &here, Some(&room), warn).session;
+    assert!(of_space(begun)[0].message.contains("has room for 139"));
+    begun.free(11);
+    assert_eq!(of_space(begun), []);
     let calm = preflight(&sent[3..4], &here, Some(&room), warn);
     assert!(!calm.refuses());
 }

@@ -1,0 +1,6 @@
+//! Rotation, backup and restore over a whole vault in memory: cut at every write, beside orders
+//! that are created and purged meanwhile, on a key store that garbles.
+
+mod house;
+mod rotation;
+mod saved;
