@@ -111,8 +111,8 @@ fn words(rebuilt: &Rebuilt, orders: &[Vec<String>], aside: Option<&Path>) -> Str
         Some(at) => words.push_str(&format!(
             "from the catalog snapshot of {}: {}, {}\n",
             at.format("%F %R UTC"),
-            count(rebuilt.drafts, "form that was not submitted"),
-            count(rebuilt.runs, "run of a job")
+            count(rebuilt.drafts, "unsubmitted form"),
+            count(rebuilt.runs, "recorded run")
         )),
         None => words.push_str("there is no catalog snapshot: forms that were not submitted and the history of runs did not come back\n"),
     }
