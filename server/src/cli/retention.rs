@@ -42,7 +42,7 @@ pub struct RunArgs {
     /// Take the clock as it is now, although it jumped
     #[arg(long)]
     pub accept_clock: bool,
-    /// Only this one: archive, end_recall, release, purge, expire, sweep, repair, mirror, prove
+    /// Only this one: archive, end_recall, release, purge, expire, sweep, repair, mirror, prove, snapshot
     #[arg(long, value_name = "JOB")]
     pub job: Option<String>,
     /// How to ask
