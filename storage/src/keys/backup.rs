@@ -15,8 +15,10 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::KeyError;
+use super::Owner;
 use super::master::Wrapped;
-use super::store::{KeyStore, Owner, path_of};
+use super::place::path_of;
+use super::store::KeyStore;
 use crate::error::{Error, Result};
 use crate::ids::random;
 use crate::paths;

@@ -9,6 +9,7 @@
 
 pub mod backup;
 mod master;
+mod place;
 pub mod restore;
 pub mod rotate;
 mod store;
@@ -21,6 +22,9 @@ pub use store::KeyStore;
 use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 
 use crate::ids::{BlockHash, OrderId};
+
+/// Whose key it is: an order's, or that of the records.
+pub(crate) type Owner = Option<OrderId>;
 
 /// What is wrong with a key.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -9,8 +9,8 @@
 use chrono::{DateTime, Utc};
 
 use super::backup::Backup;
-use super::store::{self, Owner};
 use super::{KeyError, KeyStore, MasterKeys, SealingKeys, whose};
+use super::{Owner, place};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::order::{Order, Stage};
@@ -56,7 +56,7 @@ impl KeyStore {
         masters: &MasterKeys,
         backup: &Backup,
     ) -> Result<bool> {
-        match store::read(store, masters, None).await {
+        match place::read(store, masters, None).await {
             Ok(None) | Err(Error::Key(KeyError::Damaged { .. })) => {}
             Ok(Some(_)) => return Ok(false),
             Err(error) => return Err(error),
@@ -65,7 +65,7 @@ impl KeyStore {
         let (_, wrapped) = found.ok_or_else(|| KeyError::Missing { whose: whose(None) })?;
         let secret = masters.unwrap(wrapped, &whose(None))?;
         // By the master key that wrapped it: which one is current only the catalog says.
-        store::put(store, masters, &wrapped.master, &secret, None, None).await?;
+        place::put(store, masters, &wrapped.master, &secret, None, None).await?;
         Ok(true)
     }
 }

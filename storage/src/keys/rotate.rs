@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt;
 
-use super::store::Owner;
+use super::Owner;
 use super::{KeyError, whose};
 use crate::catalog::tables::{self, CurrentMaster, RetiredMasters, load, put};
 use crate::catalog::{Batch, CommitError, Expect, Version};
