@@ -45,16 +45,25 @@ pub struct Note {
 
 impl Note {
     pub(crate) fn new(order: &OrderNumber, action: &str, detail: impl Into<String>) -> Self {
-        let mut detail = detail.into();
-        while detail.len() > DETAIL_MAX {
-            detail.pop();
-        }
         Self {
             order: order.to_string(),
             action: action.to_owned(),
-            detail,
+            detail: shortened(detail.into()),
         }
     }
+}
+
+/// Cut in the middle where it is too long: a sentence begins with what it is about, and ends with
+/// what is wrong.
+fn shortened(detail: String) -> String {
+    const CUT: &str = " ... ";
+    if detail.len() <= DETAIL_MAX {
+        return detail;
+    }
+    let half = (DETAIL_MAX - CUT.len()) / 2;
+    let front = &detail[..detail.floor_char_boundary(half)];
+    let back = &detail[detail.ceil_char_boundary(detail.len() - half)..];
+    format!("{front}{CUT}{back}")
 }
 
 /// One run of one job.
@@ -121,3 +130,17 @@ impl Run {
 
 /// Runs read at a time.
 const PAGE: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_detail_keeps_what_it_is_about_and_what_is_wrong() {
+        let long = format!("\"Größe.wav\" in {} is missing", "ü".repeat(400));
+        let short = shortened(long);
+        assert!(short.len() <= DETAIL_MAX && short.starts_with("\"Größe.wav\" in"));
+        assert!(short.ends_with("is missing"));
+        assert_eq!(shortened("short".to_owned()), "short");
+    }
+}
