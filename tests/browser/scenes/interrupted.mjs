@@ -57,7 +57,8 @@ export async function shaken({ link, home, session, random }) {
     async () => {
       await ask("kill9");
       await page.getByText(/interrupted|not available/).first().waitFor();
-      check((await page.title()).startsWith("Waiting"), "the title does not say that it waits");
+      // Said of the whole once the last file has met it.
+      await page.waitForFunction(() => document.title.startsWith("Waiting"));
       await ask("start");
     },
     async () => {
