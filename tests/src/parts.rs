@@ -9,7 +9,7 @@ use bytes::Bytes;
 use reqwest::{Method, Url};
 
 use crate::studio::PATIENCE;
-use crate::tus::Place;
+use crate::tus::{Place, hash_of};
 
 impl Place {
     /// Uploads a part of no file yet, and returns its URL.
@@ -48,8 +48,8 @@ impl Place {
         let file = self.url.join(made.header("location"))?;
         let whole = tokio::time::timeout(PATIENCE, async {
             loop {
-                let head = self.head(&file).await?;
-                if let Some(hash) = head.hash {
+                // As long as it is not whole it has no offset, as tus wants it.
+                if let Some(hash) = hash_of(&self.try_head(&file).await?) {
                     return anyhow::Ok(hash);
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;

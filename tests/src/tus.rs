@@ -350,6 +350,6 @@ async fn connect(door: &Door) -> Result<TlsStream<TcpStream>> {
         .await?)
 }
 
-fn hash_of(answer: &Answer) -> Option<String> {
+pub(crate) fn hash_of(answer: &Answer) -> Option<String> {
     Some(answer.header("stemvault-hash").to_owned()).filter(|hash| !hash.is_empty())
 }
