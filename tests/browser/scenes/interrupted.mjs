@@ -57,8 +57,7 @@ export async function shaken({ link, home, session, random }) {
     async () => {
       await ask("kill9");
       await page.getByText(/interrupted|not available/).first().waitFor();
-      // Said of the whole once the last file has met it.
-      await page.waitForFunction(() => document.title.startsWith("Waiting"));
+      check((await page.title()).startsWith("Waiting"), "the title does not say that it waits");
       await ask("start");
     },
     async () => {
