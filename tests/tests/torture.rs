@@ -342,6 +342,8 @@ async fn torture(place: impl Fn() -> Result<Option<Place>>) -> Result<()> {
         let studio = Studio::open(Setup {
             data_dir,
             stores,
+            // Each lost answer may leave an upload that nobody goes on with.
+            settings: "max_open = 1000\n".to_owned(),
             ..Setup::default()
         });
         let mut victim = Victim {
