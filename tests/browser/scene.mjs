@@ -13,7 +13,7 @@ import * as honest from "./scenes/honest.mjs";
 import * as interrupted from "./scenes/interrupted.mjs";
 import * as looks from "./scenes/looks.mjs";
 import * as whole from "./scenes/whole.mjs";
-import { lastPictures, seeded, tell } from "./studio.mjs";
+import { lastSight, seeded, tell } from "./studio.mjs";
 
 const [name, link, folder, data, seed] = process.argv.slice(2);
 const scenes = { ...whole, ...interrupted, ...ends, ...honest, ...looks };
@@ -25,7 +25,7 @@ try {
   tell("done");
   process.exit(0);
 } catch (error) {
-  await lastPictures(name);
-  tell("failed", { message: `${error.stack ?? error}` });
+  const sight = await lastSight(name);
+  tell("failed", { message: `${error.stack ?? error}\nWhat the page said:\n${sight}` });
   process.exit(1);
 }

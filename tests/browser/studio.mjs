@@ -117,13 +117,16 @@ export async function open(home, options = {}) {
 
 const contexts = [];
 
-/** What can be seen where a scene failed, if somebody wants pictures. */
-export async function lastPictures(name) {
+/** What can be read where a scene failed; and seen, if somebody wants pictures. */
+export async function lastSight(name) {
   const folder = process.env.STEMVAULT_PICTURES;
-  if (!folder) return;
+  const texts = [];
   for (const page of contexts.at(-1)?.pages() ?? []) {
-    await page.screenshot({ path: `${folder}/failed-${name}.png`, fullPage: true }).catch(() => {});
+    const text = await page.evaluate(() => `${document.title}\n${document.body.innerText}`).catch(String);
+    texts.push(text.slice(0, 3000));
+    if (folder) await page.screenshot({ path: `${folder}/failed-${name}.png`, fullPage: true }).catch(() => {});
   }
+  return texts.join("\n---\n");
 }
 
 /** A tab on the upload link, with what went wrong in it. */
