@@ -35,6 +35,8 @@ const ROUNDS: usize = 6;
 const DISK: u64 = 4 << 30;
 
 const BLOCK: usize = 4 << 20;
+/// A file or part that is no longer, and says so at its start, is one block.
+const SMALL: usize = 256 << 10;
 const HEADER: usize = 44;
 /// 24 bits, two channels.
 const FRAME: usize = 6;
@@ -62,14 +64,18 @@ fn wav(rng: &mut StdRng, frames: usize) -> Bytes {
 
 /// Objects that are left of a file when nothing is left over.
 fn objects(sender: &Sender) -> usize {
-    let blocks = |bytes: usize| bytes.div_ceil(BLOCK - BLOCK % FRAME);
+    let in_frames = |bytes: usize| 1 + (bytes - HEADER).div_ceil(BLOCK - BLOCK % FRAME);
+    let file = |bytes: usize| if bytes <= SMALL { 1 } else { in_frames(bytes) };
     let length = sender.bytes.len();
-    if sender.dialect != Dialect::Parts {
-        return 1 + blocks(length - HEADER);
+    match sender.dialect {
+        Dialect::Deferred => in_frames(length),
+        Dialect::Parts => {
+            let third = length / 3;
+            let last = length - 2 * third;
+            file(third) + third.div_ceil(BLOCK) + last.div_ceil(BLOCK)
+        }
+        _ => file(length),
     }
-    let third = length / 3;
-    let others = length - third;
-    1 + blocks(third - HEADER) + third.div_ceil(BLOCK) + (others - third).div_ceil(BLOCK)
 }
 
 /// A studio that is killed, and the disk under it, if that loses its power.

@@ -136,7 +136,7 @@ impl Vault {
 
     pub(super) fn new_upload(&self, order: &Order, new: &NewUpload) -> Upload {
         let now = self.clock.now();
-        let progress = Progress::with(new.sum.clone());
+        let progress = Progress::begin(new.length, new.sum.clone());
         let empty = new.length == Some(0);
         let hash = progress.hash();
         Upload {

@@ -1,9 +1,11 @@
-//! Where a file is cut into blocks: cut version 1.
+//! Where a file is cut into blocks: cut version 2.
 //!
 //! **A format promise.** The boundaries are a pure function of the file's bytes; they decide which
 //! blocks of a re-exported stem are equal to the ones already stored, so a change of any rule here,
 //! or of what [`HeaderReader`] takes for samples, is a new version. The rules:
 //!
+//! 0. A file that is said to be at most [`SMALL`] long when it is begun is one block: what a second
+//!    export of it could share is less than what a second object costs. (New in version 2.)
 //! 1. No block is longer than [`BLOCK_MAX`] and none is empty.
 //! 2. Where the samples lie is known once the head of their chunk was read; it is never revised.
 //!    The header (all before the samples) and the tail (all after) are blocks of their own.
@@ -21,8 +23,10 @@ use crate::audio::{Data, HeaderReader};
 
 /// Most bytes in a block: 4 MiB.
 pub const BLOCK_MAX: usize = 4 << 20;
+/// Up to so many bytes a file is one block: less than a second of stereo at 48 kHz and 24 bits.
+pub const SMALL: u64 = 256 << 10;
 /// The version of the rules, recorded wherever boundaries are.
-pub const CUT_VERSION: u32 = 1;
+pub const CUT_VERSION: u32 = 2;
 
 /// The cut of one file, so far; feed it every byte once, from the first on.
 ///
@@ -33,6 +37,8 @@ pub const CUT_VERSION: u32 = 1;
 pub struct Cut {
     /// Where the open block begins.
     start: u64,
+    /// Whether the file is one block.
+    small: bool,
     header: HeaderReader,
 }
 
@@ -40,6 +46,8 @@ pub struct Cut {
 struct Stored {
     version: u32,
     start: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    small: bool,
     header: HeaderReader,
 }
 
@@ -48,6 +56,7 @@ impl From<Cut> for Stored {
         Self {
             version: CUT_VERSION,
             start: cut.start,
+            small: cut.small,
             header: cut.header,
         }
     }
@@ -59,14 +68,20 @@ impl TryFrom<Stored> for Cut {
         let Stored {
             version,
             start,
+            small,
             header,
         } = stored;
-        if version != CUT_VERSION {
+        // A file that was begun under version 1 is not small in this sense, and goes on.
+        if !(1..=CUT_VERSION).contains(&version) {
             return Err(format!(
                 "cut version {version}: this program knows {CUT_VERSION}"
             ));
         }
-        let cut = Self { start, header };
+        let cut = Self {
+            start,
+            small,
+            header,
+        };
         // Holds for every state that was ever stored, and is all that `next_end` relies on.
         if (start..cut.end()).contains(&cut.offset()) {
             Ok(cut)
@@ -91,7 +106,17 @@ impl Cut {
     pub fn new() -> Self {
         Self {
             start: 0,
+            small: false,
             header: HeaderReader::new(),
+        }
+    }
+
+    /// At the start of a file of this length, if that is known.
+    #[must_use]
+    pub fn of(length: Option<u64>) -> Self {
+        Self {
+            small: length.is_some_and(|length| length <= SMALL),
+            ..Self::new()
         }
     }
 
@@ -146,6 +171,7 @@ impl Cut {
     fn end(&self) -> u64 {
         let full = self.start.saturating_add(BLOCK_MAX as u64);
         match self.header.data() {
+            _ if self.small => full,
             None => full,
             Some(data) if self.start < data.offset => full.min(data.offset),
             Some(data) => match data.end() {

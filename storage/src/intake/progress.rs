@@ -48,10 +48,10 @@ impl Sums {
 }
 
 impl Progress {
-    /// Of no bytes, with another sum to be carried along.
-    pub(super) fn with(sum: Option<Sum>) -> Self {
+    /// Of no bytes of a file of this length, with another sum to be carried along.
+    pub(super) fn begin(length: Option<u64>, sum: Option<Sum>) -> Self {
         let hash = Frontier::new();
-        let (cut, sums) = (Cut::default(), Sums { hash, sum });
+        let (cut, sums) = (Cut::of(length), Sums { hash, sum });
         Self { cut, sums }
     }
 

@@ -46,6 +46,34 @@ fn ends_in_pieces(
     ends
 }
 
+/// A small file is one block, also after it was stored; one that was begun under version 1 keeps its
+/// boundaries.
+#[test]
+fn a_small_file_is_one_block() {
+    for (samples, length, expected) in [
+        (200_000, Some(200_044), &[][..]),
+        (262_100, Some(262_144), &[]),
+        (262_101, Some(262_145), &[44, 262_145]),
+        (200_000, None, &[44, 200_044]),
+    ] {
+        let wav = made::wav(STEREO24, &[], &vec![0; samples], &[]);
+        let mut cut = Cut::of(length);
+        assert_eq!(cut.next_end(&wav[..20]), None);
+        let stored = serde_json::to_string(&cut).unwrap();
+        let mut cut: Cut = serde_json::from_str(&stored).unwrap();
+        let (mut ends, mut rest) = (Vec::new(), &wav[20..]);
+        while let Some(taken) = cut.next_end(rest) {
+            ends.push(cut.offset());
+            rest = &rest[taken..];
+        }
+        assert_eq!(ends, expected, "{length:?}");
+    }
+    let stored = serde_json::to_string(&Cut::new()).unwrap();
+    let old = stored.replace("\"version\":2", "\"version\":1");
+    assert_ne!(old, stored);
+    assert_eq!(serde_json::from_str::<Cut>(&old).unwrap(), Cut::new());
+}
+
 /// Blocks cover the file, none is empty, none too long.
 fn assert_sound(file: &[u8], ends: &[u64]) {
     let mut last = 0;
@@ -62,10 +90,10 @@ fn noise(rng: &mut StdRng, len: usize) -> Vec<u8> {
     bytes
 }
 
-/// A format promise: these numbers may not change while version 1 is written.
+/// A format promise: these numbers may not change while version 2 is written.
 #[test]
-fn golden_boundaries_of_version_1() {
-    assert_eq!((CUT_VERSION, BLOCK_MAX), (1, 4_194_304));
+fn golden_boundaries_of_version_2() {
+    assert_eq!((CUT_VERSION, BLOCK_MAX, SMALL), (2, 4_194_304, 262_144));
     let samples = vec![0; 9_000_000];
     let list: [made::Extra<'_>; 1] = [(b"LIST", b"INFOISFT")];
     let wav = made::wav(STEREO24, &[], &samples, &list);
@@ -260,7 +288,7 @@ fn states_that_were_never_stored_are_errors_or_harmless() {
     assert_eq!(cut.next_end(&[0; 1000]), None);
     let good = serde_json::to_string(&cut).unwrap();
     for (from, to) in [
-        ("\"version\":1", "\"version\":2"),
+        ("\"version\":2", "\"version\":3"),
         ("\"start\":0", "\"start\":1001"),
         ("\"at\":1000", "\"at\":4194304"),
         ("\"at\":1000", "\"at\":18446744073709551615"),
