@@ -156,13 +156,13 @@ class Stemvault(Server):
                          f"{self.base}/api/v1/{path}")
         return json.loads(said)
 
-    def requests(self, files, whole):
+    def requests(self, files, whole, number=NUMBER):
         made = []
         for nth, file in enumerate(files):
             head = [self.token, TUS]
             size = file.stat().st_size
             new = [f"Upload-Length: {size}", "Upload-Metadata: filename "
-                   f"{in_base64(f'{nth}.bin')},order {in_base64(NUMBER)}"]
+                   f"{in_base64(f'{nth}.bin')},order {in_base64(number)}"]
             if whole:
                 made.append(Request(f"{self.base}/files/", file, "POST", [*head, *new, OCTETS]))
                 continue
