@@ -83,6 +83,7 @@ impl House {
         };
         // No put of another process is under way: the catalog's lock is ours.
         stores.keys.sweep_killed_puts().await?;
+        stores.mend_records(&masters).await;
         let keys = KeyStore::open(stores.keys, masters).await?;
         let shared: Arc<dyn Catalog> = catalog.shared();
         #[cfg(feature = "torture")]
@@ -181,6 +182,17 @@ impl Stores {
             return Err(KeyError::NoMaster { place }.into());
         }
         Ok(masters)
+    }
+
+    /// Without the records key there is no start; the mirror may have it. What is wrong with that
+    /// copy keeps nobody from starting who does not need it.
+    async fn mend_records(&self, masters: &MasterKeys) {
+        let Some(mirror) = &self.mirror else {
+            return;
+        };
+        if let Err(error) = KeyStore::mend_records(&self.keys, &mirror.keys, masters).await {
+            tracing::error!(%error, "the key of the order records did not come back from the mirror");
+        }
     }
 
     /// A key store may be new only where nothing is in the bucket that was sealed with a key.

@@ -79,14 +79,13 @@ impl Vault {
         Ok(row.is_some_and(|(row, _)| row.version == order.version))
     }
 
-    /// Brings the mirror's copy of an order up to date, its key included. A flaw in the first copy
+    /// Brings the mirror's copy of an order up to date, its key aside. A flaw in the first copy
     /// is healed from the mirror, or named; nothing bad is copied.
     ///
     /// # Errors
     /// [`Error::Damaged`] with the first object that could not be copied; those of the stores.
     pub async fn mirror_order(&self, mirror: &Mirror, at: &OrderAt) -> Result<Copied> {
         let id = at.order.id;
-        self.mirror_key(mirror, at).await?;
         let wanted = self.wanted(at).await?;
         let there = list(&mirror.bucket, id).await?;
         let mut first = list(&self.working, id).await?;
@@ -243,34 +242,12 @@ impl Vault {
         Ok(opened.await.map(|()| sealed))
     }
 
-    /// Copies the wrapped key, as it is now: it changes when the master key does.
-    ///
-    /// # Errors
-    /// [`KeyError::Missing`]; those of the stores.
-    pub async fn mirror_key(&self, mirror: &Mirror, at: &OrderAt) -> Result<()> {
-        let path = paths::order_key(at.order.id);
-        let Some(wrapped) = self.keys.wrapped_bytes(&path).await? else {
-            return Err(KeyError::Missing {
-                whose: format!("order {}", at.order.number),
-            }
-            .into());
-        };
-        if mirror.keys.get_opt(&path).await?.as_ref() == Some(&wrapped) {
-            return Ok(());
-        }
-        self.put_compared(at, &mirror.keys, &path, wrapped).await
-    }
-
-    /// What belongs to no order: the records key, the words for whoever finds the bucket, and
+    /// What belongs to no order, the records key aside: the words for whoever finds the bucket, and
     /// every folder beside the orders'.
     ///
     /// # Errors
     /// Those of the stores.
     pub async fn mirror_rest(&self, mirror: &Mirror) -> Result<()> {
-        let path = paths::records_key();
-        if let Some(wrapped) = self.keys.wrapped_bytes(&path).await? {
-            copy(&mirror.keys, &path, wrapped).await?;
-        }
         let mut rest = vec![paths::readme(), Path::from("FORMATS.md")];
         for folder in self.working.folders(&Path::default()).await? {
             if folder == "orders" {
@@ -372,7 +349,7 @@ async fn list(store: &Store, order: OrderId) -> Result<HashMap<Path, u64>> {
 }
 
 /// Copies an object that rests on no gate, unless it is there; reads it back.
-async fn copy(to: &Store, path: &Path, bytes: Bytes) -> Result<()> {
+pub(crate) async fn copy(to: &Store, path: &Path, bytes: Bytes) -> Result<()> {
     if to.get_opt(path).await?.as_ref() == Some(&bytes) {
         return Ok(());
     }

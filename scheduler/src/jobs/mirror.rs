@@ -64,6 +64,8 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     if pass.request.dry_run {
         return Ok(());
     }
+    let records = pass.jobs.look_after_records_key(true).await?;
+    complete &= pass.looked(records);
     pass.vault.mirror_rest(&mirror).await?;
     pass.vault.forget_purged(&mirror).await?;
     if complete {
@@ -78,8 +80,12 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
 /// Whether the copy of an order is complete now.
 async fn mirrored(pass: &mut Pass<'_>, mirror: &Mirror, id: OrderId) -> Result<bool> {
     let at = pass.vault.settled(id).await?;
+    // Keys change with the master key, and no order does.
+    let key = pass.jobs.look_after_key(&at, true).await?;
+    if !pass.looked(key) {
+        return Ok(false);
+    }
     if pass.vault.is_mirrored(&at.order).await? {
-        pass.vault.mirror_key(mirror, &at).await?;
         return Ok(true);
     }
     match pass.vault.mirror_order(mirror, &at).await {

@@ -4,6 +4,7 @@
 mod archive;
 mod end_recall;
 mod expire;
+mod keys;
 mod lease;
 mod mend;
 pub mod mirror;
@@ -142,6 +143,7 @@ pub struct Jobs {
     prove: prove::ProveRules,
     chance: tokio::sync::Mutex<Chance>,
     scrub: scrub::Desk,
+    bad_keys: keys::BadKeys,
     one_at_a_time: tokio::sync::Mutex<()>,
     /// One that takes long does not keep the others waiting, and is not twice at work.
     mirroring: tokio::sync::Mutex<()>,
@@ -195,6 +197,7 @@ impl Jobs {
             mirroring: tokio::sync::Mutex::default(),
             proving: tokio::sync::Mutex::default(),
             scrub: scrub::Desk::default(),
+            bad_keys: keys::BadKeys::default(),
         })
     }
 
@@ -318,6 +321,7 @@ impl Jobs {
         }
         measure(&run);
         self.measure_proofs().await?;
+        self.measure_keys().await?;
         self.end_lease(job, &run).await?;
         run.record(&self.vault).await.map(Some)
     }

@@ -36,7 +36,7 @@ pub struct Status {
 /// How one part stands.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatusPart {
-    /// stores, mirror, archive or jobs.
+    /// stores, keys, mirror, archive or jobs.
     pub what: &'static str,
     /// green, yellow or red.
     pub colour: Colour,
@@ -77,6 +77,7 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
     let oldest = proven.iter().map(|(_, last)| last.at).min();
     let parts = vec![
         stores,
+        keys(&app.jobs.bad_keys(&orders)),
         mirror(&app.jobs.mirror_state().await?, now),
         archive(&orders, oldest, now),
         jobs(&app).await?,
@@ -86,6 +87,16 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
         colour: colour.unwrap_or(Colour::Green),
         parts,
     }))
+}
+
+fn keys(bad: &[(String, String)]) -> StatusPart {
+    if bad.is_empty() {
+        return part("keys", Colour::Green, "none was found that does not open");
+    }
+    let says = bad
+        .iter()
+        .map(|(order, problem)| format!("{order}: {problem}"));
+    part("keys", Colour::Red, says.collect::<Vec<_>>().join("; "))
 }
 
 fn mirror(state: &MirrorState, now: DateTime<Utc>) -> StatusPart {

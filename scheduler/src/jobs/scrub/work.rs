@@ -11,6 +11,7 @@ use stemvault_storage::order::Stage;
 use stemvault_storage::vault::OrderAt;
 
 use super::Scrub;
+use crate::jobs::keys::Looked;
 use crate::jobs::mend::{left_over, mend};
 use crate::jobs::prove::doubt;
 use crate::jobs::{Job, Jobs};
@@ -57,6 +58,9 @@ impl Scrubbing<'_> {
             self.tell().await?;
         }
         if self.scrub.order.is_none() {
+            let copied = self.scrub.tiers.contains(&Tier::Mirror);
+            let records = self.jobs.look_after_records_key(copied).await?;
+            self.looked(records);
             for name in vault.unknown_orders().await? {
                 tracing::warn!(folder = name, "objects of no order that the catalog knows");
                 self.scrub.left += 1;
@@ -80,6 +84,9 @@ impl Scrubbing<'_> {
                 return Ok(true);
             }
             _ => {}
+        }
+        if self.scrub.within == 0 && !self.key(&at).await? {
+            return Ok(true);
         }
         let files = self.files(&at).await?;
         let done = usize::try_from(self.scrub.within).unwrap_or(usize::MAX);
@@ -107,6 +114,24 @@ impl Scrubbing<'_> {
             self.tell().await?;
         }
         Ok(true)
+    }
+
+    /// Looks after the key, whatever tier is read: without it nothing can be. Whether it opens.
+    async fn key(&mut self, at: &OrderAt) -> Result<bool> {
+        let copied = self.scrub.tiers.contains(&Tier::Mirror)
+            && self.jobs.vault.is_mirrored(&at.order).await?;
+        let looked = self.jobs.look_after_key(at, copied).await?;
+        Ok(self.looked(looked))
+    }
+
+    fn looked(&mut self, looked: Looked) -> bool {
+        let opens = !looked.is_bad();
+        self.scrub.left += u64::from(!opens);
+        self.scrub.healed += u64::from(looked.is_mended());
+        if let Some(note) = looked.note {
+            self.note(note);
+        }
+        opens
     }
 
     /// The files to be read. Documents are looked at, and mended, on the way: they say which.
@@ -214,7 +239,7 @@ impl Scrubbing<'_> {
             Ok(true) if left > 0 => (
                 Outcome::Failed,
                 format!(
-                    "{read}; {healed} flaws mended, {left} left: restore what is named here from your own copy of the bucket, then scrub again"
+                    "{read}; {healed} flaws mended, {left} left: restore what is named here from your own copy of the bucket, keys with `stemvault keys restore`, then scrub again"
                 ),
             ),
             Ok(true) => (Outcome::Done, format!("{read}; {healed} flaws mended")),
@@ -236,6 +261,7 @@ impl Scrubbing<'_> {
         run.record(&self.jobs.vault).await?;
         self.jobs.save_scrub(&self.scrub).await?;
         *self.jobs.scrub.known() = Some(self.scrub);
+        self.jobs.measure_keys().await?;
         self.jobs.measure_proofs().await
     }
 }
