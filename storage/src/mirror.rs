@@ -6,6 +6,8 @@
 //! goes with the next run, and a purge is not over before the mirror's copies are gone, its copy of the
 //! key first. Keys lie in a store of their own here as well.
 
+mod mark;
+
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
@@ -36,6 +38,12 @@ pub struct Mirror {
     pub bucket: Store,
     /// The copy of the key store.
     pub keys: Store,
+}
+
+impl Mirror {
+    fn places(&self) -> [&Store; 2] {
+        [&self.bucket, &self.keys]
+    }
 }
 
 /// What was done to an order's copy.
@@ -281,11 +289,13 @@ impl Vault {
         Ok(())
     }
 
-    /// Destroys the mirror's copy of a key, and reads back that it is gone.
+    /// Destroys the mirror's copy of a key, and reads back that it is gone: from the mirror, and not
+    /// from an empty folder where its disk should be.
     pub(crate) async fn destroy_mirrored_key(&self, order: OrderId) -> Result<()> {
         let Some(mirror) = &self.mirror else {
             return Ok(());
         };
+        self.check_mirror().await?;
         let path = paths::order_key(order);
         mirror.keys.delete(&path).await?;
         mirror.keys.settle(&Path::from("orders")).await?;
@@ -312,6 +322,7 @@ impl Vault {
         let Some(mirror) = &self.mirror else {
             return Ok(true);
         };
+        self.check_mirror().await?;
         let objects = mirror.bucket.list(&paths::order(order)).await?;
         let key = mirror.keys.get_opt(&paths::order_key(order)).await?;
         Ok(objects.is_empty() && key.is_none())

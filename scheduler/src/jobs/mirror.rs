@@ -41,6 +41,13 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
         return Ok(());
     };
     let began = pass.jobs.clock.now();
+    if let Err(error) = begin(pass, &mirror).await {
+        let Error::Refused(refusal) = error else {
+            return Err(error);
+        };
+        pass.stopped = Some(refusal.message);
+        return Ok(());
+    }
     let mut complete = true;
     for order in pass.vault.orders().await? {
         if matches!(order.stage, Stage::Purging | Stage::Purged) {
@@ -75,6 +82,21 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     }
     pass.jobs.measure_mirror().await?;
     Ok(())
+}
+
+/// Looks that it is the mirror that was begun, or begins one.
+async fn begin(pass: &Pass<'_>, mirror: &Mirror) -> Result<()> {
+    let (vault, complete) = (pass.vault, tables::job(COMPLETE));
+    if pass.request.dry_run {
+        return vault.check_mirror().await;
+    }
+    if pass.request.new_mirror {
+        vault.begin_mirror_anew(mirror).await?;
+        let batch = Batch::new().delete(complete);
+        return Ok(vault.catalog().commit(batch).await?);
+    }
+    let was_complete = load::<Complete>(&**vault.catalog(), &complete).await?;
+    vault.begin_mirror(mirror, was_complete.is_some()).await
 }
 
 /// Whether the copy of an order is complete now.

@@ -123,6 +123,8 @@ pub struct RunRequest {
     pub accept_clock: bool,
     /// Only this job; without, every one but repair, mirror and prove.
     pub job: Option<Job>,
+    /// Mirror: a new one, in a place that bears no mark.
+    pub new_mirror: bool,
     /// Prove: only this order.
     pub order: Option<OrderId>,
     /// Prove: the whole, and no sample.

@@ -5,13 +5,13 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use stemvault_scheduler::Outcome;
 use stemvault_scheduler::jobs::mirror::MirrorState;
+use stemvault_scheduler::{Job, Outcome, Run};
 use stemvault_storage::order::Order;
 use utoipa::ToSchema;
 
 use super::auth::Staff;
-use crate::app::{App, SharedApp};
+use crate::app::SharedApp;
 use crate::error::Answer;
 use crate::ready;
 
@@ -75,12 +75,13 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
     let orders = app.vault.orders().await?;
     let proven = app.vault.all_last_proven(&orders).await?;
     let oldest = proven.iter().map(|(_, last)| last.at).min();
+    let runs = app.jobs.runs(RUNS).await?;
     let parts = vec![
         stores,
         keys(&app.jobs.bad_keys(&orders)),
-        mirror(&app.jobs.mirror_state().await?, now),
+        mirror(&app.jobs.mirror_state().await?, &runs, now),
         archive(&orders, oldest, now),
-        jobs(&app).await?,
+        jobs(&runs),
     ];
     let colour = parts.iter().map(|part| part.colour).max();
     Ok(Json(Status {
@@ -99,7 +100,11 @@ fn keys(bad: &[(String, String)]) -> StatusPart {
     part("keys", Colour::Red, says.collect::<Vec<_>>().join("; "))
 }
 
-fn mirror(state: &MirrorState, now: DateTime<Utc>) -> StatusPart {
+fn mirror(state: &MirrorState, runs: &[Run], now: DateTime<Utc>) -> StatusPart {
+    let last = runs.iter().find(|run| run.job == Job::Mirror);
+    if let Some(stopped) = last.filter(|run| run.outcome == Outcome::Stopped) {
+        return part("mirror", Colour::Red, &*stopped.message);
+    }
     let yellow = |says: String| part("mirror", Colour::Yellow, says);
     let at = state.complete_at.map(|at| at.format("%F %R UTC"));
     match (state.is_set, &at, state.complete_at) {
@@ -146,10 +151,10 @@ fn archive(orders: &[Order], oldest: Option<DateTime<Utc>>, now: DateTime<Utc>) 
     )
 }
 
-async fn jobs(app: &App) -> Answer<StatusPart> {
+fn jobs(runs: &[Run]) -> StatusPart {
     let mut seen = Vec::new();
     let mut bad = Vec::new();
-    for run in app.jobs.runs(RUNS).await? {
+    for run in runs {
         if seen.contains(&run.job) {
             continue;
         }
@@ -161,13 +166,9 @@ async fn jobs(app: &App) -> Answer<StatusPart> {
         }
     }
     if bad.is_empty() {
-        return Ok(part(
-            "jobs",
-            Colour::Green,
-            "the last run of each did its work",
-        ));
+        return part("jobs", Colour::Green, "the last run of each did its work");
     }
-    Ok(part("jobs", Colour::Red, bad.join("; ")))
+    part("jobs", Colour::Red, bad.join("; "))
 }
 
 #[cfg(test)]
@@ -188,7 +189,7 @@ mod tests {
             (state(true, Some(1)), Colour::Green, "2026-11-23 16:00"),
             (state(true, Some(9)), Colour::Yellow, "2 orders are behind"),
         ] {
-            let part = mirror(&state, now);
+            let part = mirror(&state, &[], now);
             assert_eq!(part.colour, colour, "{part:?}");
             assert!(part.says.contains(says), "{part:?}");
         }

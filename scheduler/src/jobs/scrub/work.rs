@@ -36,6 +36,13 @@ impl Scrubbing<'_> {
     /// Every order that is asked for. `false`: it was stopped.
     pub(super) async fn all(&mut self) -> Result<bool> {
         let vault = &self.jobs.vault;
+        if self.scrub.tiers.contains(&Tier::Mirror)
+            && let Err(error) = vault.check_mirror().await
+        {
+            self.scrub.left += 1;
+            let detail = format!("failed: {error}");
+            self.note(Note::of("the mirror".to_owned(), "scrub", detail));
+        }
         let mut orders = vault.orders().await?;
         orders.sort_by_key(|order| order.id);
         for order in orders {
@@ -58,7 +65,7 @@ impl Scrubbing<'_> {
             self.tell().await?;
         }
         if self.scrub.order.is_none() {
-            let copied = self.scrub.tiers.contains(&Tier::Mirror);
+            let copied = self.reads_mirror().await;
             let records = self.jobs.look_after_records_key(copied).await?;
             self.looked(records);
             for name in vault.unknown_orders().await? {
@@ -118,10 +125,14 @@ impl Scrubbing<'_> {
 
     /// Looks after the key, whatever tier is read: without it nothing can be. Whether it opens.
     async fn key(&mut self, at: &OrderAt) -> Result<bool> {
-        let copied = self.scrub.tiers.contains(&Tier::Mirror)
-            && self.jobs.vault.is_mirrored(&at.order).await?;
+        let copied = self.jobs.vault.is_mirrored(&at.order).await? && self.reads_mirror().await;
         let looked = self.jobs.look_after_key(at, copied).await?;
         Ok(self.looked(looked))
+    }
+
+    /// Whether the mirror is asked for and is the right one: its disk may go at any moment.
+    async fn reads_mirror(&self) -> bool {
+        self.scrub.tiers.contains(&Tier::Mirror) && self.jobs.vault.check_mirror().await.is_ok()
     }
 
     fn looked(&mut self, looked: Looked) -> bool {
@@ -138,7 +149,7 @@ impl Scrubbing<'_> {
     async fn files(&mut self, at: &OrderAt) -> Result<Vec<Held>> {
         let vault = &self.jobs.vault;
         let mut tiers = self.scrub.tiers.clone();
-        if !vault.is_mirrored(&at.order).await? {
+        if !vault.is_mirrored(&at.order).await? || !self.reads_mirror().await {
             tiers.retain(|tier| *tier != Tier::Mirror);
         }
         let mut flaws = Vec::new();
