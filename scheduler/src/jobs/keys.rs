@@ -45,7 +45,7 @@ impl Jobs {
     pub(super) async fn look_after_key(&self, at: &OrderAt, copied: bool) -> Result<Looked> {
         let found = self.vault.look_after_key(at, copied).await?;
         let now = self.vault.order(at.order.id).await?;
-        if matches!(now.stage, Stage::Purging | Stage::Purged) {
+        if !has_key(&now) {
             // Decided meanwhile: then it has to be missing.
             return Ok(self.looked(now.number.to_string(), KeyFound::Sound));
         }
@@ -85,7 +85,7 @@ impl Jobs {
     pub fn bad_keys(&self, orders: &[Order]) -> Vec<(String, String)> {
         let mut bad = self.bad_keys.known();
         for order in orders {
-            if matches!(order.stage, Stage::Purging | Stage::Purged) {
+            if !has_key(order) {
                 bad.remove(&order.number.to_string());
             }
         }
@@ -100,6 +100,28 @@ impl Jobs {
         metrics::gauge!("stemvault_keys_bad").set(bad);
         Ok(())
     }
+
+    /// Says in metrics when the key store was backed up last: 0 for never, and nothing while there
+    /// is no order whose key could be lost.
+    ///
+    /// # Errors
+    /// Those of the catalog and the key store.
+    pub async fn measure_key_backup(&self) -> Result<()> {
+        if !self.vault.orders().await?.iter().any(has_key) {
+            return Ok(());
+        }
+        let last = self.vault.keys().last_backup().await?;
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+        let at = last.map_or(0, |at| at.timestamp()) as f64;
+        metrics::gauge!("stemvault_key_backup_timestamp_seconds").set(at);
+        Ok(())
+    }
+}
+
+/// Whether an order has a key that must not be lost.
+#[must_use]
+pub fn has_key(order: &Order) -> bool {
+    !matches!(order.stage, Stage::Purging | Stage::Purged)
 }
 
 impl BadKeys {

@@ -4,7 +4,7 @@
 mod archive;
 mod end_recall;
 mod expire;
-mod keys;
+pub mod keys;
 mod lease;
 mod mend;
 pub mod mirror;
@@ -324,6 +324,12 @@ impl Jobs {
         measure(&run);
         self.measure_proofs().await?;
         self.measure_keys().await?;
+        // It is nightly, and so sees the first order that there is.
+        if job == Job::Snapshot
+            && let Err(error) = self.measure_key_backup().await
+        {
+            tracing::error!(%error, "how old the backup of the key store is, is not known");
+        }
         self.end_lease(job, &run).await?;
         run.record(&self.vault).await.map(Some)
     }

@@ -173,7 +173,8 @@ impl Jobs {
     pub async fn measure(&self) -> Result<()> {
         self.measure_proofs().await?;
         self.measure_keys().await?;
-        self.measure_mirror().await
+        self.measure_mirror().await?;
+        self.measure_key_backup().await
     }
 
     /// Says in metrics how the archives stand.

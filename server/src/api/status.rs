@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use stemvault_scheduler::jobs::keys::has_key;
 use stemvault_scheduler::jobs::mirror::MirrorState;
 use stemvault_scheduler::{Job, Outcome, Run};
 use stemvault_storage::order::Order;
@@ -20,6 +21,9 @@ const MIRROR_FRESH: TimeDelta = TimeDelta::hours(3);
 
 /// An archive of which nothing was read for longer is looked after too rarely: a proof is monthly.
 const PROOF_FRESH: TimeDelta = TimeDelta::days(40);
+
+/// A backup of the key store that is older lacks too many keys: it should be weekly.
+const BACKUP_FRESH: TimeDelta = TimeDelta::days(7);
 
 /// How many runs are looked at for jobs that failed last.
 const RUNS: usize = 200;
@@ -76,9 +80,11 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
     let proven = app.vault.all_last_proven(&orders).await?;
     let oldest = proven.iter().map(|(_, last)| last.at).min();
     let runs = app.jobs.runs(RUNS).await?;
+    let backup = app.vault.keys().last_backup().await;
+    let backup = backup.map_err(|error| error.to_string());
     let parts = vec![
         stores,
-        keys(&app.jobs.bad_keys(&orders)),
+        keys(&app.jobs.bad_keys(&orders), &orders, backup, now),
         mirror(&app.jobs.mirror_state().await?, &runs, now),
         archive(&orders, oldest, now),
         jobs(&runs),
@@ -90,14 +96,37 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
     }))
 }
 
-fn keys(bad: &[(String, String)]) -> StatusPart {
-    if bad.is_empty() {
-        return part("keys", Colour::Green, "none was found that does not open");
+fn keys(
+    bad: &[(String, String)],
+    orders: &[Order],
+    backup: Result<Option<DateTime<Utc>>, String>,
+    now: DateTime<Utc>,
+) -> StatusPart {
+    if !bad.is_empty() {
+        let says = bad.iter();
+        let says = says.map(|(order, problem)| format!("{order}: {problem}"));
+        return part("keys", Colour::Red, says.collect::<Vec<_>>().join("; "));
     }
-    let says = bad
-        .iter()
-        .map(|(order, problem)| format!("{order}: {problem}"));
-    part("keys", Colour::Red, says.collect::<Vec<_>>().join("; "))
+    let yellow = |says: String| part("keys", Colour::Yellow, says);
+    let advice = "`stemvault keys backup FILE` makes one, for another disk";
+    match backup {
+        Err(error) => yellow(format!("their backups cannot be read: {error}")),
+        Ok(None) if orders.iter().any(has_key) => {
+            yellow(format!("there is no backup of the key store: {advice}"))
+        }
+        Ok(None) => part(
+            "keys",
+            Colour::Green,
+            "there is none yet that could be lost",
+        ),
+        Ok(Some(at)) => {
+            let says = format!("last backed up {}", at.format("%F %R UTC"));
+            if now - at > BACKUP_FRESH {
+                return yellow(format!("{says}, more than a week ago: {advice}"));
+            }
+            part("keys", Colour::Green, says)
+        }
+    }
 }
 
 fn mirror(state: &MirrorState, runs: &[Run], now: DateTime<Utc>) -> StatusPart {
