@@ -10,6 +10,7 @@ mod advice;
 mod cloud;
 mod direct;
 mod local;
+pub(crate) mod passes_on;
 mod read_only;
 
 use std::sync::Arc;
