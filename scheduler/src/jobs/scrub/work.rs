@@ -65,7 +65,9 @@ impl Scrubbing<'_> {
             self.tell().await?;
         }
         if self.scrub.order.is_none() {
-            let copied = self.reads_mirror().await;
+            // A mirror that was never complete has no flaws: it lacks what is still to be copied.
+            let complete = self.jobs.mirror_state().await?.complete_at.is_some();
+            let copied = complete && self.reads_mirror().await;
             let records = self.jobs.look_after_records_key(copied).await?;
             self.looked(records);
             for name in vault.unknown_orders().await? {
