@@ -123,6 +123,8 @@ impl Vault {
         if copied.deleted > 0 {
             mirror.bucket.settle(&paths::order(id)).await?;
         }
+        // Its disk may have gone meanwhile; then nobody knows where the copies are.
+        self.check_mirror().await?;
         let row = Mirrored {
             version: at.order.version,
         };

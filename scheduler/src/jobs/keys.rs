@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use stemvault_storage::error::Result;
+use stemvault_storage::error::{Error, Result};
 use stemvault_storage::keys::mend::KeyFound;
 use stemvault_storage::order::{Order, Stage};
+use stemvault_storage::refusal::RefusalKind;
 use stemvault_storage::vault::OrderAt;
 
 use super::Jobs;
@@ -43,7 +44,13 @@ impl Looked {
 impl Jobs {
     /// Looks after the key of an order, and with `copied` also its copy in the mirror.
     pub(super) async fn look_after_key(&self, at: &OrderAt, copied: bool) -> Result<Looked> {
-        let found = self.vault.look_after_key(at, copied).await?;
+        let found = match self.vault.look_after_key(at, copied).await {
+            // The order changed meanwhile: the next run looks again.
+            Err(Error::Refused(refusal)) if refusal.kind == RefusalKind::TakenOver => {
+                KeyFound::Sound
+            }
+            found => found?,
+        };
         let now = self.vault.order(at.order.id).await?;
         if !has_key(&now) {
             // Decided meanwhile: then it has to be missing.
