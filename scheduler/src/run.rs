@@ -45,8 +45,13 @@ pub struct Note {
 
 impl Note {
     pub(crate) fn new(order: &OrderNumber, action: &str, detail: impl Into<String>) -> Self {
+        Self::of(order.to_string(), action, detail)
+    }
+
+    /// One that may be about no single order.
+    pub(crate) fn of(order: String, action: &str, detail: impl Into<String>) -> Self {
         Self {
-            order: order.to_string(),
+            order,
             action: action.to_owned(),
             detail: shortened(detail.into()),
         }

@@ -137,6 +137,8 @@ struct Problem<'a> {
     limit: Option<Met>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     missing: &'a [String],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    damaged: bool,
 }
 
 /// The limit that was met.
@@ -203,6 +205,7 @@ impl IntoResponse for Failure {
                     &*refusal.missing,
                 )
             }
+            Error::Damaged(damage) => (None, damage.file.as_deref(), None, &[][..]),
             _ => (None, None, None, &[][..]),
         };
         let (kind, body) = if self.text {
@@ -218,6 +221,7 @@ impl IntoResponse for Failure {
                 file,
                 limit,
                 missing,
+                damaged: matches!(self.error, Error::Damaged(_) | Error::Key(_)),
             };
             let body = serde_json::to_string(&problem).expect("strings are JSON");
             ("application/problem+json", body)

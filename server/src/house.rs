@@ -31,12 +31,15 @@ pub struct House {
     torture: Arc<stemvault_storage::torture::Torture>,
 }
 
-/// The three stores.
+/// The three stores, and the mirror's two.
 struct Stores {
     working: Store,
     archive: Store,
     keys: Store,
     mirror: Option<Mirror>,
+    /// What counts their writes, in a build for tests.
+    #[cfg(feature = "torture")]
+    torture: Arc<stemvault_storage::torture::Torture>,
 }
 
 /// Where the catalog of these settings lies.
@@ -57,13 +60,7 @@ impl House {
         rebuilding: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
         make_private_folder(&settings.data_dir)?;
-        #[cfg(feature = "torture")]
-        let torture = stemvault_storage::torture::Torture::from_environment();
-        let stores = Stores::open(settings, |store| {
-            #[cfg(feature = "torture")]
-            let store = torture.store(store);
-            store
-        })?;
+        let stores = Stores::open(settings)?;
         let masters = stores.masters(settings).await?;
         stores.check_keys().await?;
         let folder = match rebuilding {
@@ -83,10 +80,11 @@ impl House {
         };
         // No put of another process is under way: the catalog's lock is ours.
         stores.keys.sweep_killed_puts().await?;
+        stores.mend_records(&masters).await;
         let keys = KeyStore::open(stores.keys, masters).await?;
         let shared: Arc<dyn Catalog> = catalog.shared();
         #[cfg(feature = "torture")]
-        let shared = torture.catalog(shared);
+        let shared = stores.torture.catalog(shared);
         let limits = limits(settings)?;
         check_mirror(stores.mirror.as_ref()).await;
         let vault = Vault::new(shared, stores.working, stores.archive, keys, clock, limits);
@@ -95,7 +93,7 @@ impl House {
             vault: Arc::new(vault),
             catalog,
             #[cfg(feature = "torture")]
-            torture,
+            torture: stores.torture,
         })
     }
 
@@ -135,6 +133,8 @@ pub async fn to_read(
         archive: open("archive", &settings.stores.archive)?.read_only(),
         keys: open("keys", &settings.stores.keys)?.read_only(),
         mirror: None,
+        #[cfg(feature = "torture")]
+        torture: Arc::default(),
     };
     let masters = stores.masters(settings).await?;
     let masters = masters.context("there is no master key, and no key that it could open")?;
@@ -145,8 +145,15 @@ pub async fn to_read(
 }
 
 impl Stores {
-    fn open(settings: &Settings, wrapped: impl Fn(Store) -> Store) -> anyhow::Result<Self> {
-        let open = |name, url: &StoreUrl| open_store(name, url).map(&wrapped);
+    fn open(settings: &Settings) -> anyhow::Result<Self> {
+        #[cfg(feature = "torture")]
+        let torture = stemvault_storage::torture::Torture::from_environment();
+        let open = |name, url: &StoreUrl| {
+            let store = open_store(name, url);
+            #[cfg(feature = "torture")]
+            let store = store.map(|store| torture.store(store));
+            store
+        };
         let mirror = match (&settings.stores.mirror, &settings.stores.mirror_keys) {
             (Some(bucket), Some(keys)) => Some(Mirror {
                 bucket: open("mirror", bucket)?,
@@ -159,6 +166,8 @@ impl Stores {
             archive: open("archive", &settings.stores.archive)?,
             keys: open("keys", &settings.stores.keys)?,
             mirror,
+            #[cfg(feature = "torture")]
+            torture,
         })
     }
 
@@ -181,6 +190,17 @@ impl Stores {
             return Err(KeyError::NoMaster { place }.into());
         }
         Ok(masters)
+    }
+
+    /// Without the records key there is no start; the mirror may have it. What is wrong with that
+    /// copy keeps nobody from starting who does not need it.
+    async fn mend_records(&self, masters: &MasterKeys) {
+        let Some(mirror) = &self.mirror else {
+            return;
+        };
+        if let Err(error) = KeyStore::mend_records(&self.keys, &mirror.keys, masters).await {
+            tracing::error!(%error, "the key of the order records did not come back from the mirror");
+        }
     }
 
     /// A key store may be new only where nothing is in the bucket that was sealed with a key.

@@ -150,11 +150,15 @@ pub fn failed(failure: Failure, headers: &HeaderMap) -> Response {
             let (title, said) = (title(failure.status()), Escaped(sentence(&refusal.message)));
             failure.noted(page(failure.status(), title, &format!("<p>{said}</p>\n")))
         }
-        _ => {
+        error => {
             let status = failure.status();
+            let said = if let Error::Damaged(_) | Error::Key(_) = error {
+                "<p>What is stored here is damaged, and nothing wrong was sent. Please tell the studio: trying again does not help before it is mended.</p>\n"
+            } else {
+                "<p>The server cannot do this at the moment. Nothing that was received is lost. Please try again in a minute.</p>\n"
+            };
             // Logs what went wrong; a visitor can do nothing with it.
             drop(failure.into_response());
-            let said = "<p>The server cannot do this at the moment. Nothing that was received is lost. Please try again in a minute.</p>\n";
             page(status, title(status), said)
         }
     }

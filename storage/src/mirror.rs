@@ -6,6 +6,8 @@
 //! goes with the next run, and a purge is not over before the mirror's copies are gone, its copy of the
 //! key first. Keys lie in a store of their own here as well.
 
+mod mark;
+
 use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
@@ -36,6 +38,12 @@ pub struct Mirror {
     pub bucket: Store,
     /// The copy of the key store.
     pub keys: Store,
+}
+
+impl Mirror {
+    fn places(&self) -> [&Store; 2] {
+        [&self.bucket, &self.keys]
+    }
 }
 
 /// What was done to an order's copy.
@@ -79,14 +87,13 @@ impl Vault {
         Ok(row.is_some_and(|(row, _)| row.version == order.version))
     }
 
-    /// Brings the mirror's copy of an order up to date, its key included. A flaw in the first copy
+    /// Brings the mirror's copy of an order up to date, its key aside. A flaw in the first copy
     /// is healed from the mirror, or named; nothing bad is copied.
     ///
     /// # Errors
     /// [`Error::Damaged`] with the first object that could not be copied; those of the stores.
     pub async fn mirror_order(&self, mirror: &Mirror, at: &OrderAt) -> Result<Copied> {
         let id = at.order.id;
-        self.mirror_key(mirror, at).await?;
         let wanted = self.wanted(at).await?;
         let there = list(&mirror.bucket, id).await?;
         let mut first = list(&self.working, id).await?;
@@ -116,6 +123,8 @@ impl Vault {
         if copied.deleted > 0 {
             mirror.bucket.settle(&paths::order(id)).await?;
         }
+        // Its disk may have gone meanwhile; then nobody knows where the copies are.
+        self.check_mirror().await?;
         let row = Mirrored {
             version: at.order.version,
         };
@@ -243,34 +252,12 @@ impl Vault {
         Ok(opened.await.map(|()| sealed))
     }
 
-    /// Copies the wrapped key, as it is now: it changes when the master key does.
-    ///
-    /// # Errors
-    /// [`KeyError::Missing`]; those of the stores.
-    pub async fn mirror_key(&self, mirror: &Mirror, at: &OrderAt) -> Result<()> {
-        let path = paths::order_key(at.order.id);
-        let Some(wrapped) = self.keys.wrapped_bytes(&path).await? else {
-            return Err(KeyError::Missing {
-                whose: format!("order {}", at.order.number),
-            }
-            .into());
-        };
-        if mirror.keys.get_opt(&path).await?.as_ref() == Some(&wrapped) {
-            return Ok(());
-        }
-        self.put_compared(at, &mirror.keys, &path, wrapped).await
-    }
-
-    /// What belongs to no order: the records key, the words for whoever finds the bucket, and
+    /// What belongs to no order, the records key aside: the words for whoever finds the bucket, and
     /// every folder beside the orders'.
     ///
     /// # Errors
     /// Those of the stores.
     pub async fn mirror_rest(&self, mirror: &Mirror) -> Result<()> {
-        let path = paths::records_key();
-        if let Some(wrapped) = self.keys.wrapped_bytes(&path).await? {
-            copy(&mirror.keys, &path, wrapped).await?;
-        }
         let mut rest = vec![paths::readme(), Path::from("FORMATS.md")];
         for folder in self.working.folders(&Path::default()).await? {
             if folder == "orders" {
@@ -304,11 +291,13 @@ impl Vault {
         Ok(())
     }
 
-    /// Destroys the mirror's copy of a key, and reads back that it is gone.
+    /// Destroys the mirror's copy of a key, and reads back that it is gone: from the mirror, and not
+    /// from an empty folder where its disk should be.
     pub(crate) async fn destroy_mirrored_key(&self, order: OrderId) -> Result<()> {
         let Some(mirror) = &self.mirror else {
             return Ok(());
         };
+        self.check_mirror().await?;
         let path = paths::order_key(order);
         mirror.keys.delete(&path).await?;
         mirror.keys.settle(&Path::from("orders")).await?;
@@ -335,6 +324,7 @@ impl Vault {
         let Some(mirror) = &self.mirror else {
             return Ok(true);
         };
+        self.check_mirror().await?;
         let objects = mirror.bucket.list(&paths::order(order)).await?;
         let key = mirror.keys.get_opt(&paths::order_key(order)).await?;
         Ok(objects.is_empty() && key.is_none())
@@ -372,7 +362,7 @@ async fn list(store: &Store, order: OrderId) -> Result<HashMap<Path, u64>> {
 }
 
 /// Copies an object that rests on no gate, unless it is there; reads it back.
-async fn copy(to: &Store, path: &Path, bytes: Bytes) -> Result<()> {
+pub(crate) async fn copy(to: &Store, path: &Path, bytes: Bytes) -> Result<()> {
     if to.get_opt(path).await?.as_ref() == Some(&bytes) {
         return Ok(());
     }

@@ -12,7 +12,8 @@
 //! README.txt, FORMATS.md                           for whoever finds the bucket
 //! ```
 //! Key store: `orders/<OrderId>` and `records`; for the time in which a key is wrapped again
-//! `prepared/<the same>`; `backups/<name>`, which says what copies of it there are.
+//! `prepared/<the same>`; `backups/<name>`, which says what copies of it there are. Both places of a
+//! mirror: `mirror`, which says whose it is.
 
 use object_store::path::Path;
 
@@ -137,6 +138,12 @@ pub fn key_backups() -> Path {
 #[must_use]
 pub fn key_backup(name: &str) -> Path {
     Path::from(format!("backups/{name}"))
+}
+
+/// Whose mirror it is, in both places of one.
+#[must_use]
+pub fn mirror_mark() -> Path {
+    Path::from("mirror")
 }
 
 /// A few words for whoever finds the bucket.

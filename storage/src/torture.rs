@@ -15,12 +15,13 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    CopyOptions, MultipartUpload, ObjectStore, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult,
 };
 
 use crate::catalog::{Batch, Catalog, CatalogError, CommitError, Key, KeyRange, Row};
 use crate::store::Store;
+use crate::store::passes_on::passes_on;
 
 /// A time that tests cannot wait for, divided by `STEMVAULT_HURRY`: so that a store can be late in
 /// a second what takes it a minute elsewhere.
@@ -115,14 +116,6 @@ impl ObjectStore for Tortured {
         self.inner.put_multipart_opts(location, options).await
     }
 
-    async fn get_opts(
-        &self,
-        location: &Path,
-        options: GetOptions,
-    ) -> object_store::Result<GetResult> {
-        self.inner.get_opts(location, options).await
-    }
-
     fn delete_stream(
         &self,
         locations: BoxStream<'static, object_store::Result<Path>>,
@@ -130,14 +123,6 @@ impl ObjectStore for Tortured {
         let torture = Arc::clone(&self.torture);
         let counted = locations.inspect(move |_| torture.write());
         self.inner.delete_stream(counted.boxed())
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(
@@ -149,6 +134,8 @@ impl ObjectStore for Tortured {
         self.torture.write();
         self.inner.copy_opts(from, to, options).await
     }
+
+    passes_on!(inner: get_opts, list, list_with_delimiter);
 }
 
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! Looking after an archive: which objects are its blocks, spoiling them, and what a job or a scrub
 //! said of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::bucket;
 use crate::door::Door;
+use crate::s3::S3;
 use crate::studio::{PATIENCE, Studio};
 
 /// Objects with the bytes that they should have.
@@ -91,4 +92,28 @@ pub async fn status(door: &Door, what: &str) -> Result<(String, String)> {
     let part = part.with_context(|| format!("no {what} in {status}"))?;
     let text = |key: &str| part[key].as_str().unwrap_or_default().to_owned();
     Ok((text("colour"), text("says")))
+}
+
+/// Settings of a mirror in two buckets; the secrets go into files in `home`.
+///
+/// # Errors
+/// If they cannot be written.
+pub fn mirror_settings(bucket: (&S3, &str), keys: (&S3, &str), home: &Path) -> Result<String> {
+    let mut settings = format!(
+        "[stores]\nmirror = \"s3://{}\"\nmirror_keys = \"s3://{}\"\n",
+        bucket.1, keys.1
+    );
+    for (store, server) in [("mirror", bucket.0), ("mirror_keys", keys.0)] {
+        settings += &format!("[stores.{store}_options]\n");
+        for (key, value) in server.options(&server.address()) {
+            settings += &if key == "secret_access_key" {
+                let file = home.join(format!("{store}.secret"));
+                std::fs::write(&file, value)?;
+                format!("{key}_file = \"{}\"\n", file.display())
+            } else {
+                format!("{key} = \"{value}\"\n")
+            };
+        }
+    }
+    Ok(settings)
 }

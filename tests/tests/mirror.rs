@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use serde_json::json;
 use stemvault_tests::bucket;
-use stemvault_tests::care::{blocks, run, scrub, spoil, status};
+use stemvault_tests::care::{blocks, mirror_settings, run, scrub, spoil, status};
 use stemvault_tests::fixtures::{self, Scale};
 use stemvault_tests::order::{Files, Job, advance, read};
 use stemvault_tests::s3::S3;
@@ -41,20 +41,7 @@ fn folders(home: &Path) -> Second {
 
 /// The same on an S3 server, whose secret goes into a file beside it.
 fn buckets(s3: &S3, keys: &S3, home: &Path) -> Result<Second> {
-    let mut settings =
-        "[stores]\nmirror = \"s3://second\"\nmirror_keys = \"s3://second-keys\"\n".to_owned();
-    for (store, server) in [("mirror", s3), ("mirror_keys", keys)] {
-        settings += &format!("[stores.{store}_options]\n");
-        for (key, value) in server.options(&server.address()) {
-            settings += &if key == "secret_access_key" {
-                let file = home.join(format!("{store}.secret"));
-                std::fs::write(&file, value)?;
-                format!("{key}_file = \"{}\"\n", file.display())
-            } else {
-                format!("{key} = \"{value}\"\n")
-            };
-        }
-    }
+    let settings = mirror_settings((s3, "second"), (keys, "second-keys"), home)?;
     Ok(Second {
         bucket: s3.folder("second"),
         keys: keys.folder("second-keys"),

@@ -41,6 +41,13 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
         return Ok(());
     };
     let began = pass.jobs.clock.now();
+    if let Err(error) = begin(pass, &mirror).await {
+        let Error::Refused(refusal) = error else {
+            return Err(error);
+        };
+        pass.stopped = Some(refusal.message);
+        return Ok(());
+    }
     let mut complete = true;
     for order in pass.vault.orders().await? {
         if matches!(order.stage, Stage::Purging | Stage::Purged) {
@@ -64,6 +71,8 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     if pass.request.dry_run {
         return Ok(());
     }
+    let records = pass.jobs.look_after_records_key(true).await?;
+    complete &= pass.looked(records);
     pass.vault.mirror_rest(&mirror).await?;
     pass.vault.forget_purged(&mirror).await?;
     if complete {
@@ -75,11 +84,30 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Looks that it is the mirror that was begun, or begins one.
+async fn begin(pass: &Pass<'_>, mirror: &Mirror) -> Result<()> {
+    let (vault, complete) = (pass.vault, tables::job(COMPLETE));
+    if pass.request.dry_run {
+        return vault.check_mirror().await;
+    }
+    if pass.request.new_mirror {
+        vault.begin_mirror_anew(mirror).await?;
+        let batch = Batch::new().delete(complete);
+        return Ok(vault.catalog().commit(batch).await?);
+    }
+    let was_complete = load::<Complete>(&**vault.catalog(), &complete).await?;
+    vault.begin_mirror(mirror, was_complete.is_some()).await
+}
+
 /// Whether the copy of an order is complete now.
 async fn mirrored(pass: &mut Pass<'_>, mirror: &Mirror, id: OrderId) -> Result<bool> {
     let at = pass.vault.settled(id).await?;
+    // Keys change with the master key, and no order does.
+    let key = pass.jobs.look_after_key(&at, true).await?;
+    if !pass.looked(key) {
+        return Ok(false);
+    }
     if pass.vault.is_mirrored(&at.order).await? {
-        pass.vault.mirror_key(mirror, &at).await?;
         return Ok(true);
     }
     match pass.vault.mirror_order(mirror, &at).await {

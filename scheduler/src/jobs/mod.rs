@@ -4,6 +4,7 @@
 mod archive;
 mod end_recall;
 mod expire;
+pub mod keys;
 mod lease;
 mod mend;
 pub mod mirror;
@@ -122,6 +123,8 @@ pub struct RunRequest {
     pub accept_clock: bool,
     /// Only this job; without, every one but repair, mirror and prove.
     pub job: Option<Job>,
+    /// Mirror: a new one, in a place that bears no mark.
+    pub new_mirror: bool,
     /// Prove: only this order.
     pub order: Option<OrderId>,
     /// Prove: the whole, and no sample.
@@ -142,6 +145,7 @@ pub struct Jobs {
     prove: prove::ProveRules,
     chance: tokio::sync::Mutex<Chance>,
     scrub: scrub::Desk,
+    bad_keys: keys::BadKeys,
     one_at_a_time: tokio::sync::Mutex<()>,
     /// One that takes long does not keep the others waiting, and is not twice at work.
     mirroring: tokio::sync::Mutex<()>,
@@ -195,6 +199,7 @@ impl Jobs {
             mirroring: tokio::sync::Mutex::default(),
             proving: tokio::sync::Mutex::default(),
             scrub: scrub::Desk::default(),
+            bad_keys: keys::BadKeys::default(),
         })
     }
 
@@ -318,6 +323,13 @@ impl Jobs {
         }
         measure(&run);
         self.measure_proofs().await?;
+        self.measure_keys().await?;
+        // It is nightly, and so sees the first order that there is.
+        if job == Job::Snapshot
+            && let Err(error) = self.measure_key_backup().await
+        {
+            tracing::error!(%error, "how old the backup of the key store is, is not known");
+        }
         self.end_lease(job, &run).await?;
         run.record(&self.vault).await.map(Some)
     }

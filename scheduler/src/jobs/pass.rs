@@ -6,6 +6,7 @@ use stemvault_storage::session::SessionRow;
 use stemvault_storage::store::QUIET_AFTER;
 use stemvault_storage::vault::Vault;
 
+use super::keys::Looked;
 use super::{Jobs, RunRequest};
 use crate::guards::Stock;
 use crate::plan::{Action, Subject, Verb, plan};
@@ -47,6 +48,14 @@ impl<'a> Pass<'a> {
         self.failed = true;
         self.notes
             .push(Note::new(order, action, format!("failed: {error}")));
+    }
+
+    /// Takes down how a key was found; whether it opens.
+    pub(super) fn looked(&mut self, looked: Looked) -> bool {
+        let opens = !looked.is_bad();
+        self.failed |= !opens;
+        self.notes.extend(looked.note);
+        opens
     }
 
     /// What a deleting job may begin now: due, with every guard asked before the first delete.

@@ -45,6 +45,10 @@ async fn prove(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
     let Some(proof) = at.order.proof.clone().filter(|_| has_archive(&at.order)) else {
         return Ok(());
     };
+    let key = pass.jobs.look_after_key(&at, false).await?;
+    if !pass.looked(key) {
+        return Ok(());
+    }
     let mut extent = extent(pass, &at.order).await?;
     for _ in 0..ROUNDS {
         let read = {
@@ -162,13 +166,15 @@ impl Jobs {
         }
     }
 
-    /// Says in metrics how archives and mirror stand.
+    /// Says in metrics how archives, keys and mirror stand.
     ///
     /// # Errors
-    /// Those of the catalog.
+    /// Those of the catalog and the key store.
     pub async fn measure(&self) -> Result<()> {
         self.measure_proofs().await?;
-        self.measure_mirror().await
+        self.measure_keys().await?;
+        self.measure_mirror().await?;
+        self.measure_key_backup().await
     }
 
     /// Says in metrics how the archives stand.

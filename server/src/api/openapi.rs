@@ -221,6 +221,7 @@ pub(crate) fn document() -> Value {
                 "required": ["name", "value"],
                 "properties": {"name": {"type": "string"}, "value": {"type": "string"}},
             },
+            "damaged": {"type": "boolean", "description": "True where what is stored is damaged, or its key is: trying again does not help"},
             "missing": {"type": "array", "items": {"type": "string"}, "description": "Fields of a form to be filled in or mended"},
         },
     });

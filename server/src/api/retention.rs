@@ -81,6 +81,9 @@ pub struct RunRequest {
     /// Only this job, by its name. Without, every one but repair, mirror and prove.
     #[serde(default)]
     pub job: Option<String>,
+    /// mirror: begin a new one, where `stores.mirror` names an empty place.
+    #[serde(default)]
+    pub new_mirror: bool,
     /// prove: only this order.
     #[serde(default)]
     pub order: Option<String>,
@@ -198,6 +201,10 @@ fn job(request: &RunRequest) -> Result<Option<Job>, Refusal> {
         let message = "`order` and `whole` are for the job prove: name it, or leave them out";
         return Err(bad(message.to_owned()));
     }
+    if job != Some(Job::Mirror) && request.new_mirror {
+        let message = "`new_mirror` is for the job mirror: name it, or leave it out";
+        return Err(bad(message.to_owned()));
+    }
     Ok(job)
 }
 
@@ -215,6 +222,7 @@ pub(super) async fn run(
         allow_many: request.allow_many,
         accept_clock: request.accept_clock,
         job: job(&request)?,
+        new_mirror: request.new_mirror,
         order,
         whole: request.whole,
     };

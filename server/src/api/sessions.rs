@@ -115,8 +115,7 @@ pub(super) async fn show(
     State(app): State<SharedApp>,
     Path((number, session)): Path<(String, String)>,
 ) -> Answer<Json<Receipt>> {
-    let order = id_of(&app, &number).await?;
-    let session = find(&app, order, &number, &session).await?;
+    let (order, session) = named(&app, &number, &session).await?;
     receipt(&app, order, session).await
 }
 
@@ -127,8 +126,7 @@ pub(super) async fn file(
     method: Method,
     headers: HeaderMap,
 ) -> Answer {
-    let order = id_of(&app, &number).await?;
-    let session = find(&app, order, &number, &session).await?;
+    let (order, session) = named(&app, &number, &session).await?;
     let source = app.vault.file(order, session, &path).await?;
     download::serve(source, &headers, &method).await
 }
@@ -136,21 +134,22 @@ pub(super) async fn file(
 pub(super) async fn bag(
     _: Staff,
     State(app): State<SharedApp>,
-    Path((number, session)): Path<(String, String)>,
+    Path(names): Path<(String, String)>,
 ) -> Answer {
-    let order = id_of(&app, &number).await?;
-    let session = find(&app, order, &number, &session).await?;
-    bag::serve(&app, order, session, bag::Form::Parts).await
+    bag_as(&app, names, bag::Form::Parts).await
 }
 
 pub(super) async fn bag_zip(
     _: Staff,
     State(app): State<SharedApp>,
-    Path((number, session)): Path<(String, String)>,
+    Path(names): Path<(String, String)>,
 ) -> Answer {
-    let order = id_of(&app, &number).await?;
-    let session = find(&app, order, &number, &session).await?;
-    bag::serve(&app, order, session, bag::Form::Zip).await
+    bag_as(&app, names, bag::Form::Zip).await
+}
+
+async fn bag_as(app: &App, (number, session): (String, String), form: bag::Form) -> Answer {
+    let (order, session) = named(app, &number, &session).await?;
+    bag::serve(app, order, session, form).await
 }
 
 pub(super) async fn accept(
@@ -159,8 +158,7 @@ pub(super) async fn accept(
     Path((number, session)): Path<(String, String)>,
     Body(Acceptance { reason }): Body<Acceptance>,
 ) -> Answer<Json<Receipt>> {
-    let order = id_of(&app, &number).await?;
-    let session = find(&app, order, &number, &session).await?;
+    let (order, session) = named(&app, &number, &session).await?;
     let reason = reason.filter(|reason| !reason.trim().is_empty());
     app.vault.accept(order, session, reason).await?;
     tracing::info!(order = number, %session, "session accepted");
@@ -173,8 +171,7 @@ pub(super) async fn give_back(
     Path((number, session)): Path<(String, String)>,
     Body(Return { reasons }): Body<Return>,
 ) -> Answer<Json<Receipt>> {
-    let order = id_of(&app, &number).await?;
-    let session = find(&app, order, &number, &session).await?;
+    let (order, session) = named(&app, &number, &session).await?;
     app.vault.return_session(order, session, reasons).await?;
     tracing::info!(order = number, %session, "session returned");
     receipt(&app, order, session).await
@@ -183,6 +180,12 @@ pub(super) async fn give_back(
 async fn receipt(app: &App, order: OrderId, session: SessionId) -> Answer<Json<Receipt>> {
     let receipt = app.vault.receipt(order, session).await?;
     Ok(Json(Receipt::from(&receipt)))
+}
+
+/// The order and the session that a URL names.
+async fn named(app: &App, number: &str, session: &str) -> Answer<(OrderId, SessionId)> {
+    let order = id_of(app, number).await?;
+    Ok((order, find(app, order, number, session).await?))
 }
 
 /// The session that a URL names: its whole id, or the start of it.

@@ -5,13 +5,14 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use stemvault_scheduler::Outcome;
+use stemvault_scheduler::jobs::keys::has_key;
 use stemvault_scheduler::jobs::mirror::MirrorState;
+use stemvault_scheduler::{Job, Outcome, Run};
 use stemvault_storage::order::Order;
 use utoipa::ToSchema;
 
 use super::auth::Staff;
-use crate::app::{App, SharedApp};
+use crate::app::SharedApp;
 use crate::error::Answer;
 use crate::ready;
 
@@ -20,6 +21,9 @@ const MIRROR_FRESH: TimeDelta = TimeDelta::hours(3);
 
 /// An archive of which nothing was read for longer is looked after too rarely: a proof is monthly.
 const PROOF_FRESH: TimeDelta = TimeDelta::days(40);
+
+/// A backup of the key store that is older lacks too many keys: it should be weekly.
+const BACKUP_FRESH: TimeDelta = TimeDelta::days(7);
 
 /// How many runs are looked at for jobs that failed last.
 const RUNS: usize = 200;
@@ -36,7 +40,7 @@ pub struct Status {
 /// How one part stands.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatusPart {
-    /// stores, mirror, archive or jobs.
+    /// stores, keys, mirror, archive or jobs.
     pub what: &'static str,
     /// green, yellow or red.
     pub colour: Colour,
@@ -75,11 +79,15 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
     let orders = app.vault.orders().await?;
     let proven = app.vault.all_last_proven(&orders).await?;
     let oldest = proven.iter().map(|(_, last)| last.at).min();
+    let runs = app.jobs.runs(RUNS).await?;
+    let backup = app.vault.keys().last_backup().await;
+    let backup = backup.map_err(|error| error.to_string());
     let parts = vec![
         stores,
-        mirror(&app.jobs.mirror_state().await?, now),
+        keys(&app.jobs.bad_keys(&orders), &orders, backup, now),
+        mirror(&app.jobs.mirror_state().await?, &runs, now),
         archive(&orders, oldest, now),
-        jobs(&app).await?,
+        jobs(&runs),
     ];
     let colour = parts.iter().map(|part| part.colour).max();
     Ok(Json(Status {
@@ -88,7 +96,44 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
     }))
 }
 
-fn mirror(state: &MirrorState, now: DateTime<Utc>) -> StatusPart {
+fn keys(
+    bad: &[(String, String)],
+    orders: &[Order],
+    backup: Result<Option<DateTime<Utc>>, String>,
+    now: DateTime<Utc>,
+) -> StatusPart {
+    if !bad.is_empty() {
+        let says = bad.iter();
+        let says = says.map(|(order, problem)| format!("{order}: {problem}"));
+        return part("keys", Colour::Red, says.collect::<Vec<_>>().join("; "));
+    }
+    let yellow = |says: String| part("keys", Colour::Yellow, says);
+    let advice = "`stemvault keys backup FILE` makes one, for another disk";
+    match backup {
+        Err(error) => yellow(format!("their backups cannot be read: {error}")),
+        Ok(None) if orders.iter().any(has_key) => {
+            yellow(format!("there is no backup of the key store: {advice}"))
+        }
+        Ok(None) => part(
+            "keys",
+            Colour::Green,
+            "there is none yet that could be lost",
+        ),
+        Ok(Some(at)) => {
+            let says = format!("last backed up {}", at.format("%F %R UTC"));
+            if now - at > BACKUP_FRESH {
+                return yellow(format!("{says}, more than a week ago: {advice}"));
+            }
+            part("keys", Colour::Green, says)
+        }
+    }
+}
+
+fn mirror(state: &MirrorState, runs: &[Run], now: DateTime<Utc>) -> StatusPart {
+    let last = runs.iter().find(|run| run.job == Job::Mirror);
+    if let Some(stopped) = last.filter(|run| run.outcome == Outcome::Stopped) {
+        return part("mirror", Colour::Red, &*stopped.message);
+    }
     let yellow = |says: String| part("mirror", Colour::Yellow, says);
     let at = state.complete_at.map(|at| at.format("%F %R UTC"));
     match (state.is_set, &at, state.complete_at) {
@@ -135,10 +180,10 @@ fn archive(orders: &[Order], oldest: Option<DateTime<Utc>>, now: DateTime<Utc>) 
     )
 }
 
-async fn jobs(app: &App) -> Answer<StatusPart> {
+fn jobs(runs: &[Run]) -> StatusPart {
     let mut seen = Vec::new();
     let mut bad = Vec::new();
-    for run in app.jobs.runs(RUNS).await? {
+    for run in runs {
         if seen.contains(&run.job) {
             continue;
         }
@@ -150,13 +195,9 @@ async fn jobs(app: &App) -> Answer<StatusPart> {
         }
     }
     if bad.is_empty() {
-        return Ok(part(
-            "jobs",
-            Colour::Green,
-            "the last run of each did its work",
-        ));
+        return part("jobs", Colour::Green, "the last run of each did its work");
     }
-    Ok(part("jobs", Colour::Red, bad.join("; ")))
+    part("jobs", Colour::Red, bad.join("; "))
 }
 
 #[cfg(test)]
@@ -177,7 +218,7 @@ mod tests {
             (state(true, Some(1)), Colour::Green, "2026-11-23 16:00"),
             (state(true, Some(9)), Colour::Yellow, "2 orders are behind"),
         ] {
-            let part = mirror(&state, now);
+            let part = mirror(&state, &[], now);
             assert_eq!(part.colour, colour, "{part:?}");
             assert!(part.says.contains(says), "{part:?}");
         }

@@ -204,6 +204,7 @@ async fn into(
     let fetcher = Fetcher {
         connection: connection.clone(),
         folder: data.clone(),
+        order: Some(parts.receipt.order.clone()),
         clock,
     };
     let lines = fetch_all(&fetcher, &wanted, args.parallel, &progress).await;

@@ -183,7 +183,7 @@ mod tests {
             "scrub 2026-0117 --tier working --tier archive --rate 50MB",
             "scrub --stop",
             "scrub --watch",
-            "mirror",
+            "mirror --new",
             "status",
             "push folder --to https://x/u/y --submit --parallel 2",
             "pull 2026-0117 abababab --into dir",

@@ -27,7 +27,8 @@ use crate::client::records::{OrderSessions, Receipt};
 ///
 /// Every file is checked against the hash in the receipt before it gets its name; until then it
 /// is called NAME.part. Files that are here already with the right hash are not fetched again,
-/// and a file with other content is never overwritten. To go on after an interruption, run the
+/// and a file with other content is never overwritten. A file that is damaged at the studio is named,
+/// and the others are fetched all the same. To go on after an interruption, run the
 /// same command again.
 #[derive(Debug, Clone, clap::Args)]
 pub struct PullArgs {
@@ -80,6 +81,7 @@ pub async fn run(args: PullArgs, clock: SharedClock) -> anyhow::Result<()> {
     let fetcher = Fetcher {
         connection,
         folder: args.into.clone(),
+        order: listing.order.clone(),
         clock,
     };
     let lines = fetch_all(&fetcher, &listing.files, args.parallel, &progress).await;

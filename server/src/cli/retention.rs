@@ -66,6 +66,9 @@ pub struct ProveArgs {
 /// Copy what is new to the mirror now
 #[derive(Debug, Clone, clap::Args)]
 pub struct MirrorArgs {
+    /// Begin a new mirror in a place that is empty: everything is copied. Look first that its disk is mounted
+    #[arg(long)]
+    pub new: bool,
     /// How to ask
     #[command(flatten)]
     pub ask: AskArgs,
@@ -78,7 +81,10 @@ pub struct MirrorArgs {
 pub async fn mirror(args: MirrorArgs) -> anyhow::Result<()> {
     let ask = args.ask.ask()?;
     let answer = ask
-        .post(&["retention", "run"], json!({"job": "mirror"}))
+        .post(
+            &["retention", "run"],
+            json!({"job": "mirror", "new_mirror": args.new}),
+        )
         .await?;
     ask.show(&answer, runs)?;
     refuse_if_any(&answer)

@@ -14,8 +14,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Read sessions in any tier and mend what is bad from another copy
 ///
-/// Runs in the server, which goes on with it also after a restart; this command watches it to its
-/// end, and whoever ends the command ends only the watching.
+/// The keys of the orders are looked at as well, whatever is read. Runs in the server, which goes on
+/// with it also after a restart; this command watches it to its end, and whoever ends the command
+/// ends only the watching.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ScrubArgs {
     /// Only the order of this number

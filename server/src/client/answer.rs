@@ -30,6 +30,9 @@ pub enum Failure {
         /// How long the server asks us to wait.
         retry_after: Option<Duration>,
     },
+    /// What the server has stored is damaged, or its key is: it sends nothing of it.
+    #[error("{0}")]
+    Damaged(String),
     /// The server answered something that this program does not understand.
     #[error("{0}")]
     Unreadable(String),
@@ -41,7 +44,7 @@ impl Failure {
     pub fn passes(&self) -> bool {
         match self {
             Self::Unreachable(_) => true,
-            Self::Untrusted(_) | Self::Unreadable(_) => false,
+            Self::Untrusted(_) | Self::Unreadable(_) | Self::Damaged(_) => false,
             Self::Refused { status, .. } => {
                 matches!(status.as_u16(), 408 | 423 | 425 | 429 | 500 | 502..=504)
             }
@@ -163,24 +166,36 @@ pub async fn accept(response: reqwest::Response) -> Result<reqwest::Response, Fa
         .ok()
         .and_then(Result::ok)
         .unwrap_or_default();
+    let sentence = sentence(status, &content_type, &text);
+    if problem(&content_type, &text).is_some_and(|problem| problem.damaged) {
+        return Err(Failure::Damaged(sentence));
+    }
     Err(Failure::Refused {
         status,
-        sentence: sentence(status, &content_type, &text),
+        sentence,
         retry_after,
     })
 }
 
+/// A problem document.
+#[derive(serde::Deserialize)]
+struct Problem {
+    detail: Option<String>,
+    title: Option<String>,
+    /// Whether what is stored is at fault: then no other try will do better.
+    #[serde(default)]
+    damaged: bool,
+}
+
+fn problem(content_type: &str, body: &str) -> Option<Problem> {
+    let is_json = content_type.contains("json");
+    is_json.then(|| serde_json::from_str(body).ok()).flatten()
+}
+
 /// The sentence in the body of an answer, or one made from its status.
 fn sentence(status: StatusCode, content_type: &str, body: &str) -> String {
-    #[derive(serde::Deserialize)]
-    struct Problem {
-        detail: Option<String>,
-        title: Option<String>,
-    }
     let said = if content_type.contains("json") {
-        serde_json::from_str::<Problem>(body)
-            .ok()
-            .and_then(|problem| problem.detail.or(problem.title))
+        problem(content_type, body).and_then(|problem| problem.detail.or(problem.title))
     } else if content_type.starts_with("text/plain") || content_type.is_empty() {
         Some(body.trim().to_owned())
     } else {
@@ -252,5 +267,6 @@ mod tests {
             assert!(!refused(status).passes(), "{status}");
         }
         assert!(refused(410).is_gone() && !refused(409).is_gone());
+        assert!(!Failure::Damaged(String::new()).passes());
     }
 }

@@ -79,6 +79,17 @@ pub enum NotFetched {
          damaged; tell the studio"
     )]
     EndsEarly(u64),
+    /// What is stored there is damaged.
+    #[error(
+        "what the studio has stored of it{of} is damaged, and trying again does not help: ask the \
+         studio, which mends it with `stemvault scrub`, and pull again then ({said})"
+    )]
+    Stored {
+        /// ` (order 2026-0117)`, where that is known.
+        of: String,
+        /// What the server says.
+        said: Failure,
+    },
     /// What arrived is not what was promised.
     #[error("what arrived does not have the hash that the server promised; nothing was kept")]
     Damaged,
@@ -100,6 +111,8 @@ pub struct Fetcher {
     pub connection: Connection,
     /// The folder; it exists.
     pub folder: PathBuf,
+    /// The number of the order, where that is known.
+    pub order: Option<String>,
     /// Measures how long nothing has arrived.
     pub clock: SharedClock,
 }
@@ -191,6 +204,9 @@ impl Fetcher {
             if at == wanted.length {
                 break;
             }
+            if let Failure::Damaged(_) = failure {
+                return Err(self.stored(failure));
+            }
             if !failure.passes() {
                 return Err(NotFetched::Refused(failure.to_string()));
             }
@@ -206,6 +222,12 @@ impl Fetcher {
             tokio::time::sleep(wait).await;
         }
         Ok(part.finish().await?)
+    }
+
+    fn stored(&self, said: Failure) -> NotFetched {
+        let of = self.order.as_ref();
+        let of = of.map_or_else(String::new, |number| format!(" (order {number})"));
+        NotFetched::Stored { of, said }
     }
 
     /// Asks for everything from `at` on; the place where the answer really begins is 0 or `at`.

@@ -27,13 +27,7 @@ pub async fn restore(
 ) -> anyhow::Result<Restored> {
     // Before anything is opened, and so made.
     backup.has_ended(clock.now(), although_ended)?;
-    #[cfg(feature = "torture")]
-    let torture = stemvault_storage::torture::Torture::from_environment();
-    let stores = Stores::open(settings, |store| {
-        #[cfg(feature = "torture")]
-        let store = torture.store(store);
-        store
-    })?;
+    let stores = Stores::open(settings)?;
     let Some(masters) = stores.masters(settings).await? else {
         let place = match &settings.keys.master_key {
             MasterKeySource::File(path) => path.display().to_string(),
@@ -52,7 +46,7 @@ pub async fn restore(
         None => Arc::new(MemoryCatalog::new()),
     };
     #[cfg(feature = "torture")]
-    torture.begin();
+    stores.torture.begin();
     let restored = async {
         let Stores {
             working,

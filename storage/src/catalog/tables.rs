@@ -22,7 +22,7 @@ use crate::order::{Order, OrderNumber};
 use crate::session::{BlockRef, SessionRow};
 use crate::upload::{PartOf, PartUse, Upload};
 
-pub use care::{Mirrored, Proven, mirrored, proven, provens};
+pub use care::{MirrorBegun, Mirrored, Proven, mirror_begun, mirrored, proven, provens};
 pub use masters::{CurrentMaster, RetiredMasters, current_master, retired_masters};
 
 /// What can be a row.

@@ -124,6 +124,16 @@ impl KeyStore {
             .max())
     }
 
+    /// When the newest backup was made that was finished.
+    ///
+    /// # Errors
+    /// Those of [`backups`](Self::backups).
+    pub async fn last_backup(&self) -> Result<Option<DateTime<Utc>>> {
+        let finished = self.backups().await?.into_iter();
+        let finished = finished.filter(|note| note.keys.is_some());
+        Ok(finished.map(|note| note.made_at).max())
+    }
+
     pub(super) async fn note_backup(&self, note: &BackupNote) -> Result<()> {
         let bytes = serde_json::to_vec(note).expect("plain data");
         self.store.prepare(&paths::key_backups()).await?;

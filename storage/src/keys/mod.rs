@@ -9,6 +9,7 @@
 
 pub mod backup;
 mod master;
+pub mod mend;
 mod place;
 pub mod restore;
 pub mod rotate;

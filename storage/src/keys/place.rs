@@ -40,9 +40,18 @@ async fn read_at(
     let Some(bytes) = store.get_opt(path).await? else {
         return Ok(None);
     };
-    let wrapped = Wrapped::parse(&bytes, &whose(owner))?;
+    Ok(Some(opened(&bytes, masters, owner)?))
+}
+
+/// The secret in a wrapped key, and the master key that wraps it.
+pub(super) fn opened(
+    bytes: &[u8],
+    masters: &MasterKeys,
+    owner: Owner,
+) -> Result<([u8; 32], String), KeyError> {
+    let wrapped = Wrapped::parse(bytes, &whose(owner))?;
     let secret = masters.unwrap(&wrapped, &whose(owner))?;
-    Ok(Some((secret, wrapped.master)))
+    Ok((secret, wrapped.master))
 }
 
 /// Puts a wrapped key. What is there is replaced only after the new one was read back.

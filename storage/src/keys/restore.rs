@@ -33,7 +33,7 @@ pub struct Restored {
 }
 
 /// What became of one key.
-enum Outcome {
+pub(super) enum Outcome {
     Restored,
     Here,
     LeftOut(&'static str),
@@ -56,10 +56,8 @@ impl KeyStore {
         masters: &MasterKeys,
         backup: &Backup,
     ) -> Result<bool> {
-        match place::read(store, masters, None).await {
-            Ok(None) | Err(Error::Key(KeyError::Damaged { .. })) => {}
-            Ok(Some(_)) => return Ok(false),
-            Err(error) => return Err(error),
+        if !needs_records(store, masters).await? {
+            return Ok(false);
         }
         let found = backup.keys.iter().find(|(owner, _)| owner.is_none());
         let (_, wrapped) = found.ok_or_else(|| KeyError::Missing { whose: whose(None) })?;
@@ -67,6 +65,15 @@ impl KeyStore {
         // By the master key that wrapped it: which one is current only the catalog says.
         place::put(store, masters, &wrapped.master, &secret, None, None).await?;
         Ok(true)
+    }
+}
+
+/// Whether the records key is missing or damaged.
+pub(super) async fn needs_records(store: &Store, masters: &MasterKeys) -> Result<bool> {
+    match place::read(store, masters, None).await {
+        Ok(None) | Err(Error::Key(KeyError::Damaged { .. })) => Ok(true),
+        Ok(Some(_)) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -85,11 +92,14 @@ impl Vault {
                 self.keys.note_backup(note).await?;
             }
         }
+        let unproven = ended.then_some(
+            "the backup has ended, and the bucket holds nothing of it that the key opens",
+        );
         let mut restored = Restored::default();
         for (owner, wrapped) in &backup.keys {
             let name = whose(*owner);
             let secret = self.keys.masters().unwrap(wrapped, &name);
-            match self.restore(*owner, secret, ended).await {
+            match self.restore(*owner, secret, unproven).await {
                 Ok(Outcome::Restored) => restored.restored.push(name),
                 Ok(Outcome::Here) => restored.here += 1,
                 Ok(Outcome::LeftOut(why)) => restored.left_out.push((name, why.to_owned())),
@@ -100,11 +110,13 @@ impl Vault {
         Ok(restored)
     }
 
-    async fn restore(
+    /// Puts one key back if it is needed and may be. With `unproven` only one that opens a record of
+    /// its order, and else that is why it is left out.
+    pub(super) async fn restore(
         &self,
         owner: Owner,
         secret: Result<[u8; 32], KeyError>,
-        ended: bool,
+        unproven: Option<&'static str>,
     ) -> Result<Outcome> {
         let lease = Lease::new(&self.clock, &whose(owner));
         let current = self.current_master().await?;
@@ -127,14 +139,10 @@ impl Vault {
         }
         let secret = secret?;
         if let Some(order) = owner {
-            match self.evidence(order, &secret).await? {
-                Evidence::Purged => return Ok(Outcome::LeftOut("it is being purged")),
-                Evidence::Nothing if ended => {
-                    return Ok(Outcome::LeftOut(
-                        "the backup has ended, and the bucket holds nothing of it that the key opens",
-                    ));
-                }
-                Evidence::Living | Evidence::Nothing => {}
+            match (self.evidence(order, &secret).await?, unproven) {
+                (Evidence::Purged, _) => return Ok(Outcome::LeftOut("it is being purged")),
+                (Evidence::Nothing, Some(why)) => return Ok(Outcome::LeftOut(why)),
+                _ => {}
             }
         }
         self.keys.put(&current.id, &secret, owner, &lease).await?;

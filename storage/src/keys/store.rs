@@ -36,17 +36,22 @@ pub struct KeyStore {
 }
 
 impl KeyStore {
-    /// Opens the key store; makes the records key if there is none, and shows that a deleted key
-    /// is really gone.
+    /// Opens the key store; makes the records key if there is no key at all, and shows that a deleted
+    /// key is really gone.
     ///
     /// # Errors
-    /// When the records key does not open with these master keys, or deleting does not delete.
+    /// When the records key is missing beside others, or does not open with these master keys; when
+    /// deleting does not delete.
     pub async fn open(store: Store, masters: MasterKeys) -> Result<Self> {
         // A killed put may have left a copy of a wrapped key that no purge would find.
         store.sweep_killed_puts().await?;
         probe(&store).await?;
         let secret = match read(&store, &masters, None).await? {
             Some((secret, _)) => secret,
+            // A new one beside keys of orders would open no tombstone and no snapshot there is.
+            None if Self::holds_keys(&store).await? => {
+                return Err(KeyError::Missing { whose: whose(None) }.into());
+            }
             None => {
                 let secret = random();
                 put(&store, &masters, masters.first().id(), &secret, None, None).await?;

@@ -10,6 +10,7 @@ mod advice;
 mod cloud;
 mod direct;
 mod local;
+pub(crate) mod passes_on;
 mod read_only;
 
 use std::sync::Arc;
@@ -96,6 +97,7 @@ impl Lease {
 #[derive(Clone, Debug)]
 pub struct Store {
     name: &'static str,
+    place: String,
     inner: Arc<dyn ObjectStore>,
     local: Option<Arc<Local>>,
 }
@@ -127,6 +129,7 @@ impl Store {
                 .with_fsync(true);
             return Ok(Self {
                 name,
+                place: url.to_string(),
                 inner: Arc::new(Direct::new(inner)),
                 local: Some(Arc::new(local)),
             });
@@ -139,6 +142,7 @@ impl Store {
         };
         Ok(Self {
             name,
+            place: url.to_string(),
             inner,
             local: None,
         })
@@ -149,6 +153,7 @@ impl Store {
     pub fn of(name: &'static str, inner: Arc<dyn ObjectStore>) -> Self {
         Self {
             name,
+            place: name.to_owned(),
             inner,
             local: None,
         }
@@ -177,6 +182,12 @@ impl Store {
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// Its address, for messages.
+    #[must_use]
+    pub fn place(&self) -> &str {
+        &self.place
     }
 
     /// Whether it is a folder of this machine: then no put outlives the process.

@@ -8,9 +8,11 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, MultipartUpload, ObjectStore, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, Result,
 };
+
+use super::passes_on::passes_on;
 
 /// Passes on what reads, and refuses the rest.
 #[derive(Debug)]
@@ -43,10 +45,6 @@ impl ObjectStore for ReadOnly {
         refused()
     }
 
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.0.get_opts(location, options).await
-    }
-
     fn delete_stream(
         &self,
         _: BoxStream<'static, Result<Path>>,
@@ -54,15 +52,9 @@ impl ObjectStore for ReadOnly {
         stream::iter([refused()]).boxed()
     }
 
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.0.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.0.list_with_delimiter(prefix).await
-    }
-
     async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
         refused()
     }
+
+    passes_on!(0: get_opts, list, list_with_delimiter);
 }

@@ -11,6 +11,7 @@ use stemvault_storage::order::Stage;
 use stemvault_storage::vault::OrderAt;
 
 use super::Scrub;
+use crate::jobs::keys::Looked;
 use crate::jobs::mend::{left_over, mend};
 use crate::jobs::prove::doubt;
 use crate::jobs::{Job, Jobs};
@@ -35,6 +36,13 @@ impl Scrubbing<'_> {
     /// Every order that is asked for. `false`: it was stopped.
     pub(super) async fn all(&mut self) -> Result<bool> {
         let vault = &self.jobs.vault;
+        if self.scrub.tiers.contains(&Tier::Mirror)
+            && let Err(error) = vault.check_mirror().await
+        {
+            self.scrub.left += 1;
+            let detail = format!("failed: {error}");
+            self.note(Note::of("the mirror".to_owned(), "scrub", detail));
+        }
         let mut orders = vault.orders().await?;
         orders.sort_by_key(|order| order.id);
         for order in orders {
@@ -57,6 +65,11 @@ impl Scrubbing<'_> {
             self.tell().await?;
         }
         if self.scrub.order.is_none() {
+            // A mirror that was never complete has no flaws: it lacks what is still to be copied.
+            let complete = self.jobs.mirror_state().await?.complete_at.is_some();
+            let copied = complete && self.reads_mirror().await;
+            let records = self.jobs.look_after_records_key(copied).await?;
+            self.looked(records);
             for name in vault.unknown_orders().await? {
                 tracing::warn!(folder = name, "objects of no order that the catalog knows");
                 self.scrub.left += 1;
@@ -80,6 +93,9 @@ impl Scrubbing<'_> {
                 return Ok(true);
             }
             _ => {}
+        }
+        if self.scrub.within == 0 && !self.key(&at).await? {
+            return Ok(true);
         }
         let files = self.files(&at).await?;
         let done = usize::try_from(self.scrub.within).unwrap_or(usize::MAX);
@@ -109,11 +125,33 @@ impl Scrubbing<'_> {
         Ok(true)
     }
 
+    /// Looks after the key, whatever tier is read: without it nothing can be. Whether it opens.
+    async fn key(&mut self, at: &OrderAt) -> Result<bool> {
+        let copied = self.jobs.vault.is_mirrored(&at.order).await? && self.reads_mirror().await;
+        let looked = self.jobs.look_after_key(at, copied).await?;
+        Ok(self.looked(looked))
+    }
+
+    /// Whether the mirror is asked for and is the right one: its disk may go at any moment.
+    async fn reads_mirror(&self) -> bool {
+        self.scrub.tiers.contains(&Tier::Mirror) && self.jobs.vault.check_mirror().await.is_ok()
+    }
+
+    fn looked(&mut self, looked: Looked) -> bool {
+        let opens = !looked.is_bad();
+        self.scrub.left += u64::from(!opens);
+        self.scrub.healed += u64::from(looked.is_mended());
+        if let Some(note) = looked.note {
+            self.note(note);
+        }
+        opens
+    }
+
     /// The files to be read. Documents are looked at, and mended, on the way: they say which.
     async fn files(&mut self, at: &OrderAt) -> Result<Vec<Held>> {
         let vault = &self.jobs.vault;
         let mut tiers = self.scrub.tiers.clone();
-        if !vault.is_mirrored(&at.order).await? {
+        if !vault.is_mirrored(&at.order).await? || !self.reads_mirror().await {
             tiers.retain(|tier| *tier != Tier::Mirror);
         }
         let mut flaws = Vec::new();
@@ -214,7 +252,7 @@ impl Scrubbing<'_> {
             Ok(true) if left > 0 => (
                 Outcome::Failed,
                 format!(
-                    "{read}; {healed} flaws mended, {left} left: restore what is named here from your own copy of the bucket, then scrub again"
+                    "{read}; {healed} flaws mended, {left} left: restore what is named here from your own copy of the bucket, keys with `stemvault keys restore`, then scrub again"
                 ),
             ),
             Ok(true) => (Outcome::Done, format!("{read}; {healed} flaws mended")),
@@ -236,6 +274,7 @@ impl Scrubbing<'_> {
         run.record(&self.jobs.vault).await?;
         self.jobs.save_scrub(&self.scrub).await?;
         *self.jobs.scrub.known() = Some(self.scrub);
+        self.jobs.measure_keys().await?;
         self.jobs.measure_proofs().await
     }
 }

@@ -48,6 +48,23 @@ impl Record for Mirrored {
     const WHAT: &'static str = "mirrored order";
 }
 
+/// That a mirror was begun, and so bears the mark of this installation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MirrorBegun {
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl Record for MirrorBegun {
+    const WHAT: &'static str = "mirror that was begun";
+}
+
+/// The [`MirrorBegun`] row.
+#[must_use]
+pub fn mirror_begun() -> Key {
+    key(b'm', &[b"mirror"])
+}
+
 /// The [`Mirrored`] row of an order.
 #[must_use]
 pub fn mirrored(order: OrderId) -> Key {

@@ -12,10 +12,7 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult,
-};
+use object_store::{ObjectStore, PutOptions, PutPayload, PutResult};
 
 use crate::catalog::MemoryCatalog;
 use crate::clock::{MovableClock, SharedClock, StoppedClock};
@@ -24,6 +21,7 @@ use crate::ids::OrderId;
 use crate::keys::{KeyStore, MasterKey, MasterKeys};
 use crate::order::{Client, Order, Policy};
 use crate::store::Store;
+use crate::store::passes_on::passes_on;
 use crate::vault::{Limits, Vault};
 
 /// A key store that dies before a chosen write, and may garble the one before.
@@ -86,22 +84,6 @@ impl ObjectStore for Frail {
         self.inner.put_opts(location, payload, options).await
     }
 
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> object_store::Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(location, options).await
-    }
-
-    async fn get_opts(
-        &self,
-        location: &Path,
-        options: GetOptions,
-    ) -> object_store::Result<GetResult> {
-        self.inner.get_opts(location, options).await
-    }
-
     fn delete_stream(
         &self,
         locations: BoxStream<'static, object_store::Result<Path>>,
@@ -112,22 +94,7 @@ impl ObjectStore for Frail {
         self.inner.delete_stream(locations)
     }
 
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> object_store::Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(
-        &self,
-        from: &Path,
-        to: &Path,
-        options: CopyOptions,
-    ) -> object_store::Result<()> {
-        self.inner.copy_opts(from, to, options).await
-    }
+    passes_on!(inner: put_multipart_opts, get_opts, list, list_with_delimiter, copy_opts);
 }
 
 /// What outlives a process.

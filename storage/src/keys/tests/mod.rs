@@ -2,5 +2,6 @@
 //! that are created and purged meanwhile, on a key store that garbles.
 
 mod house;
+mod mended;
 mod rotation;
 mod saved;

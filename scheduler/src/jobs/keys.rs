@@ -1,0 +1,138 @@
+//! Keys, as the jobs look after them: what opens nowhere is remembered for status and alerts until it
+//! opens again, and so is how old the newest backup of the key store is.
+//!
+//! What is bad is remembered in memory only: the run that found it is on record, and after a restart the
+//! next one finds it again.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use stemvault_storage::error::{Error, Result};
+use stemvault_storage::keys::mend::KeyFound;
+use stemvault_storage::order::{Order, Stage};
+use stemvault_storage::refusal::RefusalKind;
+use stemvault_storage::vault::OrderAt;
+
+use super::Jobs;
+use crate::run::Note;
+
+/// What stands for an order's number where a note is about the key of all records.
+const RECORDS: &str = "all orders";
+
+/// Keys that open nowhere: whose, and in a sentence what to do.
+#[derive(Debug, Default)]
+pub(super) struct BadKeys(Mutex<BTreeMap<String, String>>);
+
+/// What a look at a key comes to.
+#[derive(Debug)]
+pub(super) struct Looked {
+    pub(super) found: KeyFound,
+    /// For the run, if anything was amiss.
+    pub(super) note: Option<Note>,
+}
+
+impl Looked {
+    pub(super) fn is_bad(&self) -> bool {
+        matches!(self.found, KeyFound::Bad(_))
+    }
+
+    pub(super) fn is_mended(&self) -> bool {
+        matches!(self.found, KeyFound::Mended | KeyFound::CopyMended)
+    }
+}
+
+impl Jobs {
+    /// Looks after the key of an order, and with `copied` also its copy in the mirror.
+    pub(super) async fn look_after_key(&self, at: &OrderAt, copied: bool) -> Result<Looked> {
+        let found = match self.vault.look_after_key(at, copied).await {
+            // The order changed meanwhile: the next run looks again.
+            Err(Error::Refused(refusal)) if refusal.kind == RefusalKind::TakenOver => {
+                KeyFound::Sound
+            }
+            found => found?,
+        };
+        let now = self.vault.order(at.order.id).await?;
+        if !has_key(&now) {
+            // Decided meanwhile: then it has to be missing.
+            return Ok(self.looked(now.number.to_string(), KeyFound::Sound));
+        }
+        Ok(self.looked(now.number.to_string(), found))
+    }
+
+    /// The same with the key of all records.
+    pub(super) async fn look_after_records_key(&self, copied: bool) -> Result<Looked> {
+        let found = self.vault.look_after_records_key(copied).await?;
+        Ok(self.looked(RECORDS.to_owned(), found))
+    }
+
+    fn looked(&self, whose: String, found: KeyFound) -> Looked {
+        let detail = match &found {
+            KeyFound::Sound => None,
+            KeyFound::Mended => Some("the key was mended from the mirror".to_owned()),
+            KeyFound::CopyMended => {
+                Some("the key's copy in the mirror was mended from the key store".to_owned())
+            }
+            KeyFound::Bad(problem) => {
+                tracing::error!(order = whose, problem, "a key that opens nowhere");
+                metrics::counter!("stemvault_not_mended_total", "tier" => "keys").increment(1);
+                Some(format!("failed: {problem}"))
+            }
+        };
+        let mut bad = self.bad_keys.known();
+        match &found {
+            KeyFound::Bad(problem) => bad.insert(whose.clone(), problem.clone()),
+            _ => bad.remove(&whose),
+        };
+        let note = detail.map(|detail| Note::of(whose, "key", detail));
+        Looked { found, note }
+    }
+
+    /// Keys that opened nowhere when they were looked at last: whose, and in a sentence what to do.
+    #[must_use]
+    pub fn bad_keys(&self, orders: &[Order]) -> Vec<(String, String)> {
+        let mut bad = self.bad_keys.known();
+        for order in orders {
+            if !has_key(order) {
+                bad.remove(&order.number.to_string());
+            }
+        }
+        bad.clone().into_iter().collect()
+    }
+
+    /// Says in metrics how many keys open nowhere.
+    pub(super) async fn measure_keys(&self) -> Result<()> {
+        let orders = self.vault.orders().await?;
+        #[expect(clippy::cast_precision_loss, reason = "counts of orders are small")]
+        let bad = self.bad_keys(&orders).len() as f64;
+        metrics::gauge!("stemvault_keys_bad").set(bad);
+        Ok(())
+    }
+
+    /// Says in metrics when the key store was backed up last: 0 for never, and nothing while there
+    /// is no order whose key could be lost.
+    ///
+    /// # Errors
+    /// Those of the catalog and the key store.
+    pub async fn measure_key_backup(&self) -> Result<()> {
+        if !self.vault.orders().await?.iter().any(has_key) {
+            return Ok(());
+        }
+        let last = self.vault.keys().last_backup().await?;
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+        let at = last.map_or(0, |at| at.timestamp()) as f64;
+        metrics::gauge!("stemvault_key_backup_timestamp_seconds").set(at);
+        Ok(())
+    }
+}
+
+/// Whether an order has a key that must not be lost.
+#[must_use]
+pub fn has_key(order: &Order) -> bool {
+    !matches!(order.stage, Stage::Purging | Stage::Purged)
+}
+
+impl BadKeys {
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

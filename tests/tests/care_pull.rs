@@ -1,0 +1,63 @@
+//! A file that is damaged at the studio, through the door: whoever pulls it is told at once and for good,
+//! and gets all the others.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use stemvault_tests::bucket;
+use stemvault_tests::care::{restore, spoil};
+use stemvault_tests::fixtures::{self, Scale};
+use stemvault_tests::order::{Job, read};
+use stemvault_tests::studio::Studio;
+
+const NUMBER: &str = "2026-0117";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_names_what_is_damaged_and_brings_the_rest() -> Result<()> {
+    let studio = Studio::start().await?;
+    let mut files = read(&fixtures::cached(Scale::Tiny)?)?;
+    files.retain(|_, bytes| bytes.len() < 400_000);
+    // Three blocks; one is bad far behind the bytes that are looked at before an answer.
+    let mut noise = vec![0; 9 << 20];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    files.insert("Stems/Long.bin".to_owned(), noise.into());
+    let job = Job::create(studio.door(), NUMBER).await?;
+    job.upload(&files).await?;
+    job.submit().await?;
+    let folder = bucket::order_folder(&studio.bucket())?.join("working");
+    let mut long = bucket::objects(&folder)?;
+    long.sort_by_key(|path| std::fs::metadata(path).map_or(0, |it| it.len()));
+    let large: Vec<_> = long.into_iter().rev().take(3).collect();
+    // The last block is the shortest of the three.
+    let good = spoil(&large[2..])?;
+
+    let into = studio.scratch().join("pulled");
+    let pull = ["pull", NUMBER, "--into", into.to_str().context("UTF-8")?];
+    let began = Instant::now();
+    let told = studio.cli(&pull)?;
+    ensure!(told.code == Some(1), "{told:?}");
+    ensure!(
+        began.elapsed() < Duration::from_secs(30),
+        "it tried again and again: {told:?}"
+    );
+    for words in [
+        "Stems/Long.bin",
+        &format!("(order {NUMBER})"),
+        "stemvault scrub",
+    ] {
+        ensure!(told.out.contains(words), "no {words} in {}", told.out);
+    }
+    ensure!(!into.join("Stems/Long.bin").exists(), "half a file");
+    for (path, bytes) in files.iter().filter(|(path, _)| *path != "Stems/Long.bin") {
+        ensure!(std::fs::read(into.join(path))? == *bytes, "{path}");
+    }
+    let json = studio.cli(&[&pull[..], &["--json"]].concat())?;
+    let json: Value = serde_json::from_str(&json.out)?;
+    ensure!(json["order"] == NUMBER, "{json}");
+
+    restore(&good)?;
+    studio.cli(&pull)?.ok()?;
+    ensure!(std::fs::read(into.join("Stems/Long.bin"))? == files["Stems/Long.bin"]);
+    studio.done().await
+}
