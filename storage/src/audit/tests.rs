@@ -2,11 +2,12 @@
 //! what comes back with a rebuilt order.
 
 mod back;
+mod words;
 
 use super::{Actor, AuditLog, Entry, Head, LostEntries, Span, What};
 use crate::catalog::tables::{self, decode, encode};
 use crate::catalog::{Batch, Key};
-use crate::ids::{AttemptId, EntryHash, LinkId, OrderId, SessionId};
+use crate::ids::{EntryHash, LinkId, OrderId};
 use crate::link::Scope;
 use crate::order::Order;
 use crate::rebuild::world::{AT_ONCE, World};
@@ -51,43 +52,6 @@ fn every_field_is_hashed() {
         assert_ne!(other.hash(ORDER), vector().hash(ORDER), "{other:?}");
     }
     assert_ne!(vector().hash(OrderId([0x12; 16])), vector().hash(ORDER));
-}
-
-#[test]
-fn words_are_the_same_in_json_and_in_the_hash() {
-    let (link, session) = (LinkId([1; 16]), SessionId([2; 32]));
-    let attempt = AttemptId([3; 16]);
-    for what in [
-        What::Created,
-        What::LinkMade(link),
-        What::LinkRevoked(link),
-        What::Submitted(session),
-        What::Accepted(session),
-        What::Returned(session),
-        What::Completed,
-        What::Reopened,
-        What::Archived(attempt),
-        What::Doubted(attempt),
-        What::ProvenAgain(attempt),
-        What::Releasing,
-        What::Released,
-        What::Recalled,
-        What::RecallEnded,
-        What::Held,
-        What::HoldLifted,
-        What::Purging,
-        What::Purged,
-        What::Changed,
-    ] {
-        let json = serde_json::to_value(what).unwrap();
-        assert_eq!(json["what"], what.name());
-        assert_eq!(
-            json.get("about").and_then(|it| it.as_str()),
-            what.about().as_deref()
-        );
-        let entry = Entry { what, ..vector() };
-        assert_eq!(decode::<Entry>(&encode(&entry)).unwrap(), entry);
-    }
 }
 
 #[test]
