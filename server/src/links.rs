@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use serde::Deserialize;
+use stemvault_storage::audit::Actor;
 use stemvault_storage::ids::{SessionId, Token};
 use stemvault_storage::link::{Link, Scope};
 use stemvault_storage::order::Order;
@@ -219,7 +220,8 @@ async fn seal(State(app): State<SharedApp>, Path(link): Path<String>, request: R
         form,
         incomplete: None,
     };
-    let receipt = submit(&app, link.order, Kind::Material, filled).await?;
+    let who = Actor::Link(link.id);
+    let receipt = submit(&app, link.order, Kind::Material, filled, who).await?;
     Ok(json(StatusCode::CREATED, shape::Receipt::from(&receipt)))
 }
 

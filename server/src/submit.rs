@@ -1,6 +1,7 @@
 //! Submitting, whoever presses the button: the studio's form and intake rules, then the seal.
 
 use stemvault_config::{Rule, Settings, Severity};
+use stemvault_storage::audit::Actor;
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::intake::checks;
 use stemvault_storage::session::{Form, Kind, Receipt, Rules};
@@ -23,7 +24,13 @@ pub struct Filled {
 /// # Errors
 /// A form that lacks what the studio requires; those of
 /// [`Vault::submit`](stemvault_storage::Vault::submit).
-pub async fn submit(app: &App, order: OrderId, kind: Kind, filled: Filled) -> Answer<Receipt> {
+pub async fn submit(
+    app: &App,
+    order: OrderId,
+    kind: Kind,
+    filled: Filled,
+    who: Actor,
+) -> Answer<Receipt> {
     let mut form = match filled.form {
         Some(form) => {
             check_plain(&form)?;
@@ -41,7 +48,8 @@ pub async fn submit(app: &App, order: OrderId, kind: Kind, filled: Filled) -> An
         }
     }
     let rules = rules(&app.settings);
-    Ok(app.vault.submit(order, kind, form, rules).await?)
+    let vault = app.vault.by(who);
+    Ok(vault.submit(order, kind, form, rules).await?)
 }
 
 /// What is known of the form: the client's draft, or what was submitted last.

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{Head, What};
 use crate::block::{Logical, open, seal_copy};
 use crate::catalog::Batch;
 use crate::catalog::tables::{self, Record, put};
@@ -42,6 +43,9 @@ pub struct Tombstone {
     pub last_backup_ends_at: Option<DateTime<Utc>>,
     /// What it held.
     pub sessions: Vec<Buried>,
+    /// Where its audit log ended when the purge was decided.
+    #[serde(default, skip_serializing_if = "Head::is_empty")]
+    pub audit: Head,
 }
 
 /// A session that is gone.
@@ -194,6 +198,7 @@ impl Vault {
                     bytes: row.bytes,
                 })
                 .collect(),
+            audit: order.audit,
         };
         let bytes = tables::encode(&tombstone);
         let sealed = seal_copy(self.keys.records(), order.id, &Logical::Tombstone, &bytes);
@@ -248,11 +253,12 @@ impl Vault {
         if !self.is_gone_from_mirror(id).await? {
             return Ok(None);
         }
-        let batch = self.rows_of(id).await?;
-        self.step(at, at.order.purged()?, batch).await
+        let logged = (What::Purged, &self.who);
+        let (next, batch) = self.log(at.order.purged()?, logged, self.rows_of(id).await?);
+        self.step(at, next, batch).await
     }
 
-    /// The end of every row of an order but the four that bear its name.
+    /// The end of every row of an order but the four that bear its name, and its audit log.
     async fn rows_of(&self, id: OrderId) -> Result<Batch> {
         let mut batch = Batch::new();
         for upload in self.all_uploads(id).await? {
@@ -281,7 +287,7 @@ impl Vault {
         Ok(batch)
     }
 
-    /// The end of every row of an order: it is to be written anew.
+    /// The end of every row of an order but its audit log: it is to be written anew.
     pub(crate) async fn all_rows(&self, order: &Order) -> Result<Batch> {
         let id = order.id;
         Ok(self

@@ -182,6 +182,10 @@ hex_id!(
     BlockHash, 32, "a block hash"
 );
 hex_id!(
+    /// The hash of an entry of the audit log.
+    EntryHash, 32, "a hash of an entry"
+);
+hex_id!(
     /// The BLAKE3 of a whole file, as `b3sum` prints it.
     FileHash, 32, "a file hash"
 );

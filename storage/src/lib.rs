@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod audio;
+pub mod audit;
 pub mod block;
 pub mod catalog;
 pub mod clock;

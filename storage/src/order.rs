@@ -13,6 +13,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::{Actor, Head};
 use crate::ids::{OrderId, SessionId};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Form, Kind, Rules};
@@ -56,6 +57,9 @@ pub struct Sealing {
     pub form: Form,
     /// The intake rules in force.
     pub rules: Rules,
+    /// Who submitted it.
+    #[serde(default)]
+    pub who: Actor,
 }
 
 impl Stage {
@@ -105,6 +109,9 @@ pub struct Order {
     /// What of the proven attempt did not come back when it was read again. Working files stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unproven: Option<Unproven>,
+    /// Where its audit log ends.
+    #[serde(default, skip_serializing_if = "Head::is_empty")]
+    pub audit: Head,
 }
 
 impl Order {
@@ -124,6 +131,7 @@ impl Order {
             hold: None,
             proof: None,
             unproven: None,
+            audit: Head::default(),
         }
     }
 

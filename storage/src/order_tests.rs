@@ -47,6 +47,7 @@ fn sealing() -> Sealing {
         sealed_at: at("2026-01-18T10:00:00Z"),
         form: Form::new(),
         rules: Rules::new(),
+        who: Actor::default(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Creating orders, and what is said of them: links, reviews.
 
+use crate::audit::What;
 use crate::catalog::tables::{self, DigestOf, Gate, OrderOf, Outbox, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
@@ -9,7 +10,7 @@ use crate::order::{Client, Order, OrderNumber, Stage};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review, SessionRow};
 use crate::store::Lease;
-use crate::vault::Vault;
+use crate::vault::{OrderAt, Vault};
 
 /// How often a change that lost a race is made again.
 const TRIES: usize = 64;
@@ -56,6 +57,7 @@ impl Vault {
             let mut batch = current.expected(Batch::new());
             batch = batch.expect(by_number.clone(), Expect::Absent);
             batch = put(batch, by_number.clone(), &OrderOf { order: id });
+            let (order, mut batch) = self.log(order, (What::Created, &self.who), batch);
             batch = put(batch, tables::order(id), &order);
             batch = put(batch, tables::gate(id), &gate);
             batch = put(batch, tables::outbox(id), &Outbox { version });
@@ -149,7 +151,8 @@ impl Vault {
                 },
             );
             batch = put(batch, tables::order_of_link(link.id), &OrderOf { order });
-            if self.decide(&at, at.order.clone(), batch).await?.is_some() {
+            let made = self.decide_about(&at, What::LinkMade(link.id), batch);
+            if made.await?.is_some() {
                 return Ok((link, token));
             }
         }
@@ -176,7 +179,8 @@ impl Vault {
                 ..link.ok_or_else(missing)?
             };
             let batch = put(Batch::new(), tables::link(link.digest), &link);
-            if self.decide(&at, at.order.clone(), batch).await?.is_some() {
+            let revoked = self.decide_about(&at, What::LinkRevoked(id), batch);
+            if revoked.await?.is_some() {
                 return Ok(link);
             }
         }
@@ -246,6 +250,10 @@ impl Vault {
         session: SessionId,
         review: Review,
     ) -> Result<SessionRow> {
+        let what = match &review {
+            Review::Returned { .. } => What::Returned(session),
+            _ => What::Accepted(session),
+        };
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             gone(&at.order)?;
@@ -284,11 +292,18 @@ impl Vault {
                     batch = put(batch, tables::link(ended.digest), &ended);
                 }
             }
-            if self.decide(&at, at.order.clone(), batch).await?.is_some() {
+            let reviewed = self.decide_about(&at, what, batch);
+            if reviewed.await?.is_some() {
                 return Ok(row);
             }
         }
         Err(Error::Busy { order })
+    }
+
+    /// A decision about a link or a session: the order stays as it is.
+    async fn decide_about(&self, at: &OrderAt, what: What, batch: Batch) -> Result<Option<Order>> {
+        let next = at.order.clone();
+        self.decide_that(at, next, (what, &self.who), batch).await
     }
 }
 

@@ -60,6 +60,10 @@ pub struct Rebuilt {
     pub runs: u64,
     /// Forms, filled in and not submitted, that the snapshot knew.
     pub drafts: u64,
+    /// Entries of audit logs that the snapshot knew.
+    pub entries: u64,
+    /// Entries that are lost with the catalog; each log goes on from their hash.
+    pub lost_entries: u64,
     /// Uploads that were not submitted, by order: they start again.
     pub lost: Vec<Lost>,
     /// Names of API tokens that the snapshot knew: they have to be made again.
@@ -207,6 +211,8 @@ impl Rebuilt {
         self.bytes += other.bytes;
         self.purging += other.purging;
         self.drafts += other.drafts;
+        self.entries += other.entries;
+        self.lost_entries += other.lost_entries;
         self.lost.extend(other.lost);
         self.problems.extend(other.problems);
     }

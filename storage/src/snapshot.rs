@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 pub use read::Snapshot;
 pub use take::Taken;
 
+use crate::audit::Entry;
 use crate::catalog::tables::{Proven, Record};
 use crate::decimal;
 use crate::ids::{OrderId, SnapshotId, UploadId};
@@ -103,6 +104,9 @@ impl Record for SnapshotIndex {
 pub struct Section {
     /// What its record of that version says as well.
     pub record: OrderRecord,
+    /// Its audit log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audit: Vec<Entry>,
     /// The form that was filled in and not submitted yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<Form>,

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::audit::What;
 use crate::catalog::Batch;
 use crate::catalog::tables::{self, put};
 use crate::error::{Error, Result};
@@ -61,6 +62,7 @@ impl Vault {
                 sealed_at: self.clock.now(),
                 form: form.clone(),
                 rules,
+                who: self.who.clone(),
             };
             let next = at.order.begin_sealing(sealing)?;
             if self.step(&at, next, Batch::new()).await?.is_some()
@@ -96,7 +98,9 @@ impl Vault {
         let session = self.put_manifest(order, &bytes, &lease).await?;
         let batch = self.close(&manifest, session, taken).await?;
         let next = at.order.end_sealing()?;
-        let decided = self.decide(&at, next, batch).await?;
+        // Whoever finishes it, somebody else may have submitted it.
+        let logged = (What::Submitted(session), &sealing.who);
+        let decided = self.decide_that(&at, next, logged, batch).await?;
         Ok(decided.map(|_| session))
     }
 

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::archive::Sights;
+use crate::audit::{Actor, What};
 use crate::block::Background;
 use crate::catalog::tables::{self, Gate, Outbox, load, put};
 use crate::catalog::{Batch, Catalog, CommitError, Expect, Version};
@@ -84,24 +85,27 @@ impl Default for Limits {
     }
 }
 
-/// Everything that keeps sessions. Shared by all requests and jobs of a process.
-#[derive(Debug)]
+/// Everything that keeps sessions. Shared by all requests and jobs of a process; each may hold it in
+/// its own name ([`by`](Vault::by)).
+#[derive(Clone, Debug)]
 pub struct Vault {
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) working: Store,
     pub(crate) archive: Store,
-    pub(crate) keys: KeyStore,
+    pub(crate) keys: Arc<KeyStore>,
     pub(crate) clock: SharedClock,
     pub(crate) limits: Limits,
-    pub(crate) intake: Intake,
-    pub(crate) manifests: Manifests,
-    pub(crate) sights: Sights,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) manifests: Arc<Manifests>,
+    pub(crate) sights: Arc<Sights>,
     /// Where the work of jobs on blocks is done ...
     pub(crate) background: Arc<Background>,
     /// ... and how fast the archive job may be.
     pub(crate) pace: Arc<Pace>,
     pub(crate) mirror: Option<Mirror>,
     pub(crate) noticed: Arc<Noticed>,
+    /// Who decides, for the audit log.
+    pub(crate) who: Actor,
 }
 
 /// An order as it was read, with everything that a decision about it rests on.
@@ -120,27 +124,28 @@ impl Vault {
         catalog: Arc<dyn Catalog>,
         working: Store,
         archive: Store,
-        keys: KeyStore,
+        keys: impl Into<Arc<KeyStore>>,
         clock: SharedClock,
         limits: Limits,
     ) -> Self {
-        let intake = Intake::new(&limits);
+        let intake = Arc::new(Intake::new(&limits));
         let background = Arc::new(Background::new(limits.archive_threads));
         let pace = Arc::new(Pace::new(Arc::clone(&clock), limits.archive_bandwidth));
         Self {
             catalog,
             working,
             archive,
-            keys,
+            keys: keys.into(),
             clock,
             limits,
             intake,
-            manifests: Manifests::default(),
-            sights: Sights::default(),
+            manifests: Arc::default(),
+            sights: Arc::default(),
             background,
             pace,
             mirror: None,
             noticed: Arc::default(),
+            who: Actor::default(),
         }
     }
 
@@ -238,7 +243,8 @@ impl Vault {
         }
     }
 
-    /// Makes a decision from the order as it is, again if another one came first.
+    /// Makes a decision from the order as it is, again if another one came first. What changes
+    /// nothing is none.
     ///
     /// # Errors
     /// A refusal of `make`; [`Error::Busy`] if others always came first.
@@ -250,6 +256,9 @@ impl Vault {
         for _ in 0..TRIES {
             let at = self.settled(id).await?;
             let next = make(&at.order)?;
+            if next == at.order {
+                return Ok(next);
+            }
             if let Some(order) = self.decide(&at, next, Batch::new()).await? {
                 return Ok(order);
             }
@@ -265,15 +274,38 @@ impl Vault {
     /// sealed any more, and the purge would wait for it for ever. Those of the catalog; and of
     /// storing the record, when the decision is made all the same and the next one will store it.
     pub async fn decide(&self, at: &OrderAt, next: Order, batch: Batch) -> Result<Option<Order>> {
+        let what = What::between(&at.order, &next);
+        Box::pin(self.decide_that(at, next, (what, &self.who), batch)).await
+    }
+
+    /// The same, of which the order alone does not say what it is, or of somebody else.
+    pub(crate) async fn decide_that(
+        &self,
+        at: &OrderAt,
+        next: Order,
+        logged: (What, &Actor),
+        batch: Batch,
+    ) -> Result<Option<Order>> {
         gone(&at.order)?;
         let id = next.id;
         let version = at.order.version + 1;
         let batch = put(batch, tables::outbox(id), &Outbox { version });
-        let decided = self.commit(at, Order { version, ..next }, batch).await?;
+        let next = Order { version, ..next };
+        let (next, batch) = self.log(next, logged, batch);
+        let decided = self.commit(at, next, batch).await?;
         if decided.is_some() {
             self.drain(id).await?;
         }
         Ok(decided)
+    }
+
+    /// Adds a decision to the order's audit log, in the batch that makes it.
+    pub(crate) fn log(&self, order: Order, logged: (What, &Actor), batch: Batch) -> (Order, Batch) {
+        let (what, who) = logged;
+        let entry = order.audit.then(what, who.clone(), self.clock.now());
+        let audit = entry.head(order.id);
+        let batch = put(batch, tables::entry(order.id, entry.sequence), &entry);
+        (Order { audit, ..order }, batch)
     }
 
     /// Commits a step that needs no record: the begin of a submit, the end of a purge.

@@ -26,6 +26,7 @@ use chrono_tz::Tz;
 use croner::Cron;
 use serde::{Deserialize, Serialize};
 use stemvault_config::Settings;
+use stemvault_storage::audit::Actor;
 use stemvault_storage::clock::SharedClock;
 use stemvault_storage::error::Result;
 use stemvault_storage::ids::{Chance, OrderId, RunId};
@@ -285,7 +286,8 @@ impl Jobs {
         if !request.dry_run && !self.lease(job, started_at).await? {
             return Ok(None);
         }
-        let mut pass = Pass::new(self, request);
+        let vault = self.vault.by(Actor::job(job.name()));
+        let mut pass = Pass::new(self, &vault, request);
         let result = match job {
             Job::Snapshot => snapshot::run(&mut pass).await,
             Job::Archive => archive::run(&mut pass).await,

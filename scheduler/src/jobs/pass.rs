@@ -15,6 +15,7 @@ use crate::run::{Note, Outcome};
 /// One job at work.
 pub(super) struct Pass<'a> {
     pub(super) jobs: &'a Jobs,
+    /// In the name of the job.
     pub(super) vault: &'a Vault,
     pub(super) request: RunRequest,
     pub(super) notes: Vec<Note>,
@@ -26,10 +27,10 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(jobs: &'a Jobs, request: RunRequest) -> Self {
+    pub(super) fn new(jobs: &'a Jobs, vault: &'a Vault, request: RunRequest) -> Self {
         Self {
             jobs,
-            vault: &jobs.vault,
+            vault,
             request,
             notes: Vec::new(),
             waiting: false,

@@ -10,7 +10,7 @@ use stemvault_storage::error::{Damage, Error, Result};
 use stemvault_storage::ids::{AttemptId, Chance, OrderId};
 use stemvault_storage::order::{Order, Proof, Stage};
 use stemvault_storage::proof::{Extent, Reread, unproven};
-use stemvault_storage::vault::OrderAt;
+use stemvault_storage::vault::{OrderAt, Vault};
 
 use super::mend::{left_over, mend};
 use super::{Jobs, Pass};
@@ -72,7 +72,7 @@ async fn prove(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
             pass.failed = true;
             pass.notes.extend(left_over(&at.order, &mended.left));
             let damaged: Vec<_> = mended.left.into_iter().map(|flaw| flaw.damage).collect();
-            return doubt(pass.jobs, id, proof.attempt, &damaged).await;
+            return doubt(pass.vault, id, proof.attempt, &damaged).await;
         }
         // What was mended came from another copy: now all of it is looked at.
         extent = Extent::Whole;
@@ -131,17 +131,17 @@ async fn proven(
 
 /// Writes on the order that its archive did not come back: the working files stay.
 pub(super) async fn doubt(
-    jobs: &Jobs,
+    vault: &Vault,
     id: OrderId,
     attempt: AttemptId,
     damaged: &[Damage],
 ) -> Result<()> {
     metrics::counter!("stemvault_proof_failures_total").increment(1);
-    let Some(unproven) = unproven(damaged, attempt, jobs.clock.now()) else {
+    let Some(unproven) = unproven(damaged, attempt, vault.clock().now()) else {
         return Ok(());
     };
     let doubted = |order: &Order| order.doubted(unproven.clone());
-    match jobs.vault.change(id, doubted).await {
+    match vault.change(id, doubted).await {
         // It was archived anew, or its purge has begun.
         Ok(_) | Err(Error::Refused(_)) => Ok(()),
         Err(error) => Err(error),

@@ -43,7 +43,7 @@ async fn repair(pass: &mut Pass<'_>, id: OrderId, flaws: Vec<Flaw>) -> Result<()
         .map(|flaw| flaw.damage)
         .collect();
     if let (Some(proof), false) = (&at.order.proof, archived.is_empty()) {
-        doubt(pass.jobs, id, proof.attempt, &archived).await?;
+        doubt(pass.vault, id, proof.attempt, &archived).await?;
     }
     Ok(())
 }

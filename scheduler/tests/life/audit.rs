@@ -173,6 +173,7 @@ impl Office {
             }
             Err(error) => return Err(format!("I6 the order is lost: {}", short(&error))),
         };
+        self.log(told.id).await?;
         if order.stage == Stage::Purged {
             return self.is_gone(told.id).await;
         }
@@ -211,6 +212,17 @@ impl Office {
             self.uploads(told).await?;
         }
         Ok(())
+    }
+
+    /// Every decision left its entry, and each names the one before; a rebuild may have lost some.
+    async fn log(&self, id: OrderId) -> Checked {
+        let fail = |error| format!("I6 the audit log cannot be read: {}", short(&error));
+        let log = self.vault.audit_log(id).await.map_err(fail)?;
+        match log.problems.first() {
+            Some(problem) => Err(format!("I6 the audit log does not hold: {problem}")),
+            None if log.head.is_empty() => Err("I6 nothing is in the audit log".into()),
+            None => Ok(()),
+        }
     }
 
     async fn links(&self, told: &OrderTold) -> Checked {

@@ -45,7 +45,7 @@ pub async fn rest(run: &mut Run) -> Checked {
     run.world.log("every order lives to its end");
     let orders = run.world.state().told.orders.len();
     for at in 0..orders {
-        finish(run, at).await?;
+        Box::pin(finish(run, at)).await?;
     }
     settle(run).await?;
     resting(run).await?;

@@ -3,10 +3,14 @@
 //! A missing, an unknown and an expired token look the same from outside. A token is looked up by
 //! its digest, so nothing here compares secrets.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use stemvault_storage::Vault;
+use stemvault_storage::audit::Actor;
 use stemvault_storage::catalog::tables::{self, load};
 use stemvault_storage::ids::Token;
 use stemvault_storage::link::{ApiToken, Digest};
@@ -36,6 +40,18 @@ impl Staff {
             .filter(|token| token.expires_at.is_none_or(|end| now < end))
             .map(Self)
             .ok_or_else(|| Failure::stranger().tried())
+    }
+
+    /// Their pseudonym in audit logs.
+    #[must_use]
+    pub fn who(&self) -> Actor {
+        Actor::Token(self.0.id)
+    }
+
+    /// The vault in their hands: what is decided with it bears their pseudonym.
+    #[must_use]
+    pub fn vault(&self, app: &App) -> Arc<Vault> {
+        app.vault.by(self.who())
     }
 }
 

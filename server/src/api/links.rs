@@ -71,7 +71,7 @@ impl MadeLink {
 }
 
 pub(super) async fn create(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path(number): Path<String>,
     Body(new): Body<NewLink>,
@@ -96,14 +96,15 @@ pub(super) async fn create(
         let message = "the link would have ended before it begins: let it expire later";
         return Err(Refusal::new(RefusalKind::BadRequest, message).into());
     }
-    let made = app.vault.create_link_with(order, scope, expires_at, most);
+    let vault = staff.vault(&app);
+    let made = vault.create_link_with(order, scope, expires_at, most);
     let (link, token) = made.await?;
     tracing::info!(order = number, link = %link.id, scope = link.scope.name(), "link made");
     Ok((StatusCode::CREATED, Json(MadeLink::of(&app, &link, &token))))
 }
 
 pub(super) async fn revoke(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
@@ -113,7 +114,7 @@ pub(super) async fn revoke(
             format!("{error}; `stemvault order show NUMBER` lists the links of an order"),
         )
     })?;
-    let link = app.vault.revoke_link(id).await?;
+    let link = staff.vault(&app).revoke_link(id).await?;
     tracing::info!(link = %link.id, "link revoked");
     Ok(StatusCode::NO_CONTENT)
 }

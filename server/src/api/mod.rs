@@ -1,5 +1,6 @@
 //! The API under /api/v1: JSON in, JSON out, for staff and their programs, each with an API token.
 
+mod audit;
 pub mod auth;
 pub mod body;
 mod clock;
@@ -27,6 +28,7 @@ pub use sessions::find;
 pub fn router() -> Router<SharedApp> {
     let order = Router::new()
         .route("/", get(orders::show))
+        .route("/audit", get(audit::show))
         .route("/complete", post(orders::complete))
         .route("/reopen", post(orders::reopen))
         .route("/hold", post(orders::hold))

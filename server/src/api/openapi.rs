@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::auth::Staff;
-use super::{clock, keys, links, order, orders, retention, scrub, sessions, status, tokens};
+use super::{audit, clock, keys, links, order, orders, retention, scrub, sessions, status, tokens};
 use crate::{bag, links as link, preflight, shape, state};
 
 /// Who may call an operation.
@@ -74,6 +74,7 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     get "/api/v1/orders" Token N => 200 J("Orders"); "All orders, by number";
     post "/api/v1/orders" Token J("NewOrder") => 201 J("Order"); "Create an order, and on request its upload link";
     get "/api/v1/orders/{number}" Token N => 200 J("Order"); "An order with its sessions and links";
+    get "/api/v1/orders/{number}/audit" Token N => 200 J("AuditLog"); "Every decision on an order, and whether their chain holds";
     post "/api/v1/orders/{number}/complete" Token J("Nothing") => 200 J("Order"); "The work is done: both retention clocks start";
     post "/api/v1/orders/{number}/reopen" Token J("Nothing") => 200 J("Order"); "Work goes on: both clocks stop";
     post "/api/v1/orders/{number}/hold" Token J("NewHold") => 200 J("Order"); "Nothing of it is deleted until the hold is released";
@@ -139,6 +140,9 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     order::Unproven,
     order::Session,
     order::Link,
+    audit::AuditLog,
+    audit::AuditEntry,
+    audit::AuditHead,
     bag::BagParts,
     bag::BagTag,
     shape::Receipt,

@@ -96,16 +96,17 @@ pub(super) async fn whole(app: &App, order: &order::Order) -> Answer<Json<Order>
 }
 
 pub(super) async fn create(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Body(new): Body<NewOrder>,
 ) -> Answer<(StatusCode, Json<Order>)> {
     let number = check_number(&app, new.number)?;
     let client = check_client(&new.client, new.email, new.title)?;
-    let order = app.vault.create_order(number, client).await?;
+    let vault = staff.vault(&app);
+    let order = vault.create_order(number, client).await?;
     tracing::info!(order = %order.number, order.id = %order.id, "order created");
     let upload_link = if new.upload_link {
-        let made = app.vault.create_link(order.id, Scope::Upload, None).await?;
+        let made = vault.create_link(order.id, Scope::Upload, None).await?;
         Some(MadeLink::of(&app, &made.0, &made.1))
     } else {
         None
@@ -143,7 +144,7 @@ pub(super) async fn show(
 }
 
 pub(super) async fn complete(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path(number): Path<String>,
     Body(Nothing {}): Body<Nothing>,
@@ -153,8 +154,8 @@ pub(super) async fn complete(
         archive_months: app.settings.retention.archive_kept.0,
         time_zone: app.settings.orders.time_zone,
     };
-    let order = app
-        .vault
+    let order = staff
+        .vault(&app)
         .complete(id_of(&app, &number).await?, policy)
         .await?;
     tracing::info!(order = %order.number, stage = order.stage.name(), "order completed");
@@ -162,16 +163,16 @@ pub(super) async fn complete(
 }
 
 pub(super) async fn reopen(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path(number): Path<String>,
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<Json<Order>> {
-    change(&app, &number, "reopened", order::Order::reopen).await
+    change(&app, &staff, &number, "reopened", order::Order::reopen).await
 }
 
 pub(super) async fn hold(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path(number): Path<String>,
     Body(NewHold { reason }): Body<NewHold>,
@@ -181,17 +182,21 @@ pub(super) async fn hold(
         reason,
         at: app.clock.now(),
     };
-    change(&app, &number, "held", |order| order.hold(hold.clone())).await
+    change(&app, &staff, &number, "held", |order| {
+        order.hold(hold.clone())
+    })
+    .await
 }
 
 pub(super) async fn release_hold(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path(number): Path<String>,
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<Json<Order>> {
     change(
         &app,
+        &staff,
         &number,
         "freed of its hold",
         order::Order::release_hold,
@@ -200,7 +205,7 @@ pub(super) async fn release_hold(
 }
 
 pub(super) async fn recall(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path(number): Path<String>,
     Body(NewRecall { days }): Body<NewRecall>,
@@ -211,26 +216,37 @@ pub(super) async fn recall(
         return Err(Refusal::new(RefusalKind::BadRequest, message).into());
     }
     let until = app.clock.now() + TimeDelta::days(days.into());
-    change(&app, &number, "recalled", |order| order.recall(until)).await
+    change(&app, &staff, &number, "recalled", |order| {
+        order.recall(until)
+    })
+    .await
 }
 
 pub(super) async fn end_recall(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path(number): Path<String>,
     Body(Nothing {}): Body<Nothing>,
 ) -> Answer<Json<Order>> {
-    change(&app, &number, "taken back", order::Order::end_recall).await
+    change(
+        &app,
+        &staff,
+        &number,
+        "taken back",
+        order::Order::end_recall,
+    )
+    .await
 }
 
 async fn change(
     app: &App,
+    staff: &Staff,
     number: &str,
     verb: &'static str,
     make: impl Fn(&order::Order) -> Result<order::Order, Refusal> + Send,
 ) -> Answer<Json<Order>> {
     let id = id_of(app, number).await?;
-    let order = app.vault.change(id, make).await?;
+    let order = staff.vault(app).change(id, make).await?;
     tracing::info!(order = %order.number, stage = order.stage.name(), "order {verb}");
     whole(app, &order).await
 }

@@ -85,7 +85,7 @@ pub(super) async fn remove(
 }
 
 pub(super) async fn submit(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path(number): Path<String>,
     Body(new): Body<NewSession>,
@@ -105,7 +105,7 @@ pub(super) async fn submit(
     };
     let form = Some(form);
     let filled = Filled { form, incomplete };
-    let receipt = seal(&app, order, kind, filled).await?;
+    let receipt = seal(&app, order, kind, filled, staff.who()).await?;
     tracing::info!(order = number, session = %receipt.row.session, "{kind} submitted");
     Ok((StatusCode::CREATED, Json(Receipt::from(&receipt))))
 }
@@ -153,26 +153,27 @@ async fn bag_as(app: &App, (number, session): (String, String), form: bag::Form)
 }
 
 pub(super) async fn accept(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path((number, session)): Path<(String, String)>,
     Body(Acceptance { reason }): Body<Acceptance>,
 ) -> Answer<Json<Receipt>> {
     let (order, session) = named(&app, &number, &session).await?;
     let reason = reason.filter(|reason| !reason.trim().is_empty());
-    app.vault.accept(order, session, reason).await?;
+    staff.vault(&app).accept(order, session, reason).await?;
     tracing::info!(order = number, %session, "session accepted");
     receipt(&app, order, session).await
 }
 
 pub(super) async fn give_back(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path((number, session)): Path<(String, String)>,
     Body(Return { reasons }): Body<Return>,
 ) -> Answer<Json<Receipt>> {
     let (order, session) = named(&app, &number, &session).await?;
-    app.vault.return_session(order, session, reasons).await?;
+    let vault = staff.vault(&app);
+    vault.return_session(order, session, reasons).await?;
     tracing::info!(order = number, %session, "session returned");
     receipt(&app, order, session).await
 }

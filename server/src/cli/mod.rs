@@ -5,6 +5,7 @@
 //! Exit codes: 0 done, 1 refused or failed, 2 not understood.
 
 mod ask;
+mod audit;
 mod before;
 mod catalog;
 mod clock;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::ask::{Ask, AskArgs};
+use super::audit::AuditArgs;
 use super::table::{bytes, list, moment, table, text};
 use crate::client::answer::printable;
 
@@ -14,6 +15,7 @@ pub enum OrderCommand {
     List(AskArgs),
     /// Show an order with its sessions and links
     Show(NumberArgs),
+    Audit(AuditArgs),
     /// Say that the work is done: both retention clocks start
     Complete(NumberArgs),
     /// Go on working: both retention clocks stop
@@ -93,6 +95,7 @@ pub async fn run(command: OrderCommand) -> anyhow::Result<()> {
             let ask = args.ask.ask()?;
             ask.show(&ask.get(&["orders", &args.number]).await?, order)
         }
+        OrderCommand::Audit(args) => super::audit::run(args).await,
         OrderCommand::Complete(args) => verb(&args, "complete", json!({})).await,
         OrderCommand::Reopen(args) => verb(&args, "reopen", json!({})).await,
         OrderCommand::ReleaseHold(args) => verb(&args, "release-hold", json!({})).await,

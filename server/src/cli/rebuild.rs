@@ -123,6 +123,13 @@ fn words(rebuilt: &Rebuilt, orders: &[Vec<String>], aside: Option<&Path>) -> Str
             count(rebuilt.purging, "order")
         ));
     }
+    if rebuilt.entries + rebuilt.lost_entries > 0 {
+        words.push_str(&format!(
+            "audit logs: {} came back, {} lost with the catalog; each log goes on from its last hash\n",
+            entries(rebuilt.entries),
+            rebuilt.lost_entries
+        ));
+    }
     words.push_str(&lost(&rebuilt.lost));
     words.push_str("API tokens have to be made again, but this machine's");
     if !rebuilt.tokens.is_empty() {
@@ -134,6 +141,10 @@ fn words(rebuilt: &Rebuilt, orders: &[Vec<String>], aside: Option<&Path>) -> Str
         words.push_str(&format!("the old catalog is in {}\n", aside.display()));
     }
     words + "next: stemvault serve\n"
+}
+
+fn entries(count: u64) -> String {
+    format!("{count} {}", if count == 1 { "entry" } else { "entries" })
 }
 
 /// The uploads that start again; nothing if there are none.
@@ -183,6 +194,8 @@ mod tests {
                 bytes: 1_200_000,
             }],
             tokens: vec!["the mixing desk".into()],
+            entries: 1,
+            lost_entries: 4,
             ..Rebuilt::default()
         };
         let orders = [["2026-0117", "open", "0", "0"].map(str::to_owned).to_vec()];
@@ -198,6 +211,7 @@ mod tests {
             "Drums/Kick.wav",
             "1.20 MB",
             "the mixing desk",
+            "audit logs: 1 entry came back, 4 lost",
             "catalog.replaced-x",
         ] {
             assert!(told.contains(word), "{word} is missing in {told}");

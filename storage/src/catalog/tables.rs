@@ -4,12 +4,15 @@
 //! ([`Record::decode`]), one of a later version is refused.
 
 mod attempts;
+mod audit;
 mod care;
 mod masters;
 
 pub use attempts::{
     all_progress, attempt, attempt_of, attempts, beat, progress, stretch, stretches,
 };
+
+pub use audit::{entries, entry, lost_entries, sequence_of};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

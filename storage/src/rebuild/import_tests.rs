@@ -66,6 +66,15 @@ async fn what_the_stores_know_better_wins() {
         (vec!["2026-0001".to_owned()], 1, 1, 1)
     );
     assert!(held(&vault, held_since).await.is_some());
+    // The file knew the first entry of both logs, and not what was decided since.
+    for (order, lost) in [
+        (held_since, "entry 2 is lost with the catalog"),
+        (purged_since, "entries 2 to 3 are lost with the catalog"),
+    ] {
+        let log = vault.audit_log(order).await.unwrap();
+        assert_eq!((log.entries.len(), log.problems.len()), (1, 0), "{log:?}");
+        assert!(log.remarks.iter().any(|it| it.starts_with(lost)), "{log:?}");
+    }
     assert_eq!(
         vault.order(purged_since).await.unwrap().stage,
         Stage::Purging

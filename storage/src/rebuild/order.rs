@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{Known, Rebuilt};
+use crate::audit::OldLog;
 use crate::block::{Logical, seal_copy};
 use crate::catalog::tables::{self, DigestOf, Gate, OrderOf, Proven, put};
 use crate::catalog::{Batch, CommitError, Expect};
@@ -25,6 +26,7 @@ struct Chosen {
     draft: Option<Form>,
     proven: Option<Proven>,
     uploads: Vec<Unsubmitted>,
+    log: OldLog,
     /// The sessions that the snapshot knew: a draft is older than any other.
     then: HashSet<SessionId>,
 }
@@ -37,7 +39,7 @@ impl Vault {
     ) -> Result<Rebuilt> {
         let id = known.id;
         let mut back = Rebuilt::default();
-        if known.buried && self.rebuild_purged(id).await? {
+        if known.buried && self.rebuild_purged(id, &mut back).await? {
             back.purging = 1;
             return Ok(back);
         }
@@ -61,7 +63,7 @@ impl Vault {
     }
 
     /// An order with a tombstone; `false` if that is gone meanwhile.
-    async fn rebuild_purged(&self, id: OrderId) -> Result<bool> {
+    async fn rebuild_purged(&self, id: OrderId, back: &mut Rebuilt) -> Result<bool> {
         let Some(tombstone) = self.tombstone(id).await? else {
             return Ok(false);
         };
@@ -75,7 +77,10 @@ impl Vault {
         order.gate = tombstone.version;
         order.completed_at = tombstone.completed_at;
         order.stage = Stage::Purging;
-        self.write_order(&order, Batch::new()).await?;
+        order.audit = tombstone.audit;
+        // What a snapshot knew of its audit log was sealed with its key.
+        let back = self.entries_back(&order, OldLog::default(), back);
+        self.write_order(&order, back.await?).await?;
         Ok(true)
     }
 
@@ -91,10 +96,13 @@ impl Vault {
         let of_snapshot = section.as_ref().map(|it| it.record.order.version);
         let (mut draft, mut proven) = (None, None);
         let (mut uploads, mut then) = (Vec::new(), HashSet::new());
+        let mut log = OldLog::default();
         let mut seen = None;
         if let Some(section) = section {
             then.extend(section.record.sessions.iter().map(|row| row.session));
             (draft, proven, uploads) = (section.draft, section.proven, section.uploads);
+            log.head = section.record.order.audit;
+            log.entries = section.audit;
             seen = Some(section.record);
         }
         let of_record = record.as_ref().map(|record| record.order.version);
@@ -137,6 +145,7 @@ impl Vault {
             draft,
             proven,
             uploads,
+            log,
             then,
         })
     }
@@ -248,6 +257,7 @@ impl Vault {
             let lost = self.lost_uploads(id, &order.number, &sealed, chosen.uploads);
             back.lost = lost.await?;
         }
+        let batch = batch.and(self.entries_back(&order, chosen.log, back).await?);
         self.write_order(&order, batch).await?;
         (back.orders, back.sessions) = (1, rows.len() as u64);
         Ok(())

@@ -144,6 +144,7 @@ impl Vault {
                     sessions: self.sessions(id).await?,
                     links: self.links(id).await?,
                 },
+                audit: self.entries(id).await?,
                 draft: self.draft(id).await?,
                 proven: self.last_proven(&at.order).await?,
                 uploads: uploads
@@ -157,7 +158,7 @@ impl Vault {
                     })
                     .collect(),
             };
-            // Sessions and links change only with the order's row, and a decision whose record is
+            // Sessions, links and the audit log change only with the order's row, and a decision whose record is
             // owed is not made yet for anybody.
             let owed = self.catalog.get(&tables::outbox(id)).await?.is_some();
             if !owed && self.is_still(&at).await? {

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use stemvault_storage::audit::Actor;
 use stemvault_storage::error::Result;
 use stemvault_storage::flaw::{Flaw, Tier};
 use stemvault_storage::holdings::Held;
@@ -188,7 +189,8 @@ impl Scrubbing<'_> {
         if flaws.is_empty() {
             return Ok(());
         }
-        let mended = mend(&self.jobs.vault, at, flaws).await?;
+        let vault = self.jobs.vault.by(Actor::job(Job::Scrub.name()));
+        let mended = mend(&vault, at, flaws).await?;
         self.scrub.healed += mended.healed;
         self.scrub.left += mended.left.len() as u64;
         let left = left_over(&at.order, &mended.left);
@@ -201,7 +203,7 @@ impl Scrubbing<'_> {
             .map(|flaw| flaw.damage)
             .collect();
         if let (Some(proof), false) = (&at.order.proof, archived.is_empty()) {
-            doubt(self.jobs, at.order.id, proof.attempt, &archived).await?;
+            doubt(&vault, at.order.id, proof.attempt, &archived).await?;
         }
         Ok(())
     }

@@ -1,0 +1,96 @@
+//! The audit log of an order: what was decided, when and by whom, and whether the chain holds.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use stemvault_storage::audit;
+use stemvault_storage::decimal;
+use stemvault_storage::ids::EntryHash;
+use utoipa::ToSchema;
+
+use super::auth::Staff;
+use super::orders::id_of;
+use crate::app::SharedApp;
+use crate::error::Answer;
+
+/// Every decision on an order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditLog {
+    /// The order's number.
+    pub order: String,
+    /// Whether the chain holds: there are no problems.
+    pub holds: bool,
+    /// What does not hold, in sentences that name the entry.
+    pub problems: Vec<String>,
+    /// What is to be known beside: what was lost with a catalog.
+    pub remarks: Vec<String>,
+    /// Where the log ends; write it down elsewhere, and nobody can change anything before it.
+    pub head: AuditHead,
+    /// Oldest first.
+    pub entries: Vec<AuditEntry>,
+}
+
+/// The last entry of a log.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditHead {
+    /// Its number; 0 if there is none.
+    #[serde(with = "decimal")]
+    #[schema(value_type = String)]
+    pub sequence: u64,
+    /// Its hash; zeros if there is none.
+    pub hash: String,
+}
+
+/// One decision.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AuditEntry {
+    /// Its number: 1, 2, 3, ...
+    #[serde(with = "decimal")]
+    #[schema(value_type = String)]
+    pub sequence: u64,
+    /// When it was decided.
+    pub at: DateTime<Utc>,
+    /// created, link_made, link_revoked, submitted, accepted, returned, completed, reopened,
+    /// archived, doubted, proven_again, releasing, released, recalled, recall_ended, held,
+    /// hold_lifted, purging, purged or changed.
+    pub what: &'static str,
+    /// The id of the link, session or archive attempt, where it is about one.
+    pub about: Option<String>,
+    /// Who decided it: token:ID, link:ID or system:JOB. No name.
+    pub who: String,
+    /// Its hash, which the next entry names.
+    pub hash: String,
+}
+
+impl AuditEntry {
+    fn of((entry, hash): &(audit::Entry, EntryHash)) -> Self {
+        Self {
+            sequence: entry.sequence,
+            at: entry.at,
+            what: entry.what.name(),
+            about: entry.what.about(),
+            who: entry.who.to_string(),
+            hash: hash.to_string(),
+        }
+    }
+}
+
+pub(super) async fn show(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Path(number): Path<String>,
+) -> Answer<Json<AuditLog>> {
+    let log = app.vault.audit_log(id_of(&app, &number).await?).await?;
+    Ok(Json(AuditLog {
+        order: number,
+        holds: log.problems.is_empty(),
+        problems: log.problems,
+        remarks: log.remarks,
+        head: AuditHead {
+            sequence: log.head.sequence,
+            hash: log.head.hash.to_string(),
+        },
+        entries: log.entries.iter().map(AuditEntry::of).collect(),
+    }))
+}
