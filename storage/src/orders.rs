@@ -67,7 +67,7 @@ impl Vault {
                     return Ok(order);
                 }
                 Err(CommitError::Conflict(row)) => {
-                    self.keys.destroy(id).await?;
+                    self.keys.discard(id).await?;
                     if row == by_number {
                         return Err(exists(&order.number).into());
                     }

@@ -178,6 +178,16 @@ impl KeyStore {
         Ok(())
     }
 
+    /// Destroys the key of an order that was never made. A rotation that has seen it would put it
+    /// back: it ends first.
+    ///
+    /// # Errors
+    /// As [`destroy`](Self::destroy).
+    pub(crate) async fn discard(&self, order: OrderId) -> Result<()> {
+        let _none = self.rotating.lock().await;
+        self.destroy(order).await
+    }
+
     /// Whether there is a key of this order, in whatever state.
     ///
     /// # Errors

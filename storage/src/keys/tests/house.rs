@@ -3,8 +3,8 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,7 +12,9 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore, PutOptions, PutPayload, PutResult};
+use object_store::{GetOptions, GetResult, ObjectStore, PutOptions, PutPayload, PutResult};
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
 use crate::catalog::MemoryCatalog;
 use crate::clock::{MovableClock, SharedClock, StoppedClock};
@@ -32,9 +34,24 @@ pub(super) struct Frail {
     left: AtomicI64,
     /// Writes until one is garbled; negative: never.
     garbles: AtomicI64,
+    /// Lets others go first, as the seed says.
+    turns: Mutex<Option<StdRng>>,
 }
 
 impl Frail {
+    /// From now on who comes first is a matter of this seed.
+    pub(super) fn shuffles(&self, seed: u64) {
+        *self.turns.lock().unwrap() = Some(StdRng::seed_from_u64(seed));
+    }
+
+    async fn turn(&self) {
+        let chance = |rng: &mut StdRng| rng.random_range(0..6);
+        let turns = self.turns.lock().unwrap().as_mut().map_or(0, chance);
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(super) fn dies_after(&self, writes: i64) {
         self.left.store(writes, Ordering::SeqCst);
     }
@@ -76,6 +93,7 @@ impl ObjectStore for Frail {
         payload: PutPayload,
         options: PutOptions,
     ) -> object_store::Result<PutResult> {
+        self.turn().await;
         let payload = if self.write()? {
             PutPayload::from_static(b"{\"v\":1,\"mas")
         } else {
@@ -94,7 +112,16 @@ impl ObjectStore for Frail {
         self.inner.delete_stream(locations)
     }
 
-    passes_on!(inner: put_multipart_opts, get_opts, list, list_with_delimiter, copy_opts);
+    async fn get_opts(
+        &self,
+        location: &Path,
+        options: GetOptions,
+    ) -> object_store::Result<GetResult> {
+        self.turn().await;
+        self.inner.get_opts(location, options).await
+    }
+
+    passes_on!(inner: put_multipart_opts, list, list_with_delimiter, copy_opts);
 }
 
 /// What outlives a process.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::house::{House, create, purging};
 use crate::error::Error;
 use crate::keys::KeyError;
+use crate::order::{Client, OrderNumber};
 use crate::paths;
 use crate::vault::Vault;
 
@@ -89,6 +90,35 @@ async fn a_master_key_is_retired_late_and_for_good() {
     house.write_masters();
     let said = refused(vault.rotate_keys(&old).await.unwrap_err());
     assert!(said.contains("retired"), "{said}");
+}
+
+#[tokio::test]
+async fn whoever_comes_first_no_order_fails_and_every_key_ends_under_the_new_master_key() {
+    for seed in 0..300 {
+        let mut house = House::new();
+        let vault = house.start().await.unwrap();
+        create(&vault, 1).await;
+        let to = house.new_master();
+        house.frail.shuffles(seed);
+        let third = || {
+            let number: OrderNumber = "2026-0003".to_owned().try_into().unwrap();
+            vault.create_order(number, Client::default())
+        };
+        let (rotation, _, one, other) =
+            tokio::join!(vault.rotate_keys(&to), create(&vault, 2), third(), third(),);
+        let rotation = rotation.unwrap();
+        assert!(rotation.problems.is_empty(), "seed {seed}: {rotation:?}");
+        // The one that comes second is no order, and leaves no key.
+        let error = match (one, other) {
+            (Ok(_), Err(error)) | (Err(error), Ok(_)) => error.to_string(),
+            both => panic!("seed {seed}: {both:?}"),
+        };
+        assert!(error.contains("exists already"), "seed {seed}: {error}");
+        let state = vault.key_state().await.unwrap();
+        let old = state.masters[house.masters[1].id()];
+        assert_eq!((state.masters[&to], old), (4, 0), "seed {seed}");
+        opens_all(&vault).await;
+    }
 }
 
 #[tokio::test]
