@@ -68,7 +68,8 @@ fn objects(sender: &Sender) -> usize {
     let file = |bytes: usize| if bytes <= SMALL { 1 } else { in_frames(bytes) };
     let length = sender.bytes.len();
     match sender.dialect {
-        Dialect::Deferred => in_frames(length),
+        // They do not say their length when they begin.
+        Dialect::Deferred | Dialect::Draft => in_frames(length),
         Dialect::Parts => {
             let third = length / 3;
             let last = length - 2 * third;
