@@ -267,7 +267,7 @@ class TusNode(TusPeer):
 
 
 class Rustus(TusPeer):
-    """It has no TLS: what it gains by that it keeps."""
+    """It has no TLS: what it gains by that it keeps. It holds each body in memory, 256 KiB unless told."""
 
     https = (1,)
 
@@ -281,7 +281,7 @@ class Rustus(TusPeer):
         self.base = f"{self.origin}/files"
         self.begin(home, [program, "--host", "127.0.0.1", "--port", self.port, "--data-dir",
                           self.files, "--info-dir", self.files, "--dir-structure", ".",
-                          "--log-level", "ERROR"])
+                          "--log-level", "ERROR", "--max-body-size", 4 << 30])
 
 
 PEERS = {"bare": Bare, "nginx": Nginx, "tusd": Tusd, "node": TusNode, "rustus": Rustus}
