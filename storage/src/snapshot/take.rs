@@ -29,6 +29,10 @@ pub const KEPT_DAYS: i64 = 30;
 /// What has no index after so long was given up by whoever wrote it.
 const GIVEN_UP_AFTER: TimeDelta = TimeDelta::days(1);
 
+/// Until then a put of its index that was given up, or sent twice, may still land (decisions/0004):
+/// an index that comes back without its pages would look whole.
+const SETTLED_AFTER: TimeDelta = TimeDelta::hours(1);
+
 /// A page is written when it has so many bytes.
 const PAGE_BYTES: usize = 1 << 20;
 
@@ -113,7 +117,7 @@ impl Vault {
                 Some(_) => {
                     let last_of_its_day = days.insert(name.begun_at.date_naive());
                     let kept = last_of_its_day && age <= TimeDelta::days(KEPT_DAYS);
-                    std::mem::take(&mut newest) || kept
+                    std::mem::take(&mut newest) || kept || age <= SETTLED_AFTER
                 }
                 None => age <= GIVEN_UP_AFTER,
             };

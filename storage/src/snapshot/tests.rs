@@ -30,7 +30,14 @@ async fn the_last_of_each_day_is_kept_for_thirty_days_and_the_newest_always() {
         world.vault.remove_old_snapshots().await.unwrap();
         world.days(1);
     }
-    assert_eq!(count().await, 31, "thirty days back, and the day itself");
+    // The day's other one was too young to go with its own run.
+    assert_eq!(
+        count().await,
+        32,
+        "thirty days back, and two of the day itself"
+    );
+    world.vault.remove_old_snapshots().await.unwrap();
+    assert_eq!(count().await, 30, "the last of each of thirty days");
     world.days(400);
     world.vault.remove_old_snapshots().await.unwrap();
     assert_eq!(count().await, 1);
