@@ -59,6 +59,7 @@ async fn every_way_to_go_silent() {
         let line = Line::open(&studio).await;
         let file = noise(seed, 11 * MIB + 17);
         let at = studio.create("take.bin", file.len() as u64).await;
+        let id = at.rsplit('/').next().unwrap().parse().unwrap();
         let mut offset = 0;
         for step in 0..8 {
             let http = |odd: bool| if odd { Http::One } else { Http::Two };
@@ -68,6 +69,13 @@ async fn every_way_to_go_silent() {
             let sent = seeded.random_range(0..most);
             let piece = &file[offset..offset + sent];
             let mut client = begin(&line, first, &at, offset, rest, piece).await;
+            // Who comes second takes over; a request that comes later still takes over from it.
+            within(async {
+                while !studio.app.vault.intake().is_running(id) {
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
             let way = seeded.random_range(0..4);
             let said = format!("seed {seed}, step {step}: {first:?}, way {way}, {second:?}");
             match way {
