@@ -192,11 +192,8 @@ impl Studio {
             .status()?;
         ensure!(told.success(), "kill -TERM {pid} ended with {told}");
         let status = tokio::task::block_in_place(|| self.wait_for_end())?;
-        ensure!(
-            status.success(),
-            "told to stop, it ended with {status}:\n{}",
-            self.log()
-        );
+        let log = self.log();
+        ensure!(status.success(), "it ended with {status}:\n{log}");
         Ok(())
     }
 
@@ -216,10 +213,8 @@ impl Studio {
         if self.server.is_some() {
             let runs = self.door().get("runs").await?;
             let runs = runs["runs"].as_array().context("a list of runs")?;
-            let failed: Vec<_> = runs
-                .iter()
-                .filter(|run| run["outcome"] == "failed" && run["job"] != job)
-                .collect();
+            let failed = |run: &&serde_json::Value| run["outcome"] == "failed" && run["job"] != job;
+            let failed: Vec<_> = runs.iter().filter(failed).collect();
             ensure!(failed.is_empty(), "failed runs: {failed:?}");
             self.stop()?;
         }
