@@ -94,6 +94,15 @@ pub async fn status(door: &Door, what: &str) -> Result<(String, String)> {
     Ok((text("colour"), text("says")))
 }
 
+/// Settings of a mirror in two folders of `home`, `mirror` and `mirror-keys`.
+#[must_use]
+pub fn mirror_in(home: &Path) -> String {
+    format!(
+        "[stores]\nmirror = \"file:{0}/mirror\"\nmirror_keys = \"file:{0}/mirror-keys\"\n",
+        home.display()
+    )
+}
+
 /// Settings of a mirror in two buckets; the secrets go into files in `home`.
 ///
 /// # Errors

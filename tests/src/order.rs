@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::door::Door;
-use crate::fixtures;
+use crate::fixtures::{self, Scale};
 use crate::tus::Place;
 
 /// A session's files: path to bytes.
@@ -25,6 +25,17 @@ pub fn read(folder: &Path) -> Result<Files> {
         .into_iter()
         .map(|(path, at)| Ok((path, std::fs::read(at)?.into())))
         .collect()
+}
+
+/// The shorter files of a real session: at least three, each of less than 400,000 bytes.
+///
+/// # Errors
+/// As [`read`]; or if there are not so many.
+pub fn small_files() -> Result<Files> {
+    let mut files = read(&fixtures::cached(Scale::Tiny)?)?;
+    files.retain(|_, bytes| bytes.len() < 400_000);
+    ensure!(files.len() >= 3, "{:?}", files.keys());
+    Ok(files)
 }
 
 /// One order of a studio, by its number.

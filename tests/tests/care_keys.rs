@@ -7,26 +7,15 @@ use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::json;
 use stemvault_tests::bucket;
-use stemvault_tests::care::{restore, run, scrub, spoil, status};
-use stemvault_tests::fixtures::{self, Scale};
-use stemvault_tests::order::{Files, Job, advance, read};
+use stemvault_tests::care::{mirror_in, restore, run, scrub, spoil, status};
+use stemvault_tests::order::{Job, advance, small_files};
 use stemvault_tests::studio::{Setup, Studio};
 
 const NUMBER: &str = "2026-0117";
 
-fn files() -> Result<Files> {
-    let mut files = read(&fixtures::cached(Scale::Tiny)?)?;
-    files.retain(|_, bytes| bytes.len() < 400_000);
-    Ok(files)
-}
-
 async fn with_mirror(home: &Path) -> Result<Studio> {
-    let settings = format!(
-        "[stores]\nmirror = \"file:{0}/mirror\"\nmirror_keys = \"file:{0}/mirror-keys\"\n",
-        home.display()
-    );
     Studio::open(Setup {
-        settings,
+        settings: mirror_in(home),
         ..Setup::default()
     })
     .await
@@ -43,7 +32,7 @@ fn key(folder: &Path) -> Result<PathBuf> {
 async fn a_bad_or_missing_key_comes_back_from_the_mirror() -> Result<()> {
     let home = tempfile::tempdir()?;
     let mut studio = with_mirror(home.path()).await?;
-    let files = files()?;
+    let files = small_files()?;
     let job = Job::create(studio.door(), NUMBER).await?;
     let session = job.complete_with(&files).await?;
     run(studio.door(), "mirror").await?;
@@ -115,7 +104,7 @@ async fn a_key_that_opens_nowhere_is_named_and_one_that_was_purged_stays_away() 
     let home = tempfile::tempdir()?;
     let mut studio = with_mirror(home.path()).await?;
     let job = Job::create(studio.door(), NUMBER).await?;
-    job.complete_with(&files()?).await?;
+    job.complete_with(&small_files()?).await?;
     job.until("archived").await?;
     run(studio.door(), "mirror").await?;
     let (first, copy) = (key(&studio.keys())?, key(&home.path().join("mirror-keys"))?);

@@ -8,18 +8,11 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 use stemvault_tests::bucket;
 use stemvault_tests::care::{run, scrub, status};
-use stemvault_tests::fixtures::{self, Scale};
-use stemvault_tests::order::{Files, Job, advance, read};
+use stemvault_tests::order::{Job, advance, small_files};
 use stemvault_tests::studio::{Setup, Studio};
 
 const NUMBER: &str = "2026-0117";
 const QUESTION: &str = "is empty or another one: is its disk mounted?";
-
-fn files() -> Result<Files> {
-    let mut files = read(&fixtures::cached(Scale::Tiny)?)?;
-    files.retain(|_, bytes| bytes.len() < 400_000);
-    Ok(files)
-}
 
 /// A studio whose mirror lies on disks that are mounted at these two folders.
 async fn with_disks(home: &Path) -> Result<Studio> {
@@ -51,7 +44,7 @@ async fn an_empty_mount_point_is_not_filled_and_nothing_there_counts_as_gone() -
     let mut studio = with_disks(home.path()).await?;
     let door = studio.door().clone();
     let job = Job::create(&door, NUMBER).await?;
-    job.complete_with(&files()?).await?;
+    job.complete_with(&small_files()?).await?;
     job.until("archived").await?;
     run(&door, "mirror").await?;
 
@@ -106,7 +99,7 @@ async fn a_new_mirror_begins_when_somebody_says_so() -> Result<()> {
     let door = studio.door().clone();
     Job::create(&door, NUMBER)
         .await?
-        .complete_with(&files()?)
+        .complete_with(&small_files()?)
         .await?;
     run(&door, "mirror").await?;
     let whole = bucket::shapes(&home.path().join("disk"))?;

@@ -5,8 +5,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use stemvault_tests::bucket;
 use stemvault_tests::care::{restore, spoil};
-use stemvault_tests::fixtures::{self, Scale};
-use stemvault_tests::order::{Job, read};
+use stemvault_tests::order::{Job, small_files};
 use stemvault_tests::studio::Studio;
 
 const NUMBER: &str = "2026-0117";
@@ -14,8 +13,7 @@ const NUMBER: &str = "2026-0117";
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pull_names_what_is_damaged_and_brings_the_rest() -> Result<()> {
     let studio = Studio::start().await?;
-    let mut files = read(&fixtures::cached(Scale::Tiny)?)?;
-    files.retain(|_, bytes| bytes.len() < 400_000);
+    let mut files = small_files()?;
     // Three blocks; one is bad far behind the bytes that are looked at before an answer.
     let mut noise = vec![0; 9 << 20];
     blake3::Hasher::new().finalize_xof().fill(&mut noise);

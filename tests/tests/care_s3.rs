@@ -4,8 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use stemvault_tests::bucket;
 use stemvault_tests::care::{blocks, mirror_settings, run, spoil, status};
-use stemvault_tests::fixtures::{self, Scale};
-use stemvault_tests::order::{Job, advance, read};
+use stemvault_tests::order::{Job, advance, small_files};
 use stemvault_tests::s3::S3;
 use stemvault_tests::studio::{Setup, Stores, Studio};
 
@@ -26,8 +25,7 @@ async fn an_archive_on_s3_is_mended_rewrapped_mirrored_and_rebuilt() -> Result<(
     let both = own.replacen("[stores]\n", places, 1) + options;
     std::fs::write(studio.config(), both)?;
     studio.restart().await?;
-    let mut files = read(&fixtures::cached(Scale::Tiny)?)?;
-    files.retain(|_, bytes| bytes.len() < 400_000);
+    let files = small_files()?;
     let door = studio.door().clone();
     let job = Job::create(&door, NUMBER).await?;
     let session = job.complete_with(&files).await?;

@@ -9,9 +9,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use stemvault_tests::bucket;
-use stemvault_tests::care::{blocks, run, scrub, spoil};
-use stemvault_tests::fixtures::{self, Scale};
-use stemvault_tests::order::{Files, Job, advance, read};
+use stemvault_tests::care::{blocks, mirror_in, run, scrub, spoil};
+use stemvault_tests::order::{Files, Job, advance, small_files};
 use stemvault_tests::studio::{Setup, Studio};
 
 const NUMBER: &str = "2026-0117";
@@ -19,20 +18,9 @@ const POINTS: usize = 24;
 const SEED: u64 = 5;
 const WRITES: &str = "stemvault_torture_writes_total";
 
-fn files() -> Result<Files> {
-    let mut files = read(&fixtures::cached(Scale::Tiny)?)?;
-    files.retain(|_, bytes| bytes.len() < 400_000);
-    ensure!(files.len() >= 3, "{:?}", files.keys());
-    Ok(files)
-}
-
 fn setup(home: &Path) -> Setup {
-    let settings = format!(
-        "[stores]\nmirror = \"file:{0}/mirror\"\nmirror_keys = \"file:{0}/mirror-keys\"\n",
-        home.display()
-    );
     Setup {
-        settings,
+        settings: mirror_in(home),
         ..Setup::default()
     }
 }
@@ -138,7 +126,7 @@ async fn crash(point: usize, files: &Files) -> Result<bool> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deaths_while_an_archive_is_looked_after() -> Result<()> {
-    let files = files()?;
+    let files = small_files()?;
     let home = tempfile::tempdir()?;
     let mut studio = Studio::open(setup(home.path())).await?;
     archive(&studio, &files).await?;

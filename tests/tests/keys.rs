@@ -7,16 +7,8 @@ use std::process::Stdio;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use stemvault_tests::bucket;
-use stemvault_tests::fixtures::{self, Scale};
-use stemvault_tests::order::{Files, Job, advance, read, text};
+use stemvault_tests::order::{Job, advance, small_files, text};
 use stemvault_tests::studio::{Setup, Stores, Studio};
-
-fn files() -> Result<Files> {
-    let mut files = read(&fixtures::cached(Scale::Tiny)?)?;
-    files.retain(|_, bytes| bytes.len() < 400_000);
-    ensure!(files.len() > 2, "{:?}", files.keys());
-    Ok(files)
-}
 
 /// What the keys are wrapped with: id to state and count.
 async fn masters(studio: &Studio) -> Result<Vec<(String, String, u64)>> {
@@ -42,7 +34,7 @@ fn secrets(file: &Path) -> Result<Vec<String>> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_master_key_is_changed_while_orders_and_uploads_go_on() -> Result<()> {
     let mut studio = Studio::start().await?;
-    let files = files()?;
+    let files = small_files()?;
     let master = studio.data_dir().join("master.key");
     let before = secrets(&master)?;
     Job::create(studio.door(), "2026-0001").await?;
@@ -185,7 +177,7 @@ fn restore(studio: &Studio, words: &[&str]) -> Result<stemvault_tests::studio::R
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_key_store_comes_back_however_often_the_restore_is_killed() -> Result<()> {
     let mut studio = Studio::start().await?;
-    let files = files()?;
+    let files = small_files()?;
     let mut sessions = Vec::new();
     for number in ["2026-0001", "2026-0002"] {
         let job = Job::create(studio.door(), number).await?;
@@ -236,7 +228,7 @@ async fn a_lost_key_store_comes_back_however_often_the_restore_is_killed() -> Re
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copy_of_the_bucket_opens_with_no_backup_that_may_still_exist() -> Result<()> {
     let mut studio = Studio::start().await?;
-    let files = files()?;
+    let files = small_files()?;
     let job = Job::create(studio.door(), "2026-0001").await?;
     job.complete_with(&files).await?;
     job.until("archived").await?;

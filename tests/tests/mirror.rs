@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use serde_json::json;
 use stemvault_tests::bucket;
-use stemvault_tests::care::{blocks, mirror_settings, run, scrub, spoil, status};
+use stemvault_tests::care::{blocks, mirror_in, mirror_settings, run, scrub, spoil, status};
 use stemvault_tests::fixtures::{self, Scale};
 use stemvault_tests::order::{Files, Job, advance, read};
 use stemvault_tests::s3::S3;
@@ -26,16 +26,10 @@ struct Second {
 }
 
 fn folders(home: &Path) -> Second {
-    let (bucket, keys) = (home.join("mirror"), home.join("mirror-keys"));
-    let settings = format!(
-        "[stores]\nmirror = \"file:{}\"\nmirror_keys = \"file:{}\"\n",
-        bucket.display(),
-        keys.display()
-    );
     Second {
-        bucket,
-        keys,
-        settings,
+        bucket: home.join("mirror"),
+        keys: home.join("mirror-keys"),
+        settings: mirror_in(home),
     }
 }
 

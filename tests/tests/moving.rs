@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use stemvault_tests::bucket;
 use stemvault_tests::fixtures::{self, Scale};
-use stemvault_tests::order::{Files, Job, advance, read};
+use stemvault_tests::order::{Files, Job, advance, read, small_files};
 use stemvault_tests::studio::{Setup, Stores, Studio};
 use stemvault_tests::tus::Place;
 
@@ -184,8 +184,7 @@ async fn drilled(stores_of: Stores) -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_drill_finds_what_is_damaged_and_what_is_gone() -> Result<()> {
     let studio = Studio::start().await?;
-    let mut files = files()?;
-    files.retain(|_, bytes| bytes.len() < 400_000);
+    let files = small_files()?;
     let job = Job::create(studio.door(), "2026-0001").await?;
     job.upload(&files).await?;
     job.submit().await?;

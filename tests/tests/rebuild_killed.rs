@@ -8,8 +8,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::Method;
 use serde_json::json;
-use stemvault_tests::fixtures::{self, Scale};
-use stemvault_tests::order::{Files, Job, read};
+use stemvault_tests::order::{Job, small_files};
 use stemvault_tests::studio::{Setup, Studio};
 use stemvault_tests::tus::Place;
 
@@ -17,8 +16,7 @@ const SEED: u64 = 300;
 
 /// Orders in different stages, one with an upload that was not submitted; a snapshot of them.
 async fn some_orders(studio: &Studio) -> Result<()> {
-    let mut files: Files = read(&fixtures::cached(Scale::Tiny)?)?;
-    files.retain(|_, bytes| bytes.len() < 400_000);
+    let files = small_files()?;
     let door = studio.door();
     Job::create(door, "2026-0001")
         .await?
