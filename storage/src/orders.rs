@@ -307,18 +307,24 @@ impl Vault {
     }
 }
 
-/// Nothing more is said of an order that is being, or was, purged.
-pub(crate) fn gone(order: &Order) -> Result<(), Refusal> {
-    match order.stage {
-        Stage::Purging | Stage::Purged => {
-            let message = format!(
-                "order {} is purged: its files and its key are gone for good",
-                order.number
-            );
-            Err(Refusal::new(RefusalKind::Gone, message).of_order(&order.number))
-        }
-        _ => Ok(()),
+impl Order {
+    /// Whether it is being, or was, purged: its key is to be destroyed, or is.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self.stage, Stage::Purging | Stage::Purged)
     }
+}
+
+/// Nothing more is said of an order that is gone.
+pub(crate) fn gone(order: &Order) -> Result<(), Refusal> {
+    if !order.is_gone() {
+        return Ok(());
+    }
+    let message = format!(
+        "order {} is purged: its files and its key are gone for good",
+        order.number
+    );
+    Err(Refusal::new(RefusalKind::Gone, message).of_order(&order.number))
 }
 
 pub(crate) fn no_session(order: &Order, session: SessionId) -> Refusal {

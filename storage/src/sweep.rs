@@ -10,7 +10,6 @@ use std::collections::{HashMap, HashSet};
 use crate::catalog::tables::{self, Attempt, load};
 use crate::error::Result;
 use crate::ids::{AttemptId, OrderId, UploadId};
-use crate::order::Stage;
 use crate::paths;
 use crate::session::FileEntry;
 use crate::upload::{Upload, UploadState};
@@ -39,10 +38,7 @@ impl Vault {
     /// Those of the stores; what is left is found by the next sweep.
     pub async fn sweep(&self, order: OrderId) -> Result<Swept> {
         self.drain(order).await?;
-        if matches!(
-            self.order(order).await?.stage,
-            Stage::Purging | Stage::Purged
-        ) {
+        if self.order(order).await?.is_gone() {
             return Ok(Swept::default());
         }
         let mut swept = Swept::default();

@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use stemvault_storage::error::{Error, Result};
 use stemvault_storage::keys::mend::KeyFound;
-use stemvault_storage::order::{Order, Stage};
+use stemvault_storage::order::Order;
 use stemvault_storage::refusal::RefusalKind;
 use stemvault_storage::vault::OrderAt;
 
@@ -51,12 +52,10 @@ impl Jobs {
             }
             found => found?,
         };
-        let now = self.vault.order(at.order.id).await?;
-        if !has_key(&now) {
-            // Decided meanwhile: then it has to be missing.
-            return Ok(self.looked(now.number.to_string(), KeyFound::Sound));
-        }
-        Ok(self.looked(now.number.to_string(), found))
+        // Its purge was decided meanwhile: then the key has to be missing.
+        let gone = found != KeyFound::Sound && self.vault.order(at.order.id).await?.is_gone();
+        let found = if gone { KeyFound::Sound } else { found };
+        Ok(self.looked(at.order.number.to_string(), found))
     }
 
     /// The same with the key of all records.
@@ -92,43 +91,39 @@ impl Jobs {
     pub fn bad_keys(&self, orders: &[Order]) -> Vec<(String, String)> {
         let mut bad = self.bad_keys.known();
         for order in orders {
-            if !has_key(order) {
+            if order.is_gone() {
                 bad.remove(&order.number.to_string());
             }
         }
         bad.clone().into_iter().collect()
     }
 
-    /// Says in metrics how many keys open nowhere.
-    pub(super) async fn measure_keys(&self) -> Result<()> {
-        let orders = self.vault.orders().await?;
+    /// Says in metrics how many keys of these orders, all there are, open nowhere.
+    pub(super) fn measure_keys(&self, orders: &[Order]) {
         #[expect(clippy::cast_precision_loss, reason = "counts of orders are small")]
-        let bad = self.bad_keys(&orders).len() as f64;
+        let bad = self.bad_keys(orders).len() as f64;
         metrics::gauge!("stemvault_keys_bad").set(bad);
-        Ok(())
     }
 
     /// Says in metrics when the key store was backed up last: 0 for never, and nothing while there
-    /// is no order whose key could be lost.
-    ///
-    /// # Errors
-    /// Those of the catalog and the key store.
-    pub async fn measure_key_backup(&self) -> Result<()> {
-        if !self.vault.orders().await?.iter().any(has_key) {
-            return Ok(());
+    /// is no order whose key could be lost. That it is not known is in the log, and stops nobody.
+    pub async fn measure_key_backup(&self) {
+        let measured = async {
+            if self.vault.orders().await?.iter().all(Order::is_gone) {
+                return Ok(());
+            }
+            self.vault.keys().last_backup().await.map(note_backup)
+        };
+        if let Err(error) = measured.await {
+            tracing::error!(%error, "how old the backup of the key store is, is not known");
         }
-        let last = self.vault.keys().last_backup().await?;
-        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
-        let at = last.map_or(0, |at| at.timestamp()) as f64;
-        metrics::gauge!("stemvault_key_backup_timestamp_seconds").set(at);
-        Ok(())
     }
 }
 
-/// Whether an order has a key that must not be lost.
-#[must_use]
-pub fn has_key(order: &Order) -> bool {
-    !matches!(order.stage, Stage::Purging | Stage::Purged)
+fn note_backup(last: Option<DateTime<Utc>>) {
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+    let at = last.map_or(0, |at| at.timestamp()) as f64;
+    metrics::gauge!("stemvault_key_backup_timestamp_seconds").set(at);
 }
 
 impl BadKeys {

@@ -8,7 +8,6 @@ use stemvault_storage::catalog::tables::{self, Record, load, put};
 use stemvault_storage::error::{Error, Result};
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::mirror::Mirror;
-use stemvault_storage::order::Stage;
 use stemvault_storage::refusal::RefusalKind;
 
 use super::{Jobs, Pass};
@@ -50,7 +49,7 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     }
     let mut complete = true;
     for order in pass.vault.orders().await? {
-        if matches!(order.stage, Stage::Purging | Stage::Purged) {
+        if order.is_gone() {
             continue;
         }
         if pass.request.dry_run {
@@ -144,8 +143,7 @@ impl Jobs {
         let mut behind = 0;
         if is_set {
             for order in self.vault.orders().await? {
-                let gone = matches!(order.stage, Stage::Purging | Stage::Purged);
-                behind += u64::from(!gone && !self.vault.is_mirrored(&order).await?);
+                behind += u64::from(!order.is_gone() && !self.vault.is_mirrored(&order).await?);
             }
         }
         Ok(MirrorState {

@@ -8,7 +8,7 @@
 use stemvault_storage::catalog::tables::Proven;
 use stemvault_storage::error::{Damage, Error, Result};
 use stemvault_storage::ids::{AttemptId, Chance, OrderId};
-use stemvault_storage::order::{Order, Proof, Stage};
+use stemvault_storage::order::{Order, Proof};
 use stemvault_storage::proof::{Extent, Reread, unproven};
 use stemvault_storage::vault::{OrderAt, Vault};
 
@@ -37,7 +37,7 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
 
 /// Whether there is an archive that has to come back.
 fn has_archive(order: &Order) -> bool {
-    order.proof.is_some() && !matches!(order.stage, Stage::Purging | Stage::Purged)
+    order.proof.is_some() && !order.is_gone()
 }
 
 async fn prove(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
@@ -169,20 +169,20 @@ impl Jobs {
     /// Says in metrics how archives, keys and mirror stand.
     ///
     /// # Errors
-    /// Those of the catalog and the key store.
+    /// Those of the catalog.
     pub async fn measure(&self) -> Result<()> {
-        self.measure_proofs().await?;
-        self.measure_keys().await?;
-        self.measure_mirror().await?;
-        self.measure_key_backup().await
+        self.measure_key_backup().await;
+        self.measure_orders().await?;
+        self.measure_mirror().await
     }
 
-    /// Says in metrics how the archives stand.
+    /// Says in metrics how the archives and the keys of all orders stand.
     ///
     /// # Errors
     /// Those of the catalog.
-    pub(super) async fn measure_proofs(&self) -> Result<()> {
+    pub(super) async fn measure_orders(&self) -> Result<()> {
         let mut orders = self.vault.orders().await?;
+        self.measure_keys(&orders);
         orders.retain(has_archive);
         let unproven = orders.iter().filter(|order| order.unproven.is_some());
         #[expect(clippy::cast_precision_loss, reason = "counts of orders are small")]

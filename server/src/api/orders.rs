@@ -9,7 +9,7 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::link::Scope;
-use stemvault_storage::order::{self, Client, OrderNumber, Policy, Stage};
+use stemvault_storage::order::{self, Client, OrderNumber, Policy};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 use utoipa::ToSchema;
 
@@ -86,7 +86,7 @@ pub(super) async fn whole(app: &App, order: &order::Order) -> Answer<Json<Order>
     let links = app.vault.links(order.id).await?;
     let last = app.vault.last_proven(order).await?;
     let mut shown = Order::of(order).proven(last.as_ref());
-    if matches!(order.stage, Stage::Purging | Stage::Purged)
+    if order.is_gone()
         && let Some(stone) = app.vault.tombstone(order.id).await?
     {
         shown.key_destroyed_at = Some(stone.destroyed_at);

@@ -5,7 +5,6 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use stemvault_scheduler::jobs::keys::has_key;
 use stemvault_scheduler::jobs::mirror::MirrorState;
 use stemvault_scheduler::{Job, Outcome, Run};
 use stemvault_storage::order::Order;
@@ -111,7 +110,7 @@ fn keys(
     let advice = "`stemvault keys backup FILE` makes one, for another disk";
     match backup {
         Err(error) => yellow(format!("their backups cannot be read: {error}")),
-        Ok(None) if orders.iter().any(has_key) => {
+        Ok(None) if !orders.iter().all(Order::is_gone) => {
             yellow(format!("there is no backup of the key store: {advice}"))
         }
         Ok(None) => part(

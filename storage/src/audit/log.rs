@@ -80,7 +80,7 @@ impl Vault {
 
     /// The end of a log as its order's record or tombstone says; `None` where neither can be read.
     async fn sworn(&self, order: &Order) -> Result<Option<Head>> {
-        if is_purged(order) {
+        if order.is_gone() {
             let tombstone = known(self.tombstone(order.id).await)?.flatten();
             if let Some(tombstone) = tombstone {
                 return Ok(Some(tombstone.audit));
@@ -255,10 +255,6 @@ impl Reading<'_> {
     fn remark(&mut self, words: String) {
         self.log.remarks.push(words);
     }
-}
-
-fn is_purged(order: &Order) -> bool {
-    matches!(order.stage, Stage::Purging | Stage::Purged)
 }
 
 /// What can be read; what is damaged, missing or has no key any more vouches for nothing.

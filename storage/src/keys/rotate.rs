@@ -20,7 +20,7 @@ use crate::catalog::tables::{self, CurrentMaster, RetiredMasters, load, put};
 use crate::catalog::{Batch, CommitError, Expect, Version};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
-use crate::order::{Order, Stage};
+use crate::order::Order;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::{Lease, QUIET_AFTER};
 use crate::vault::Vault;
@@ -231,7 +231,7 @@ impl Vault {
     /// Whether the order's key is to be destroyed, or was.
     pub(super) async fn is_being_purged(&self, order: OrderId) -> Result<bool> {
         let row = load::<Order>(&*self.catalog, &tables::order(order)).await?;
-        Ok(row.is_some_and(|(order, _)| matches!(order.stage, Stage::Purging | Stage::Purged)))
+        Ok(row.is_some_and(|(order, _)| order.is_gone()))
     }
 
     /// From now on a master key opens nothing any more. Twice is once.

@@ -4,7 +4,7 @@
 use super::Known;
 use crate::error::{Error, Result};
 use crate::ids::random;
-use crate::order::{Order, Stage};
+use crate::order::Order;
 use crate::vault::Vault;
 
 /// What came of a sample.
@@ -26,7 +26,7 @@ impl Vault {
     /// Those of the catalog.
     pub async fn sample_blocks(&self, blocks: u64) -> Result<Sample> {
         let mut orders = self.orders().await?;
-        orders.retain(|order| !matches!(order.stage, Stage::Purging | Stage::Purged));
+        orders.retain(|order| !order.is_gone());
         let mut sample = Sample::default();
         // Orders without a file are passed over, but not for ever.
         let mut tries = blocks.saturating_mul(4);

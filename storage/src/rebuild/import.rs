@@ -14,7 +14,7 @@ use crate::catalog::tables::{self, Outbox, load, load_all, put};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::keys::SealingKeys;
-use crate::order::{Hold, Order, OrderNumber, Stage};
+use crate::order::{Hold, Order, OrderNumber};
 use crate::paths;
 use crate::session::BlockRef;
 use crate::upload::{Role, Upload, UploadState};
@@ -84,7 +84,7 @@ impl Vault {
             checked.take(back);
             return Ok(checked);
         };
-        if matches!(order.stage, Stage::Purging | Stage::Purged) {
+        if order.is_gone() {
             checked.kept = 1;
             return Ok(checked);
         }

@@ -16,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::keys::KeyError;
 use crate::link::ApiToken;
-use crate::order::Stage;
 use crate::paths;
 use crate::record::OrderRecord;
 use crate::upload::UploadState;
@@ -137,7 +136,7 @@ impl Vault {
     async fn section(&self, id: OrderId) -> Result<Option<Section>> {
         for _ in 0..TRIES {
             let at = self.settled(id).await?;
-            if matches!(at.order.stage, Stage::Purging | Stage::Purged) {
+            if at.order.is_gone() {
                 return Ok(None);
             }
             let mut uploads = self.all_uploads(id).await?;
@@ -225,8 +224,7 @@ impl Writing<'_> {
     /// An order that cannot be read; unless its key has just been destroyed by a purge.
     async fn without(&mut self, id: OrderId, error: Error) -> Result<()> {
         let order = self.vault.order(id).await?;
-        let purged = matches!(order.stage, Stage::Purging | Stage::Purged);
-        if !purged || !matches!(error, Error::Key(KeyError::Missing { .. })) {
+        if !order.is_gone() || !matches!(error, Error::Key(KeyError::Missing { .. })) {
             let problem = format!("order {} is not in it: {error}", order.number);
             self.taken.problems.push(problem);
         }

@@ -276,7 +276,6 @@ impl Scrubbing<'_> {
         run.record(&self.jobs.vault).await?;
         self.jobs.save_scrub(&self.scrub).await?;
         *self.jobs.scrub.known() = Some(self.scrub);
-        self.jobs.measure_keys().await?;
-        self.jobs.measure_proofs().await
+        self.jobs.measure_orders().await
     }
 }
