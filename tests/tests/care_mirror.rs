@@ -93,6 +93,16 @@ async fn an_empty_mount_point_is_not_filled_and_nothing_there_counts_as_gone() -
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_no_mirror_is_set_none_is_said_to_be_done() -> Result<()> {
+    let studio = Studio::start().await?;
+    for words in [&["mirror"][..], &["mirror", "--new"]] {
+        let said = studio.cli(words)?.refused()?;
+        ensure!(said.contains("stores.mirror_keys"), "{said}");
+    }
+    studio.done().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_mirror_begins_when_somebody_says_so() -> Result<()> {
     let home = tempfile::tempdir()?;
     let mut studio = with_disks(home.path()).await?;

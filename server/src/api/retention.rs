@@ -13,7 +13,7 @@ use super::auth::Staff;
 use super::body::Body;
 use super::orders::id_of;
 use super::when::when;
-use crate::app::SharedApp;
+use crate::app::{App, SharedApp};
 use crate::error::Answer;
 
 /// How many runs the list holds.
@@ -190,7 +190,7 @@ pub(super) async fn plan(
 }
 
 /// The job that is named, if one is.
-fn job(request: &RunRequest) -> Result<Option<Job>, Refusal> {
+fn job(app: &App, request: &RunRequest) -> Result<Option<Job>, Refusal> {
     let bad = |message: String| Refusal::new(RefusalKind::BadRequest, message);
     let names = || Job::ALL.map(Job::name).join(", ");
     let named = |name: &String| {
@@ -203,6 +203,10 @@ fn job(request: &RunRequest) -> Result<Option<Job>, Refusal> {
     }
     if job != Some(Job::Mirror) && request.new_mirror {
         let message = "`new_mirror` is for the job mirror: name it, or leave it out";
+        return Err(bad(message.to_owned()));
+    }
+    if job == Some(Job::Mirror) && app.vault.mirror().is_none() {
+        let message = "there is no mirror to copy to: set `stores.mirror` and `stores.mirror_keys`, then start the server again";
         return Err(bad(message.to_owned()));
     }
     Ok(job)
@@ -221,7 +225,7 @@ pub(super) async fn run(
         dry_run: request.dry_run,
         allow_many: request.allow_many,
         accept_clock: request.accept_clock,
-        job: job(&request)?,
+        job: job(&app, &request)?,
         new_mirror: request.new_mirror,
         order,
         whole: request.whole,
