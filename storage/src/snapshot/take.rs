@@ -101,8 +101,8 @@ impl Vault {
         writing.end().await
     }
 
-    /// Removes snapshots that are too old, all but the last of each day, and what killed takings
-    /// left. Returns how many went.
+    /// Removes snapshots that are too old, all but the last of each day once they are an hour old, and
+    /// what killed takings left. Returns how many went.
     ///
     /// # Errors
     /// Those of the store; the next time goes on.
