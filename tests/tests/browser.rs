@@ -64,6 +64,11 @@ async fn a_file_that_changes_while_it_is_sent_is_named_and_starts_again() -> Res
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_the_checks_cannot_be_asked_the_page_says_so_of_their_files_alone() -> Result<()> {
+    play("unchecked").await?.check_hashes()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_keyboard_is_enough() -> Result<()> {
     play("keyboard").await.map(drop)
 }

@@ -8,7 +8,7 @@ import type { Memory } from "./kept";
 import { pass } from "./looking";
 import { backOff } from "./pure/trouble";
 import { sentence } from "./pure/words";
-import { Sending } from "./sending";
+import { Sending, type Waiting } from "./sending";
 
 /** What stands between now and a submitted session. */
 export interface Missing {
@@ -50,6 +50,15 @@ export class Page {
   /** Files are here that belong to no session yet. */
   get unsubmitted(): boolean {
     return this.sending.totals.unsealed > 0 && this.sending.closed === undefined;
+  }
+
+  /** Why nothing moves, though it should. Checks that cannot be asked hold up only the files they have not seen. */
+  get standstill(): Waiting | undefined {
+    const { active, waiting, totals, lookingTrouble } = this.sending;
+    if (!active) return undefined;
+    if (waiting !== undefined) return waiting;
+    const rest = totals.of.queued + totals.of.sending;
+    return rest === 0 && lookingTrouble !== undefined ? { text: lookingTrouble, tries: 0 } : undefined;
   }
 
   /** Whether the session that was submitted is all there is to see. */
@@ -126,8 +135,8 @@ export class Page {
   private touched(): void {
     // Called while it is being made, too.
     if (this.sending !== undefined) {
-      const { active, waiting, totals } = this.sending;
-      this.awake.set(active && waiting === undefined && totals.of.sending > 0);
+      const { active, totals } = this.sending;
+      this.awake.set(active && this.standstill === undefined && totals.of.sending > 0);
       if (this.asked !== undefined && !this.submitting) {
         const still = this.missing();
         const fields = this.asked.fields.filter((field) => still.fields.includes(field));

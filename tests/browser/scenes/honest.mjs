@@ -1,5 +1,5 @@
-// What the page says must be so: behind a proxy that takes everything in at once, and of a file that
-// changes while it is being sent.
+// What the page says must be so: behind a proxy that takes everything in at once, of a file that
+// changes while it is being sent, and where the studio's checks cannot be asked.
 
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -104,6 +104,49 @@ export async function changed({ link, home, session, random }) {
   tell("receipt", { hashes: await submit(page) });
   const now = (await ask("uploads")).filter((upload) => upload.path.endsWith("Spur.wav"));
   check(now.length === 1 && now[0].id !== there.id, "the old upload went on");
+  clean(page);
+  await context.close();
+}
+
+/**
+ * The studio's checks cannot be asked after the first files: that is said of the files they have not
+ * seen, while the others are sent; and only when nothing else is left to send does the page wait.
+ */
+export async function unchecked({ link, home, session, random }) {
+  const files = { "00 Spur.wav": wav(6_000_000, random) };
+  // More than the first request to the checks takes.
+  for (let n = 1; n <= 24; n += 1) files[`${String(n).padStart(2, "0")} Take.wav`] = wav(20_000, random);
+  await lay(session, files);
+  const context = await open(home);
+  const page = await visit(context, link, async (page) => {
+    await withoutHandles(page);
+    await page.addInitScript(() => {
+      const ask = globalThis.fetch;
+      let asked = 0;
+      globalThis.fetch = (url, request) => {
+        const gone = String(url).endsWith("/preflight") && (asked += 1) > 1 && !globalThis.checksAreBack;
+        return gone ? Promise.reject(new TypeError("connection refused")) : ask(url, request);
+      };
+    });
+  });
+  await network(page, 1e6);
+  await chooseFolder(page, session);
+  const hint = page.getByText("9 files are not checked yet: the connection to the studio is interrupted.");
+  await hint.waitFor();
+  const now = page.locator(".progress .now");
+  const said = `${await now.textContent()} ${await page.title()}`;
+  check(!/interrupted/.test(said) && / % · /.test(said), `while it sends: ${said}`);
+
+  await network(page, -1);
+  await now.getByText("The connection to the studio is interrupted.").waitFor();
+  const title = await page.title();
+  check(title.startsWith("Waiting"), `it waits, and its title is "${title}"`);
+  check((await hint.count()) === 0, "it is said twice");
+
+  await page.evaluate(() => (globalThis.checksAreBack = true));
+  await arrived(page);
+  await fill(page, FORM);
+  tell("receipt", { hashes: await submit(page) });
   clean(page);
   await context.close();
 }

@@ -56,7 +56,7 @@ export async function shaken({ link, home, session, random }) {
   const shocks = [
     async () => {
       await ask("kill9");
-      await page.getByText(/interrupted|not available/).first().waitFor();
+      await page.locator(".progress .now").getByText(/interrupted|not available/).waitFor();
       const title = await page.title();
       check(title.startsWith("Waiting"), `it waits, and its title is "${title}"`);
       await ask("start");

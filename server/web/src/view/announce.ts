@@ -27,7 +27,7 @@ export class Announcer {
     const { bytes, acknowledged } = sending.totals;
     const order = page.state.title ?? `Order ${page.state.order}`;
     if (page.finished) return `Submitted · ${order}`;
-    if (sending.waiting) return `Waiting · ${order}`;
+    if (page.standstill) return `Waiting · ${order}`;
     if (sending.paused && bytes > acknowledged) return `Paused · ${order}`;
     if (sending.active) return `${percent(acknowledged, bytes)} % · ${order}`;
     if (page.unsubmitted) return `Not submitted yet · ${order}`;
@@ -44,7 +44,7 @@ function summary(page: Page): string {
   if (of.absent > 0) words.push(`${count(of.absent, "file has", "files have")} to be chosen again.`);
   if (sending.closed !== undefined) words.push(sentence(sending.closed));
   else if (sending.paused && bytes > acknowledged) words.push("Paused.");
-  else if (sending.waiting !== undefined) words.push(`${sentence(sending.waiting.text)} It goes on by itself.`);
+  else if (page.standstill) words.push(`${sentence(page.standstill.text)} It goes on by itself.`);
   else if (of.looking > 0 && of.sending === 0) words.push("The studio looks at your files.");
   else if (sending.active) {
     const tenth = Math.floor(percent(acknowledged, bytes) / 10) * 10;

@@ -36,7 +36,12 @@ export function Progress({ page }: { page: Page }) {
           there.
         </p>
       )}
-      {sending.lookingTrouble && <p class="hint">{sentence(sending.lookingTrouble)} Trying again by itself.</p>}
+      {sending.lookingTrouble && of.looking > 0 && page.standstill === undefined && (
+        <p class="hint">
+          {sentence(`${count(of.looking, "file is", "files are")} not checked yet: ${sending.lookingTrouble}`)} Trying again
+          by itself.
+        </p>
+      )}
     </div>
   );
 }
@@ -51,11 +56,11 @@ function now(page: Page, done: boolean): string {
     return page.unsubmitted ? "Everything has arrived. Now submit, below." : "Everything has arrived.";
   }
   if (sending.paused) return "Paused.";
-  const { waiting } = sending;
-  if (waiting !== undefined) {
-    const seconds = waiting.until === undefined ? 0 : Math.ceil((waiting.until - performance.now()) / 1000);
+  const { standstill } = page;
+  if (standstill !== undefined) {
+    const seconds = standstill.until === undefined ? 0 : Math.ceil((standstill.until - performance.now()) / 1000);
     const when = seconds > 1 ? ` Trying again in ${count(seconds, "second")}.` : " It goes on by itself.";
-    return sentence(waiting.text) + when;
+    return sentence(standstill.text) + when;
   }
   if (of.queued + of.sending === 0) {
     return of.looking > 0 ? `The studio's checks look at ${count(of.looking, "file")} …` : "Waiting for the files named above.";
