@@ -138,6 +138,54 @@ function watch(page, link) {
   return () => bytes;
 }
 
+/** Waits until copies of all that has not arrived of `count` files, and a list of them, are stored. */
+function copied(page, count) {
+  return page.waitForFunction(
+    async (count) => {
+      const { metadata, files } = await globalThis.stored("uppy-blobs", ["metadata", "files"]);
+      const copies = new Set(files.map((copy) => copy.fileID));
+      const list = metadata.flatMap((record) => Object.values(JSON.parse(record.metadata).files));
+      const [here] = document.querySelector(".progress .hint").textContent.match(/^\d+/);
+      const large = 16 << 20;
+      return list.length + Number(here) === count && list.every((file) => file.size > large || copies.has(file.id));
+    },
+    count,
+    { polling: 50 },
+  );
+}
+
+/** Waits until the page remembers which files are to come, and where they lie. */
+function remembered(page) {
+  return page.waitForFunction(
+    async () => {
+      const { uploads } = await globalThis.stored("stemvault", ["uploads"]);
+      return uploads.some((kept) => kept.items.length > 0 && kept.roots.length === 1);
+    },
+    undefined,
+    { polling: 50 },
+  );
+}
+
+/** Makes the stores of the page's databases readable in it: `stored(database, stores)`. */
+function readableStores(page) {
+  return page.addInitScript(() => {
+    const answer = (request) =>
+      new Promise((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+    globalThis.stored = async (name, stores) => {
+      const database = await answer(indexedDB.open(name));
+      try {
+        const read = (store) => answer(database.transaction(store).objectStore(store).getAll());
+        return Object.fromEntries(await Promise.all(stores.map(async (store) => [store, await read(store)])));
+      } finally {
+        database.close();
+      }
+    };
+  });
+}
+
 /** Ends a browser as a power cut does. */
 function kill(home) {
   // The browser that has this home folder, and no other.
@@ -162,12 +210,16 @@ export async function copies({ link, home, session, random }) {
   files["Spur 1.wav"] = wav(20_000_000, random);
   await lay(session, files);
   const context = await open(home);
-  const page = await visit(context, link, withoutHandles);
+  const page = await visit(context, link, async (page) => {
+    await withoutHandles(page);
+    await readableStores(page);
+  });
   await network(page, 3e6);
   await chooseFolder(page, session);
   await until(page, 25);
-  // The browser writes what it keeps a moment after it was picked.
-  await page.waitForTimeout(4000);
+  // Hardly anything moves while it is waited for what the browser writes in its own time.
+  await network(page, 1);
+  await copied(page, Object.keys(files).length);
   kill(home);
   await context.close().catch(() => {});
 
@@ -196,7 +248,10 @@ export async function handles({ link, home, random }) {
     };
   };
   const context = await open(home);
-  const page = await visit(context, link, (page) => page.addInitScript(folder));
+  const page = await visit(context, link, async (page) => {
+    await page.addInitScript(folder);
+    await readableStores(page);
+  });
   await page.evaluate(async (seed) => {
     const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("Nachtzug", { create: true });
     const audio = await root.getDirectoryHandle("Audio", { create: true });
@@ -213,7 +268,7 @@ export async function handles({ link, home, random }) {
   await network(page, 4e6);
   await page.getByRole("button", { name: "Choose a folder" }).click();
   await until(page, 20);
-  await page.waitForTimeout(1500);
+  await remembered(page);
   const before = await ask("uploads");
   kill(home);
   await context.close().catch(() => {});
