@@ -41,6 +41,15 @@ export function check(holds, said) {
   if (!holds) throw new Error(said);
 }
 
+/** Waits until something is so; says what was not, if it never is. */
+export async function eventually(said, holds) {
+  const end = performance.now() + PATIENCE;
+  while (!(await holds())) {
+    check(performance.now() < end, said);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
 /** Numbers in 0..1 from a seed (mulberry32). */
 export function seeded(seed) {
   let a = seed >>> 0;

@@ -10,6 +10,7 @@ import {
   check,
   chooseFolder,
   clean,
+  eventually,
   fill,
   lay,
   network,
@@ -87,7 +88,7 @@ export async function changed({ link, home, session, random }) {
   await lay(session, { "Kurz.wav": wav(600_000, random) });
   await page.setInputFiles("#choose-files", join(session, "Kurz.wav"));
   const uploads = async () => (await ask("uploads")).filter((upload) => upload.path.endsWith("Kurz.wav"));
-  while ((await uploads()).length === 0) await page.waitForTimeout(20);
+  await eventually("Kurz.wav was not begun", async () => (await uploads()).length > 0);
   await writeFile(join(session, "Kurz.wav"), wav(600_000, random));
   await network(page, -1);
   await page.locator(".attention li", { hasText: "Kurz.wav" }).waitFor();
@@ -113,9 +114,9 @@ export async function changed({ link, home, session, random }) {
  * seen, while the others are sent; and only when nothing else is left to send does the page wait.
  */
 export async function unchecked({ link, home, session, random }) {
-  const files = { "00 Spur.wav": wav(6_000_000, random) };
-  // More than the first request to the checks takes.
-  for (let n = 1; n <= 24; n += 1) files[`${String(n).padStart(2, "0")} Take.wav`] = wav(20_000, random);
+  // More than the first request to the checks takes, and one as large as the other: a folder is read in any order.
+  const files = {};
+  for (let n = 1; n <= 25; n += 1) files[`Take ${n}.wav`] = wav(300_000, random);
   await lay(session, files);
   const context = await open(home);
   const page = await visit(context, link, async (page) => {
@@ -129,7 +130,7 @@ export async function unchecked({ link, home, session, random }) {
       };
     });
   });
-  await network(page, 1e6);
+  await network(page, 5e5);
   await chooseFolder(page, session);
   const hint = page.getByText("9 files are not checked yet: the connection to the studio is interrupted.");
   await hint.waitFor();

@@ -8,6 +8,7 @@ import {
   check,
   chooseFolder,
   clean,
+  eventually,
   fill,
   lay,
   open,
@@ -138,32 +139,28 @@ function watch(page, link) {
   return () => bytes;
 }
 
-/** Waits until copies of all that has not arrived of `count` files, and a list of them, are stored. */
-function copied(page, count) {
-  return page.waitForFunction(
-    async (count) => {
+/** Waits until the browser has copies of all small files that have not arrived, and a list with them. */
+async function copied(page, paths) {
+  const large = 16 << 20;
+  await eventually("not every small file that is to come has been copied", async () => {
+    const here = (await ask("uploads")).filter((upload) => upload.offset === upload.length);
+    const kept = await page.evaluate(async (large) => {
       const { metadata, files } = await globalThis.stored("uppy-blobs", ["metadata", "files"]);
       const copies = new Set(files.map((copy) => copy.fileID));
       const list = metadata.flatMap((record) => Object.values(JSON.parse(record.metadata).files));
-      const [here] = document.querySelector(".progress .hint").textContent.match(/^\d+/);
-      const large = 16 << 20;
-      return list.length + Number(here) === count && list.every((file) => file.size > large || copies.has(file.id));
-    },
-    count,
-    { polling: 50 },
-  );
+      return list.filter((file) => file.size > large || copies.has(file.id)).map((file) => file.meta.relativePath);
+    }, large);
+    const safe = new Set([...kept, ...here.map((upload) => upload.path)]);
+    return paths.every((path) => safe.has(path));
+  });
 }
 
 /** Waits until the page remembers which files are to come, and where they lie. */
 function remembered(page) {
-  return page.waitForFunction(
-    async () => {
-      const { uploads } = await globalThis.stored("stemvault", ["uploads"]);
-      return uploads.some((kept) => kept.items.length > 0 && kept.roots.length === 1);
-    },
-    undefined,
-    { polling: 50 },
-  );
+  return eventually("the page remembers nothing", async () => {
+    const { uploads } = await page.evaluate(() => globalThis.stored("stemvault", ["uploads"]));
+    return uploads.some((kept) => kept.items.length > 0 && kept.roots.length === 1);
+  });
 }
 
 /** Makes the stores of the page's databases readable in it: `stored(database, stores)`. */
@@ -219,7 +216,7 @@ export async function copies({ link, home, session, random }) {
   await until(page, 25);
   // Hardly anything moves while it is waited for what the browser writes in its own time.
   await network(page, 1);
-  await copied(page, Object.keys(files).length);
+  await copied(page, Object.keys(files).map((path) => `Nachtzug/${path}`));
   kill(home);
   await context.close().catch(() => {});
 

@@ -1,6 +1,6 @@
 // Submit, and what is missing before it can be done.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 import type { Missing, Page } from "../page";
 import { count } from "../pure/words";
@@ -8,7 +8,7 @@ import { count } from "../pure/words";
 export function Finish({ page }: { page: Page }) {
   const box = useRef<HTMLDivElement>(null);
   const asked = page.asked !== undefined || page.refusal !== undefined;
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (asked) box.current?.focus();
   }, [asked, page.refusal]);
   const step = page.state.form.fields.length > 0 ? 3 : 2;

@@ -1,6 +1,6 @@
 // Where files come from: a place to drop them, and a button for each way to choose them.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { canChooseFolders, chooseFiles, chooseFolder, fromDrop, fromInput, type Brought } from "../pick";
 import { count } from "../pure/words";
@@ -31,7 +31,7 @@ export function PickBox({ sending, compact }: Props) {
   };
 
   // A drop beside the box must not open the file in the place of the page.
-  useEffect(() => {
+  useLayoutEffect(() => {
     const stop = (event: DragEvent) => event.preventDefault();
     const drop = (event: DragEvent) => {
       event.preventDefault();

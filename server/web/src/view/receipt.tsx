@@ -1,6 +1,6 @@
 // After submitting: the receipt, or why the studio sent the session back.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 import type { Receipt } from "../api";
 import type { Page } from "../page";
@@ -8,7 +8,7 @@ import { count, sentence, size } from "../pure/words";
 
 export function Done({ page, receipt }: { page: Page; receipt: Receipt }) {
   const head = useRef<HTMLHeadingElement>(null);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (page.submitted) head.current?.focus();
   }, [receipt.session]);
   const accepted = receipt.review.state === "accepted";
@@ -70,7 +70,7 @@ export function Done({ page, receipt }: { page: Page; receipt: Receipt }) {
 export function Returned({ page, receipt }: { page: Page; receipt: Receipt }) {
   const head = useRef<HTMLHeadingElement>(null);
   // At once after submitting, as the checks answer then; when the page is opened it is read anyway.
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (page.submitted) head.current?.focus();
   }, [receipt.session]);
   return (
