@@ -73,8 +73,9 @@ export class Looking {
         if (!(error instanceof Refused)) throw error;
         const { kind, text, after } = error.trouble;
         // A conflict is one with the order, which takes nothing: the uploads will be told.
-        if (kind === "wait" && error.status !== 409) {
-          this.heard.trouble(text);
+        const wait = kind === "wait" && error.status !== 409;
+        this.heard.trouble(wait ? text : undefined);
+        if (wait) {
           await pass(backOff(tries, after));
         } else if ((kind === "smaller" || error.status === 413) && read.length > 1) {
           this.bytes = Math.max(2 * this.head, Math.floor(this.bytes / 2));
