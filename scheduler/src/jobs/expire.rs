@@ -9,7 +9,9 @@ use super::Pass;
 
 pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     // What could not be joined when its last part came is tried again.
-    pass.jobs.vault.resume_joins().await?;
+    if !pass.request.dry_run {
+        pass.jobs.vault.resume_joins().await?;
+    }
     for order in pass.vault.orders().await? {
         if order.stage != Stage::Open {
             continue;

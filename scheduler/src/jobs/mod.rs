@@ -120,7 +120,7 @@ pub struct RunRequest {
     pub dry_run: bool,
     /// Delete more than the brake allows.
     pub allow_many: bool,
-    /// Take the clock as it is now.
+    /// Take the clock as it is now. With `dry_run`: say what would be done if it were taken.
     pub accept_clock: bool,
     /// Only this job; without, every one but repair, mirror and prove.
     pub job: Option<Job>,
@@ -222,7 +222,8 @@ impl Jobs {
     /// # Errors
     /// Those of recording the runs.
     pub async fn run(&self, request: RunRequest) -> Result<Vec<Run>> {
-        if request.accept_clock {
+        // Who only asks what would be done has accepted nothing.
+        if request.accept_clock && !request.dry_run {
             self.watch.accept();
         }
         let mut runs = Vec::new();
