@@ -40,6 +40,17 @@ impl<T> Ahead<T> {
     }
 }
 
+impl<T: AsyncRead + Unpin> Ahead<T> {
+    /// The first byte that has come, which stays to be read; none if there is an end before.
+    pub(crate) async fn first(&mut self) -> io::Result<Option<u8>> {
+        if self.held.is_empty() {
+            self.held.reserve(AHEAD);
+            self.inner.read_buf(&mut self.held).await?;
+        }
+        Ok(self.held.first().copied())
+    }
+}
+
 impl<T: AsyncRead + Unpin> AsyncRead for Ahead<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,

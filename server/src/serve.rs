@@ -20,7 +20,7 @@ use crate::app::{App, SharedApp};
 use crate::demo::{self, Hands};
 use crate::first_start::{CliFile, Told, put_readme};
 use crate::house::{House, catalog_folder};
-use crate::listen::Speaks;
+use crate::listen::{Reached, Speaks};
 use crate::preflight::Paces;
 use crate::tls::{self, Certificate};
 use crate::tries::Tries;
@@ -124,7 +124,14 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
 
     let rules = listen::Rules {
         header_timeout: app.settings.server.header_timeout,
+        idle_timeout: app.settings.server.idle_timeout,
         max_connections: app.settings.server.max_connections,
+        trusted_proxies: app.settings.server.trusted_proxies.clone(),
+        reached: Reached {
+            url: app.public_url.clone(),
+            is_set: app.settings.server.public_url.is_some(),
+        },
+        clock: machine,
         ending,
     };
     let speaking = |tls: Speaks| move |listener| (listener, tls.clone());

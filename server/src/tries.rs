@@ -56,7 +56,7 @@ impl Tries {
 }
 
 /// Whose address it is: of IPv6, everybody has a whole network.
-fn household(address: IpAddr) -> IpAddr {
+pub(crate) fn household(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(six) => {
             let network = u128::from(six) >> 64 << 64;

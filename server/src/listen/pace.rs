@@ -15,6 +15,8 @@ use axum::body::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::Sleep;
 
+use super::line::Line;
+
 /// So much is read before anything of it has to be taken ...
 const STEP: usize = 1 << 20;
 
@@ -39,12 +41,18 @@ impl Pace {
         self.0.taken.load(Ordering::Relaxed) && self.0.paused.swap(false, Ordering::Relaxed)
     }
 
-    /// The body, which tells when something of it is taken.
-    pub(super) fn noted(&self, body: Incoming) -> Noted {
-        Noted {
-            body,
-            pace: self.clone(),
-        }
+    fn taken(&self) {
+        self.0.taken.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The body, which tells its connection, and the reader if there is one that waits for it, when
+/// something of it is taken.
+pub(super) fn noted(body: Incoming, line: &Arc<Line>, pace: Option<&Pace>) -> Noted {
+    Noted {
+        body,
+        line: Arc::clone(line),
+        pace: pace.cloned(),
     }
 }
 
@@ -92,10 +100,11 @@ impl Steps {
     }
 }
 
-/// See [`Pace::noted`].
+/// See [`noted`].
 pub(super) struct Noted {
     body: Incoming,
-    pace: Pace,
+    line: Arc<Line>,
+    pace: Option<Pace>,
 }
 
 impl Body for Noted {
@@ -108,7 +117,10 @@ impl Body for Noted {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if polled.is_ready() {
-            self.pace.0.taken.store(true, Ordering::Relaxed);
+            self.line.moves();
+            if let Some(pace) = &self.pace {
+                pace.taken();
+            }
         }
         polled
     }

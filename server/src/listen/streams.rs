@@ -11,16 +11,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures::StreamExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, abortable};
 use futures::stream::FuturesUnordered;
 use hyper::rt::Executor;
 
+use super::answers::Stand;
 use super::pace::Pace;
 
 /// Where a connection leaves the requests that have come.
 #[derive(Clone)]
 pub(super) struct Streams {
     new: Arc<Mutex<Vec<BoxFuture<'static, ()>>>>,
+    /// The answer of the request that comes next.
+    next: Arc<Mutex<Option<Arc<Stand>>>>,
     pace: Pace,
 }
 
@@ -28,8 +31,14 @@ impl Streams {
     pub(super) fn new(pace: Pace) -> Self {
         Self {
             new: Arc::default(),
+            next: Arc::default(),
             pace,
         }
+    }
+
+    /// A request has come, and is left here as soon as it has begun.
+    pub(super) fn comes(&self, answer: Arc<Stand>) {
+        *self.next.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
     }
 
     fn take(&self) -> Vec<BoxFuture<'static, ()>> {
@@ -42,8 +51,16 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, request: F) {
+        let (request, handle) = abortable(request);
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = next.take() {
+            answer.aborts_by(handle);
+        }
         let mut new = self.new.lock().unwrap_or_else(PoisonError::into_inner);
-        new.push(Box::pin(request));
+        new.push(Box::pin(async {
+            // Given up or not, it has ended.
+            let _ = request.await;
+        }));
     }
 }
 

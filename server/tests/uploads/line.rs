@@ -9,8 +9,9 @@ use axum::body::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use stemvault::listen::{self, Rules, Speaks};
+use stemvault::listen::{self, Reached, Rules, Speaks};
 use stemvault::tls;
+use stemvault_storage::clock::SharedClock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
@@ -64,7 +65,14 @@ impl Line {
         let (address, plain) = (at(0), at(1));
         let rules = Rules {
             header_timeout: studio.app.settings.server.header_timeout,
+            idle_timeout: studio.app.settings.server.idle_timeout,
             max_connections: studio.app.settings.server.max_connections,
+            trusted_proxies: Vec::new(),
+            reached: Reached {
+                url: studio.app.public_url.clone(),
+                is_set: false,
+            },
+            clock: Arc::clone(&studio.hands) as SharedClock,
             ending: studio.app.ending.clone(),
         };
         let speaks = [Speaks::Tls(config), Speaks::Plain];
@@ -87,6 +95,17 @@ impl Line {
     pub async fn two(&self) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
         let stream = self.connect(&self.two).await;
         let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+        let driving = tokio::spawn(connection);
+        (sender.ready().await.unwrap(), driving)
+    }
+
+    /// A connection whose client takes nothing of any answer, with the task that drives it.
+    pub async fn deaf(&self) -> (SendRequest<Bytes>, JoinHandle<Result<(), h2::Error>>) {
+        let stream = self.connect(&self.two).await;
+        let client = h2::client::Builder::new()
+            .initial_window_size(0)
+            .handshake(stream);
+        let (sender, connection) = client.await.unwrap();
         let driving = tokio::spawn(connection);
         (sender.ready().await.unwrap(), driving)
     }

@@ -17,6 +17,7 @@ mod pinned;
 mod protocol;
 mod rufh;
 mod rufh_rules;
+mod stuck;
 mod studio;
 mod take_over;
 mod wire;
