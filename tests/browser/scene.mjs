@@ -3,7 +3,7 @@
 //   node scene.mjs NAME LINK FOLDER DATA SEED
 //
 // LINK is an order's upload link, FOLDER an empty folder for the scene's files, DATA the server's
-// data directory. Says in JSON lines what happened; asks the test for what only it can do.
+// data directory; STEMVAULT_ENGINE the browser. Says in JSON lines what happened; asks the test for what only it can do.
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,13 +13,17 @@ import * as honest from "./scenes/honest.mjs";
 import * as interrupted from "./scenes/interrupted.mjs";
 import * as looks from "./scenes/looks.mjs";
 import * as whole from "./scenes/whole.mjs";
-import { lastSight, seeded, tell } from "./studio.mjs";
+import { relay } from "./relay.mjs";
+import { lastSight, seeded, standOn, tell } from "./studio.mjs";
 
-const [name, link, folder, data, seed] = process.argv.slice(2);
+const [name, address, folder, data, seed] = process.argv.slice(2);
 const scenes = { ...whole, ...interrupted, ...ends, ...honest, ...looks };
 const home = join(folder, "browser");
 const session = join(folder, "Nachtzug");
 await mkdir(session, { recursive: true });
+const line = await relay(address);
+const { link } = line;
+standOn(line);
 try {
   await scenes[name]({ link, folder, home, session, data, random: seeded(Number(seed)) });
   tell("done");

@@ -1,25 +1,16 @@
-// What every scene stands on: Chromium as Debian has it, the page of one upload link, the test that
-// started us, and files made from a seed.
+// What every scene stands on: the page of one upload link, the test that started us, and files made
+// from a seed.
 
-import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 
-import { chromium } from "playwright-core";
+import { ENGINE, isHarmless, launch } from "./engines.mjs";
+
+export { chooseFolder, kill } from "./engines.mjs";
 
 /** How long anything may take before a scene gives up; only failures ever wait for it. */
 export const PATIENCE = Number(process.env.STEMVAULT_PATIENCE ?? 90_000);
-
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
 
 const lines = createInterface({ input: process.stdin });
 const waiting = [];
@@ -110,15 +101,7 @@ export async function read(folder, before = "") {
 
 /** A browser with a memory: what it stores lies in `home`. */
 export async function open(home, options = {}) {
-  const executablePath = "/usr/bin/chromium";
-  check(existsSync(executablePath), "Chromium is not installed: ./tests/run does it");
-  const context = await chromium.launchPersistentContext(home, {
-    executablePath,
-    args: FLAGS,
-    ignoreHTTPSErrors: true,
-    viewport: { width: 768, height: 1000 },
-    ...options,
-  });
+  const context = await launch(home, { viewport: { width: 768, height: 1000 }, ...options });
   context.setDefaultTimeout(PATIENCE);
   contexts.push(context);
   return context;
@@ -126,14 +109,19 @@ export async function open(home, options = {}) {
 
 const contexts = [];
 
+/** Keeps what a page looks like, if somebody wants pictures. */
+export async function picture(page, name) {
+  const folder = process.env.STEMVAULT_PICTURES;
+  if (folder) await page.screenshot({ path: `${folder}/${ENGINE}-${name}.png`, fullPage: true });
+}
+
 /** What can be read where a scene failed; and seen, if somebody wants pictures. */
 export async function lastSight(name) {
-  const folder = process.env.STEMVAULT_PICTURES;
   const texts = [];
   for (const page of contexts.at(-1)?.pages() ?? []) {
     const text = await page.evaluate(() => `${document.title}\n${document.body.innerText}`).catch(String);
     texts.push(text.slice(0, 3000));
-    if (folder) await page.screenshot({ path: `${folder}/failed-${name}.png`, fullPage: true }).catch(() => {});
+    await picture(page, `failed-${name}`).catch(() => {});
   }
   return texts.join("\n---\n");
 }
@@ -145,8 +133,8 @@ export async function visit(context, link, prepare) {
   page.on("pageerror", (error) => page.wrong.push(String(error)));
   page.on("console", (message) => {
     const text = message.text();
-    // A network that is down is no mistake of the page; a policy that is broken is.
-    if (message.type() === "error" && !/Failed to load resource|net::ERR/.test(text)) page.wrong.push(text);
+    // A policy that is broken is a mistake of the page.
+    if (message.type() === "error" && !isHarmless(text)) page.wrong.push(text);
   });
   if (prepare) await prepare(page);
   await page.goto(link);
@@ -155,19 +143,25 @@ export async function visit(context, link, prepare) {
   return page;
 }
 
+let line;
+
+/** The line between the browser and the studio; see `network`. */
+export function standOn(relay) {
+  line = relay;
+}
+
 /**
- * Lets so many bytes a second leave the browser, so that there is a middle to interrupt; -1 for all
- * that it can. Or none at all.
+ * Lets so many bytes a second leave the browser, all its pages together, so that there is a middle to
+ * interrupt; -1 for all that it can. Or none at all.
  */
 export async function network(page, bytes, offline = false) {
-  page.devtools ??= await page.context().newCDPSession(page);
-  await page.devtools.send("Network.enable");
-  await page.devtools.send("Network.emulateNetworkConditions", {
-    offline,
-    latency: 0,
-    downloadThroughput: -1,
-    uploadThroughput: bytes,
-  });
+  line.slow(bytes < 0 ? Infinity : bytes);
+  await page.context().setOffline(offline);
+}
+
+/** The line is quick again, for the pages that are opened next. */
+export function quick() {
+  line.slow(Infinity);
 }
 
 /** As someone who picks a folder where the browser has no handles. */
@@ -176,10 +170,6 @@ export function withoutHandles(page) {
     delete globalThis.showDirectoryPicker;
     delete globalThis.showOpenFilePicker;
   });
-}
-
-export async function chooseFolder(page, folder) {
-  await page.setInputFiles("#choose-folder", folder);
 }
 
 /** Whole percent that the page says have arrived. */
@@ -229,5 +219,6 @@ export function receipt(page) {
 
 /** The end of a scene: nothing went wrong in the page. */
 export function clean(page) {
+  page.listen?.();
   check(page.wrong.length === 0, `the page complained: ${page.wrong.join("; ")}`);
 }

@@ -1,4 +1,4 @@
-//! Scenes on the upload page: Debian's Chromium, driven by a script in `browser/` that runs as a
+//! Scenes on the upload page: Debian's browsers, driven by a script in `browser/` that runs as a
 //! process of its own and asks us for what only the studio's owner can do.
 
 use std::collections::BTreeMap;
@@ -21,6 +21,28 @@ const SETTINGS: &str = "[orders]\nrequired_form = [\"song\", \"artist\"]\n";
 /// Which choices scenes make of themselves.
 const SEED: u64 = 20_260_117;
 
+/// Which browser plays a scene.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Debian's Chromium.
+    Chromium,
+    /// Debian's Firefox ESR.
+    Firefox,
+    /// Debian's WebKitGTK.
+    WebKit,
+}
+
+impl Engine {
+    /// As the scripts call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Chromium => "chromium",
+            Self::Firefox => "firefox",
+            Self::WebKit => "webkit",
+        }
+    }
+}
+
 /// A script in the middle of its scene.
 struct Script {
     child: Child,
@@ -28,7 +50,7 @@ struct Script {
 }
 
 impl Script {
-    fn start(name: &str, link: &str, folder: &Path, data: &Path) -> Result<Self> {
+    fn start(engine: Engine, name: &str, link: &str, folder: &Path, data: &Path) -> Result<Self> {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser");
         ensure!(
             scripts.join("node_modules/playwright-core").is_dir(),
@@ -39,6 +61,7 @@ impl Script {
             .args([name, link])
             .args([folder, data])
             .arg(SEED.to_string())
+            .env("STEMVAULT_ENGINE", engine.name())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -122,11 +145,11 @@ impl Played {
     }
 }
 
-/// Plays a scene on a new order of a new studio.
+/// Plays a scene on a new order of a new studio, in this browser.
 ///
 /// # Errors
 /// With what the script says, or the studio.
-pub async fn play(name: &str) -> Result<Played> {
+pub async fn play(engine: Engine, name: &str) -> Result<Played> {
     let mut studio = Studio::open(Setup {
         settings: SETTINGS.to_owned(),
         ..Setup::default()
@@ -138,7 +161,7 @@ pub async fn play(name: &str) -> Result<Played> {
     };
     let folder: PathBuf = studio.scratch().join("scene");
     std::fs::create_dir_all(&folder)?;
-    let mut script = Script::start(name, &link, &folder, &studio.data_dir())?;
+    let mut script = Script::start(engine, name, &link, &folder, &studio.data_dir())?;
     let mut events = Vec::new();
     loop {
         let said = script.next()?;
@@ -177,6 +200,17 @@ async fn obey(studio: &mut Studio, wanted: &str, said: &Value) -> Result<Value> 
             let path = format!("orders/{NUMBER}/sessions/{session}/return");
             door.post(&path, json!({"reasons": said["reasons"]}))
                 .await?;
+        }
+        "pull" => {
+            let scene = studio.scratch().join("scene");
+            let into = studio.scratch().join("pulled");
+            let words = ["pull", NUMBER, "--into", into.to_str().context("UTF-8")?];
+            studio.cli(&words)?.ok()?;
+            let (here, there) = (
+                read(&scene.join("Nachtzug"))?,
+                read(&into.join("Nachtzug"))?,
+            );
+            ensure!(here == there, "what was pulled is not what was sent");
         }
         other => bail!("nobody knows how to {other}"),
     }

@@ -1,29 +1,28 @@
-//! The upload page in Chromium, through TLS: from the folder to the receipt, interrupted in every
-//! way that happens to musicians, by keyboard alone, behind a proxy that refuses large requests.
+//! The upload page in Chromium, Firefox and WebKit, through TLS: from the folder to the receipt,
+//! interrupted in every way that happens to musicians, by keyboard alone, behind a proxy that refuses
+//! large requests.
 
 use anyhow::{Context, Result, ensure};
-use stemvault_tests::browser::play;
+use stemvault_tests::browser::{Engine, play};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_folder_becomes_a_receipt_comes_back_and_is_mended() -> Result<()> {
-    let played = play("folder").await?;
+async fn a_folder_becomes_a_receipt_comes_back_and_is_mended(engine: Engine) -> Result<()> {
+    let played = play(engine, "folder").await?;
     ensure!(played.all("receipt").count() == 2);
     played.check_hashes()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_would_come_back_is_not_sent_unless_the_client_says_so() -> Result<()> {
-    play("refused").await.map(drop)
+async fn what_would_come_back_is_not_sent_unless_the_client_says_so(engine: Engine) -> Result<()> {
+    play(engine, "refused").await.map(drop)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_page_goes_on_by_itself_after_a_crash_a_pause_and_an_outage() -> Result<()> {
-    play("shaken").await?.check_hashes()
+async fn the_page_goes_on_by_itself_after_a_crash_a_pause_and_an_outage(
+    engine: Engine,
+) -> Result<()> {
+    play(engine, "shaken").await?.check_hashes()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_closed_page_goes_on_with_the_same_folder() -> Result<()> {
-    let played = play("closed").await?;
+async fn a_closed_page_goes_on_with_the_same_folder(engine: Engine) -> Result<()> {
+    let played = play(engine, "closed").await?;
     played.check_hashes()?;
     let resumed = played.last("resumed")?;
     let number = |key: &str| resumed[key].as_u64().context("a number");
@@ -38,42 +37,93 @@ async fn a_closed_page_goes_on_with_the_same_folder() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_browser_has_copies_of_small_files() -> Result<()> {
-    play("copies").await?.check_hashes()
+async fn a_killed_browser_has_copies_of_small_files(engine: Engine) -> Result<()> {
+    play(engine, "copies").await?.check_hashes()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_browser_with_handles_goes_on_unasked() -> Result<()> {
-    play("handles").await.map(drop)
+async fn a_killed_browser_with_handles_goes_on_unasked(engine: Engine) -> Result<()> {
+    play(engine, "handles").await.map(drop)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn requests_shrink_to_what_a_proxy_lets_through() -> Result<()> {
-    play("narrow").await.map(drop)
+async fn requests_shrink_to_what_a_proxy_lets_through(engine: Engine) -> Result<()> {
+    play(engine, "narrow").await.map(drop)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_takes_everything_at_once_does_not_make_the_page_lie() -> Result<()> {
-    play("buffered").await?.check_hashes()
+async fn a_proxy_that_takes_everything_at_once_does_not_make_the_page_lie(
+    engine: Engine,
+) -> Result<()> {
+    play(engine, "buffered").await?.check_hashes()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_changes_while_it_is_sent_is_named_and_starts_again() -> Result<()> {
-    play("changed").await?.check_hashes()
+async fn a_file_that_changes_while_it_is_sent_is_named_and_starts_again(
+    engine: Engine,
+) -> Result<()> {
+    play(engine, "changed").await?.check_hashes()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn where_the_checks_cannot_be_asked_the_page_says_so_of_their_files_alone() -> Result<()> {
-    play("unchecked").await?.check_hashes()
+async fn where_the_checks_cannot_be_asked_the_page_says_so_of_their_files_alone(
+    engine: Engine,
+) -> Result<()> {
+    play(engine, "unchecked").await?.check_hashes()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_keyboard_is_enough() -> Result<()> {
-    play("keyboard").await.map(drop)
+async fn what_outlives_a_crash_and_a_reload_is_pulled_as_it_was(engine: Engine) -> Result<()> {
+    play(engine, "through").await?.check_hashes()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn it_fits_three_screens_and_can_be_read_aloud() -> Result<()> {
-    play("looks").await.map(drop)
+async fn a_keyboard_is_enough(engine: Engine) -> Result<()> {
+    play(engine, "keyboard").await.map(drop)
 }
+
+async fn it_fits_three_screens_and_can_be_read_aloud(engine: Engine) -> Result<()> {
+    play(engine, "looks").await.map(drop)
+}
+
+/// A test of each scene in an engine.
+macro_rules! scenes {
+    ($name:ident, $engine:ident: $($(#[$how:meta])* $scene:ident,)*) => {
+        mod $name {
+            use stemvault_tests::browser::Engine;
+            $(
+                $(#[$how])*
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $scene() -> anyhow::Result<()> {
+                    super::$scene(Engine::$engine).await
+                }
+            )*
+        }
+    };
+}
+
+scenes!(chromium, Chromium:
+    a_folder_becomes_a_receipt_comes_back_and_is_mended,
+    what_would_come_back_is_not_sent_unless_the_client_says_so,
+    the_page_goes_on_by_itself_after_a_crash_a_pause_and_an_outage,
+    a_closed_page_goes_on_with_the_same_folder,
+    a_killed_browser_has_copies_of_small_files,
+    a_killed_browser_with_handles_goes_on_unasked,
+    requests_shrink_to_what_a_proxy_lets_through,
+    a_proxy_that_takes_everything_at_once_does_not_make_the_page_lie,
+    a_file_that_changes_while_it_is_sent_is_named_and_starts_again,
+    where_the_checks_cannot_be_asked_the_page_says_so_of_their_files_alone,
+    a_keyboard_is_enough,
+    it_fits_three_screens_and_can_be_read_aloud,
+);
+
+scenes!(firefox, Firefox:
+    a_folder_becomes_a_receipt_comes_back_and_is_mended,
+    what_would_come_back_is_not_sent_unless_the_client_says_so,
+    the_page_goes_on_by_itself_after_a_crash_a_pause_and_an_outage,
+    a_closed_page_goes_on_with_the_same_folder,
+    a_killed_browser_has_copies_of_small_files,
+    a_killed_browser_with_handles_goes_on_unasked,
+    requests_shrink_to_what_a_proxy_lets_through,
+    a_proxy_that_takes_everything_at_once_does_not_make_the_page_lie,
+    where_the_checks_cannot_be_asked_the_page_says_so_of_their_files_alone,
+    a_keyboard_is_enough,
+    it_fits_three_screens_and_can_be_read_aloud,
+);
+
+scenes!(webkit, WebKit:
+    what_outlives_a_crash_and_a_reload_is_pulled_as_it_was,
+);

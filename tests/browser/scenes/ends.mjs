@@ -75,7 +75,7 @@ export async function keyboard({ link, home, session, random }) {
   page.on("filechooser", () => {});
   await tab("Choose a folder");
   const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Enter")]);
-  await chooser.setFiles(session);
+  await chooseFolder(page, session, chooser);
   await page.locator(".attention").waitFor();
   await tab("Leave it out");
   await page.keyboard.press("Enter");

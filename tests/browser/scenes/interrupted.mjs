@@ -1,7 +1,5 @@
 // Interrupted at seeded points: by the server's death, the network, the person, the browser's death.
 
-import { execFileSync } from "node:child_process";
-
 import {
   arrived,
   ask,
@@ -10,10 +8,12 @@ import {
   clean,
   eventually,
   fill,
+  kill,
   lay,
   open,
   percent,
   network,
+  quick,
   submit,
   tell,
   until,
@@ -49,7 +49,8 @@ export async function shaken({ link, home, session, random }) {
     await page.addInitScript(() => {
       globalThis.awake = [];
       const release = async () => awake.push("let go");
-      navigator.wakeLock.request = async (what) => (awake.push(what), { release });
+      // Not in the empty page that was there before.
+      if (navigator.wakeLock) navigator.wakeLock.request = async (what) => (awake.push(what), { release });
     });
   });
   await network(page, RATE);
@@ -107,10 +108,11 @@ export async function closed({ link, home, session, random }) {
   await network(page, 12e6);
   await chooseFolder(page, session);
   await fill(page, { song: FORM.song });
-  // Early: a closing page is no longer slowed down, so the requests under way may still arrive whole.
+  // Early: what has left the browser is still on its way.
   await until(page, 10 + random() * 12);
   // As a person does who does not wait: without being asked.
   await page.close({ runBeforeUnload: false });
+  quick();
   const before = await ask("uploads");
   const missing = before.filter((upload) => Number(upload.offset) < Number(upload.length));
   check(missing.length > 0, "it was closed too late: everything had arrived");
@@ -183,19 +185,6 @@ function readableStores(page) {
   });
 }
 
-/** Ends a browser as a power cut does. */
-function kill(home) {
-  // The browser that has this home folder, and no other.
-  const pids = execFileSync("pgrep", ["-f", "--", `--user-data-dir=${home}`]).toString().trim().split("\n");
-  for (const pid of pids) {
-    try {
-      process.kill(Number(pid), "SIGKILL");
-    } catch {
-      // It went with its parent.
-    }
-  }
-}
-
 /**
  * The whole browser dies and comes back. Small files come back by themselves, as the browser kept
  * copies; the large one is asked for.
@@ -220,6 +209,7 @@ export async function copies({ link, home, session, random }) {
   kill(home);
   await context.close().catch(() => {});
 
+  quick();
   const second = await open(home);
   const again = await visit(second, link, withoutHandles);
   await again.getByText("1 file is still to come").waitFor();
@@ -270,6 +260,7 @@ export async function handles({ link, home, random }) {
   kill(home);
   await context.close().catch(() => {});
 
+  quick();
   const second = await open(home);
   const again = await visit(second, link, (page) => page.addInitScript(folder));
   await arrived(again);

@@ -16,6 +16,7 @@ import {
   leaveOut,
   noise,
   open,
+  picture,
   submit,
   until,
   visit,
@@ -33,8 +34,7 @@ async function look(page, name) {
       await page.setViewportSize({ width, height: 900 });
       const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       check(over <= 0, `${name} at ${width}: ${over} pixels too wide`);
-      const folder = process.env.STEMVAULT_PICTURES;
-      if (folder) await page.screenshot({ path: `${folder}/${name}-${width}-${colorScheme}.png`, fullPage: true });
+      await picture(page, `${name}-${width}-${colorScheme}`);
     }
     await judge(page, `${name}, ${colorScheme}`);
   }

@@ -1,4 +1,5 @@
-// From the folder to the receipt, and back: what a client does when nothing interrupts them.
+// From the folder to the receipt, and back: what a client does when nothing interrupts them, and, in a
+// scene that needs little of a browser, when something does.
 
 import { join } from "node:path";
 
@@ -11,11 +12,15 @@ import {
   fill,
   lay,
   leaveOut,
+  network,
   noise,
   open,
+  percent,
+  quick,
   receipt,
   submit,
   tell,
+  until,
   visit,
   wav,
   withoutHandles,
@@ -136,4 +141,42 @@ export async function refused({ link, home, session, random }) {
   tell("said", { text: (await box.count()) > 0 ? await box.innerText() : await receipt(page) });
   clean(page);
   await context.close();
+}
+
+/**
+ * The server dies and comes back, the page is loaded again in the middle, the folder is chosen again:
+ * the receipt lists every file as it is here, and the studio pulls them.
+ */
+export async function through({ link, home, session, random }) {
+  const files = { "Spur 1.wav": wav(20_000_000, random), "Notizen zu «Ö».txt": noise(900, random) };
+  for (let n = 2; n <= 11; n += 1) files[`Takes/Spur ${n}.wav`] = wav(1_500_000, random);
+  await lay(session, files);
+  const context = await open(home);
+  const page = await visit(context, link, withoutHandles);
+  await network(page, 6e6);
+  await chooseFolder(page, session);
+  await until(page, 15 + random() * 10);
+  await ask("kill9");
+  await page.locator(".progress .now").getByText(/interrupted|not available/).waitFor();
+  const before = await percent(page);
+  await ask("start");
+  await until(page, before + 10);
+
+  await page.reload();
+  quick();
+  const rest = page.getByText(/files? (is|are) still to come/);
+  await rest.waitFor();
+  const there = await ask("uploads");
+  check(there.some((upload) => Number(upload.offset) > 0), "nothing had arrived when it was loaded again");
+  await chooseFolder(page, session);
+  await arrived(page);
+  await fill(page, { song: "Nachtzug", artist: "Demo-Band" });
+  tell("receipt", { hashes: await submit(page) });
+  const now = await ask("uploads");
+  const begun = there.filter((upload) => Number(upload.offset) > 0).map((upload) => upload.id);
+  const kept = new Set(now.map((upload) => upload.id));
+  check(begun.every((id) => kept.has(id)), "what had been begun was begun again");
+  clean(page);
+  await context.close();
+  await ask("pull");
 }
