@@ -183,13 +183,16 @@ impl Vault {
         Ok(())
     }
 
-    /// Rows that belong to no order: runs of jobs. Nothing else is taken: an old row must not say
+    /// Rows that belong to no order: runs of jobs and what they noted. Nothing else is taken: an old row must not say
     /// that a job has run, or open anything.
     async fn bring_back_rows(&self, rows: Vec<PlainRow>) -> Result<u64> {
-        let runs = crate::catalog::tables::runs();
+        let taken = [
+            crate::catalog::tables::runs(),
+            crate::catalog::tables::runs_notes(),
+        ];
         let mut rows: Vec<_> = rows
             .into_iter()
-            .filter(|row| row.key.starts_with(&runs.0))
+            .filter(|row| taken.iter().any(|table| row.key.starts_with(&table.0)))
             .collect();
         let count = rows.len() as u64;
         while !rows.is_empty() {

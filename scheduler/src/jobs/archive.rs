@@ -17,12 +17,13 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
             continue;
         }
         if pass.request.dry_run {
-            pass.note(&order.number, "archive", "would be archived and read back");
+            pass.note(&order.number, "archive", "would be archived and read back")
+                .await?;
             continue;
         }
         match archive(pass, &order).await {
-            Ok(detail) => pass.note(&order.number, "archive", detail),
-            Err(error) => pass.fail(&order.number, "archive", &error),
+            Ok(detail) => pass.note(&order.number, "archive", detail).await?,
+            Err(error) => pass.fail(&order.number, "archive", &error).await?,
         }
     }
     Ok(())

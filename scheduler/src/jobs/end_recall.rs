@@ -15,7 +15,8 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
             continue;
         }
         if pass.request.dry_run {
-            pass.note(&order.number, "end_recall", "the recall would end");
+            pass.note(&order.number, "end_recall", "the recall would end")
+                .await?;
             continue;
         }
         // It may have been extended since it was read.
@@ -23,10 +24,14 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
             Stage::Recalled { until } if until <= now => order.end_recall(),
             _ => Ok(order.clone()),
         });
-        match ended.await {
-            Ok(_) => pass.note(&order.number, "end_recall", "the recall ended"),
-            Err(error) => pass.fail(&order.number, "end_recall", &error),
-        }
+        let noted = match ended.await {
+            Ok(_) => {
+                pass.note(&order.number, "end_recall", "the recall ended")
+                    .await
+            }
+            Err(error) => pass.fail(&order.number, "end_recall", &error).await,
+        };
+        noted?;
     }
     Ok(())
 }

@@ -29,20 +29,21 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
                     &order.number,
                     "expire",
                     format!("the unfinished upload of {file:?} would be removed"),
-                );
+                )
+                .await?;
                 continue;
             }
-            match pass.vault.terminate(order.id, upload.id).await {
-                Ok(()) => pass.note(
-                    &order.number,
-                    "expire",
-                    format!(
-                        "the unfinished upload of {file:?} ({} bytes) was removed",
-                        upload.offset
-                    ),
+            let done = match pass.vault.terminate(order.id, upload.id).await {
+                Ok(()) => format!(
+                    "the unfinished upload of {file:?} ({} bytes) was removed",
+                    upload.offset
                 ),
-                Err(error) => pass.fail(&order.number, "expire", &error),
-            }
+                Err(error) => {
+                    pass.fail(&order.number, "expire", &error).await?;
+                    continue;
+                }
+            };
+            pass.note(&order.number, "expire", done).await?;
         }
     }
     Ok(())

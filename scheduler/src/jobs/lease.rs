@@ -6,9 +6,13 @@ use serde::{Deserialize, Serialize};
 use stemvault_storage::catalog::tables::{self, Record, load, put};
 use stemvault_storage::catalog::{Batch, CommitError, Expect};
 use stemvault_storage::error::Result;
+use stemvault_storage::ids::RunId;
 
 use super::{Job, Jobs};
 use crate::run::{Outcome, Run};
+
+/// So many runs are looked at after a start: as many as can have been at work, and many more.
+const LOOKED_AT: usize = 100;
 
 /// What a job left for its next run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +21,22 @@ pub(super) struct JobRow {
     started_at: DateTime<Utc>,
     /// Whether that run waits for late puts.
     waiting: bool,
+    /// The run that is at work, or whose process died.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    under_way: Option<UnderWay>,
+    /// The run that ended last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last: Option<Run>,
+    /// When one last did its work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    succeeded_at: Option<DateTime<Utc>>,
+}
+
+/// A run at work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct UnderWay {
+    run: RunId,
+    started_at: DateTime<Utc>,
 }
 
 impl Record for JobRow {
@@ -35,10 +55,7 @@ impl Jobs {
         let now = self.clock.now();
         let key = tables::job(job.name());
         let Some((row, _)) = load::<JobRow>(&**self.vault.catalog(), &key).await? else {
-            let row = JobRow {
-                started_at: now,
-                waiting: false,
-            };
+            let row = JobRow::first_seen(now);
             let batch = put(Batch::new(), key.clone(), &row).expect(key, Expect::Absent);
             return match self.vault.catalog().commit(batch).await {
                 Ok(()) | Err(CommitError::Conflict(_)) => Ok(false),
@@ -51,18 +68,26 @@ impl Jobs {
         Ok(row.waiting || row.started_at > now || next.is_ok_and(|next| next <= now))
     }
 
-    /// Claims this run of the job. `false` if another node began one in the same moment.
-    pub(super) async fn lease(&self, job: Job, now: DateTime<Utc>) -> Result<bool> {
-        let key = tables::job(job.name());
+    /// Claims this run of the job, and writes it down before it does anything. `false` if another
+    /// node began one in the same moment.
+    pub(super) async fn lease(&self, run: &Run) -> Result<bool> {
+        let key = tables::job(run.job.name());
         let before = load::<JobRow>(&**self.vault.catalog(), &key).await?;
         let expect = before
             .as_ref()
             .map_or(Expect::Absent, |(_, version)| Expect::At(*version));
+        let before = before.map_or_else(|| JobRow::first_seen(run.started_at), |(row, _)| row);
+        let (before, batch) = self.interrupted(before).await?;
         let row = JobRow {
-            started_at: now,
+            started_at: run.started_at,
             waiting: false,
+            under_way: Some(UnderWay {
+                run: run.id,
+                started_at: run.started_at,
+            }),
+            ..before
         };
-        let batch = put(Batch::new(), key.clone(), &row).expect(key, expect);
+        let batch = run.put(put(batch, key.clone(), &row).expect(key, expect));
         match self.vault.catalog().commit(batch).await {
             Ok(()) => Ok(true),
             Err(CommitError::Conflict(_)) => Ok(false),
@@ -70,16 +95,131 @@ impl Jobs {
         }
     }
 
-    /// Notes whether the run waits for more.
-    pub(super) async fn end_lease(&self, job: Job, run: &Run) -> Result<()> {
-        let row = JobRow {
-            started_at: run.started_at,
-            waiting: run.outcome == Outcome::Waiting,
+    /// Closes a run, and notes what its job left for the next.
+    pub(super) async fn end_lease(&self, run: &Run) -> Result<()> {
+        let key = tables::job(run.job.name());
+        loop {
+            let before = load::<JobRow>(&**self.vault.catalog(), &key).await?;
+            let expect = before
+                .as_ref()
+                .map_or(Expect::Absent, |(_, version)| Expect::At(*version));
+            let mut row = before.map_or_else(|| JobRow::first_seen(run.started_at), |(row, _)| row);
+            // Unless another node has begun the next.
+            if row.under_way.is_none_or(|it| it.run == run.id) {
+                row.under_way = None;
+                row.waiting = run.outcome == Outcome::Waiting;
+            }
+            row.ended(run);
+            let batch = run.put(put(Batch::new(), key.clone(), &row));
+            match self
+                .vault
+                .catalog()
+                .commit(batch.expect(key.clone(), expect))
+                .await
+            {
+                Ok(()) => return Ok(()),
+                Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Failed(error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Closes what was at work when the process before this one ended. Only at a start, when no run
+    /// of this process is under way; one process has the catalog (storage decisions/0001).
+    pub(super) async fn close_interrupted(&self) -> Result<()> {
+        for job in Job::ALL {
+            let key = tables::job(job.name());
+            let Some((row, version)) = load::<JobRow>(&**self.vault.catalog(), &key).await? else {
+                continue;
+            };
+            if row.under_way.is_none() {
+                continue;
+            }
+            let (row, batch) = self.interrupted(row).await?;
+            let batch = put(batch, key.clone(), &row).expect(key, Expect::At(version));
+            match self.vault.catalog().commit(batch).await {
+                Ok(()) | Err(CommitError::Conflict(_)) => {}
+                Err(CommitError::Failed(error)) => return Err(error.into()),
+            }
+        }
+        // What came back in a snapshot that was taken while it was at work.
+        for run in Run::latest(&self.vault, None, LOOKED_AT).await? {
+            if run.outcome == Outcome::Running && run.job != Job::Scrub {
+                let run = run.interrupted(&self.vault, self.clock.now()).await?;
+                self.vault.catalog().commit(run.put(Batch::new())).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a job left, with the run closed whose end nobody saw.
+    async fn interrupted(&self, mut row: JobRow) -> Result<(JobRow, Batch)> {
+        let mut batch = Batch::new();
+        let Some(under_way) = row.under_way.take() else {
+            return Ok((row, batch));
         };
-        Ok(self
-            .vault
-            .catalog()
-            .commit(put(Batch::new(), tables::job(job.name()), &row))
-            .await?)
+        let started_us = under_way.started_at.timestamp_micros();
+        let key = tables::run(started_us, under_way.run);
+        if let Some((run, _)) = load::<Run>(&**self.vault.catalog(), &key).await? {
+            let run = run.interrupted(&self.vault, self.clock.now()).await?;
+            tracing::warn!(job = run.job.name(), run.id = %run.id, message = run.message, "job was interrupted");
+            row.ended(&run);
+            batch = run.put(batch);
+        }
+        Ok((row, batch))
+    }
+
+    /// What is known of every job, without reading any list of runs.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn states(&self) -> Result<Vec<JobState>> {
+        let mut states = Vec::new();
+        for job in Job::ALL.into_iter().chain([Job::Scrub]) {
+            let row = load::<JobRow>(&**self.vault.catalog(), &tables::job(job.name())).await?;
+            states.extend(row.map(|(row, _)| JobState {
+                job,
+                last: row.last,
+                succeeded_at: row.succeeded_at,
+                at_work_since: row.under_way.map(|it| it.started_at),
+            }));
+        }
+        Ok(states)
+    }
+}
+
+/// What is known of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobState {
+    /// Which.
+    pub job: Job,
+    /// The run that ended last, without its notes.
+    pub last: Option<Run>,
+    /// When one last did its work.
+    pub succeeded_at: Option<DateTime<Utc>>,
+    /// Since when one is at work.
+    pub at_work_since: Option<DateTime<Utc>>,
+}
+
+impl JobRow {
+    fn first_seen(now: DateTime<Utc>) -> Self {
+        Self {
+            started_at: now,
+            waiting: false,
+            under_way: None,
+            last: None,
+            succeeded_at: None,
+        }
+    }
+
+    /// Keeps what a run came to.
+    fn ended(&mut self, run: &Run) {
+        if matches!(run.outcome, Outcome::Done | Outcome::Waiting) {
+            self.succeeded_at = run.ended_at;
+        }
+        self.last = Some(Run {
+            orders: Vec::new(),
+            ..run.clone()
+        });
     }
 }

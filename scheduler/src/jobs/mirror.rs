@@ -54,7 +54,8 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
         }
         if pass.request.dry_run {
             if !pass.vault.is_mirrored(&order).await? {
-                pass.note(&order.number, "mirror", "would be copied");
+                pass.note(&order.number, "mirror", "would be copied")
+                    .await?;
             }
             continue;
         }
@@ -63,7 +64,7 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
             Ok(false) => complete = false,
             Err(error) => {
                 complete = false;
-                pass.fail(&order.number, "mirror", &error);
+                pass.fail(&order.number, "mirror", &error).await?;
             }
         }
     }
@@ -71,7 +72,7 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
         return Ok(());
     }
     let records = pass.jobs.look_after_records_key(true).await?;
-    complete &= pass.looked(records);
+    complete &= pass.looked(records).await?;
     pass.vault.mirror_rest(&mirror).await?;
     pass.vault.forget_purged(&mirror).await?;
     if complete {
@@ -103,7 +104,7 @@ async fn mirrored(pass: &mut Pass<'_>, mirror: &Mirror, id: OrderId) -> Result<b
     let at = pass.vault.settled(id).await?;
     // Keys change with the master key, and no order does.
     let key = pass.jobs.look_after_key(&at, true).await?;
-    if !pass.looked(key) {
+    if !pass.looked(key).await? {
         return Ok(false);
     }
     if pass.vault.is_mirrored(&at.order).await? {
@@ -115,7 +116,7 @@ async fn mirrored(pass: &mut Pass<'_>, mirror: &Mirror, id: OrderId) -> Result<b
                 "{} objects, {} bytes copied and read back, {} deleted",
                 copied.objects, copied.bytes, copied.deleted
             );
-            pass.note(&at.order.number, "mirror", detail);
+            pass.note(&at.order.number, "mirror", detail).await?;
             let now = pass.vault.order(id).await?;
             pass.vault.is_mirrored(&now).await
         }

@@ -5,7 +5,7 @@ mod archive;
 mod end_recall;
 mod expire;
 pub mod keys;
-mod lease;
+pub mod lease;
 mod mend;
 pub mod mirror;
 mod pass;
@@ -87,6 +87,15 @@ impl Job {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|job| job.name() == name)
+    }
+
+    /// Whether it decides or removes something, and so never waits for one that takes long.
+    #[must_use]
+    pub fn decides(self) -> bool {
+        !matches!(
+            self,
+            Self::Archive | Self::Mirror | Self::Prove | Self::Scrub
+        )
     }
 
     /// Whether a run of "every job" leaves it out: it may read for hours, and decides nothing.
@@ -235,12 +244,12 @@ impl Jobs {
         Ok(runs)
     }
 
-    /// The last runs, newest first.
+    /// The last runs before one of them, newest first.
     ///
     /// # Errors
     /// Those of the catalog.
-    pub async fn runs(&self, limit: usize) -> Result<Vec<Run>> {
-        Run::latest(&self.vault, limit).await
+    pub async fn runs(&self, before: Option<&Run>, limit: usize) -> Result<Vec<Run>> {
+        Run::latest(&self.vault, before, limit).await
     }
 
     /// Every job whose time has come since it last ran, and those that wait.
@@ -262,6 +271,10 @@ impl Jobs {
     /// # Errors
     /// Those of the catalog; each job's own are in its run.
     pub async fn resume(&self) -> Result<()> {
+        self.close_interrupted().await?;
+        for state in self.states().await? {
+            measure_success(state.job, state.succeeded_at);
+        }
         snapshot::measure_newest(&self.vault).await?;
         let orders = self.vault.orders().await?;
         for (job, stage) in [
@@ -283,12 +296,12 @@ impl Jobs {
             _ => &self.one_at_a_time,
         };
         let _one = lane.lock().await;
-        let started_at = self.clock.now();
-        if !request.dry_run && !self.lease(job, started_at).await? {
+        let run = Run::new(RunId::random(), job, self.clock.now(), request.dry_run);
+        if !request.dry_run && !self.lease(&run).await? {
             return Ok(None);
         }
         let vault = self.vault.by(Actor::job(job.name()));
-        let mut pass = Pass::new(self, &vault, request);
+        let mut pass = Pass::new(self, &vault, request, run);
         let result = match job {
             Job::Snapshot => snapshot::run(&mut pass).await,
             Job::Archive => archive::run(&mut pass).await,
@@ -303,35 +316,28 @@ impl Jobs {
             Job::Scrub => Ok(()),
         };
         let (outcome, message) = pass.outcome(&result);
-        let run = Run {
-            id: RunId::random(),
-            job,
-            started_at,
-            ended_at: self.clock.now(),
-            outcome,
-            dry_run: request.dry_run,
-            orders: pass.notes,
-            message,
-        };
+        let mut run = pass.run;
+        run.end(self.clock.now(), outcome, message);
         match outcome {
             Outcome::Failed | Outcome::Stopped => {
                 tracing::error!(job = job.name(), run.id = %run.id, message = run.message, "job did not finish");
             }
             _ => {
-                tracing::info!(job = job.name(), run.id = %run.id, orders = run.orders.len(), message = run.message, "job ran");
+                tracing::info!(job = job.name(), run.id = %run.id, notes = run.noted, message = run.message, "job ran");
             }
         }
         if request.dry_run {
             return Ok(Some(run));
         }
+        // First of all: what comes after it may fail.
+        self.end_lease(&run).await?;
         measure(&run);
         self.measure_orders().await?;
         // It is nightly, and so sees the first order that there is.
         if job == Job::Snapshot {
             self.measure_key_backup().await;
         }
-        self.end_lease(job, &run).await?;
-        run.record(&self.vault).await.map(Some)
+        Ok(Some(run))
     }
 
     async fn subjects(&self) -> Result<Vec<(Order, Vec<SessionRow>)>> {
@@ -358,12 +364,20 @@ fn measure(run: &Run) {
     metrics::counter!("stemvault_job_runs_total", "job" => job).increment(1);
     match run.outcome {
         Outcome::Done | Outcome::Waiting => {
-            #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
-            let at = run.ended_at.timestamp() as f64;
-            metrics::gauge!("stemvault_job_last_success_timestamp_seconds", "job" => job).set(at);
+            measure_success(run.job, run.ended_at);
         }
-        Outcome::Stopped | Outcome::Failed => {
+        Outcome::Running => {}
+        Outcome::Stopped | Outcome::Failed | Outcome::Interrupted => {
             metrics::counter!("stemvault_job_failures_total", "job" => job).increment(1);
         }
+    }
+}
+
+fn measure_success(job: Job, at: Option<DateTime<Utc>>) {
+    if let Some(at) = at {
+        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
+        let at = at.timestamp() as f64;
+        metrics::gauge!("stemvault_job_last_success_timestamp_seconds", "job" => job.name())
+            .set(at);
     }
 }

@@ -10,7 +10,7 @@ use super::keys::Looked;
 use super::{Jobs, RunRequest};
 use crate::guards::Stock;
 use crate::plan::{Action, Subject, Verb, plan};
-use crate::run::{Note, Outcome};
+use crate::run::{Note, Outcome, Run};
 
 /// One job at work.
 pub(super) struct Pass<'a> {
@@ -18,7 +18,7 @@ pub(super) struct Pass<'a> {
     /// In the name of the job.
     pub(super) vault: &'a Vault,
     pub(super) request: RunRequest,
-    pub(super) notes: Vec<Note>,
+    pub(super) run: Run,
     pub(super) waiting: bool,
     pub(super) failed: bool,
     pub(super) stopped: Option<String>,
@@ -27,12 +27,12 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    pub(super) fn new(jobs: &'a Jobs, vault: &'a Vault, request: RunRequest) -> Self {
+    pub(super) fn new(jobs: &'a Jobs, vault: &'a Vault, request: RunRequest, run: Run) -> Self {
         Self {
             jobs,
             vault,
             request,
-            notes: Vec::new(),
+            run,
             waiting: false,
             failed: false,
             stopped: None,
@@ -40,23 +40,41 @@ impl<'a> Pass<'a> {
         }
     }
 
-    pub(super) fn note(&mut self, order: &OrderNumber, action: &str, detail: impl Into<String>) {
-        self.notes.push(Note::new(order, action, detail));
+    /// Notes a step. It is on record when this returns, whatever becomes of the process.
+    pub(super) async fn note(
+        &mut self,
+        order: &OrderNumber,
+        action: &str,
+        detail: impl Into<String>,
+    ) -> Result<()> {
+        self.notes([Note::new(order, action, detail)]).await
+    }
+
+    /// Notes several.
+    pub(super) async fn notes(&mut self, notes: impl IntoIterator<Item = Note>) -> Result<()> {
+        for note in notes {
+            self.run.note(self.vault, note).await?;
+        }
+        Ok(())
     }
 
     /// One order failed; the others go on.
-    pub(super) fn fail(&mut self, order: &OrderNumber, action: &str, error: &Error) {
+    pub(super) async fn fail(
+        &mut self,
+        order: &OrderNumber,
+        action: &str,
+        error: &Error,
+    ) -> Result<()> {
         self.failed = true;
-        self.notes
-            .push(Note::new(order, action, format!("failed: {error}")));
+        self.note(order, action, format!("failed: {error}")).await
     }
 
     /// Takes down how a key was found; whether it opens.
-    pub(super) fn looked(&mut self, looked: Looked) -> bool {
+    pub(super) async fn looked(&mut self, looked: Looked) -> Result<bool> {
         let opens = !looked.is_bad();
         self.failed |= !opens;
-        self.notes.extend(looked.note);
-        opens
+        self.notes(looked.note).await?;
+        Ok(opens)
     }
 
     /// What a deleting job may begin now: due, with every guard asked before the first delete.
@@ -121,11 +139,11 @@ impl<'a> Pass<'a> {
                     ),
                 )
             }
-            (Ok(()), None) if self.notes.is_empty() => {
+            (Ok(()), None) if self.run.noted == 0 => {
                 let nothing = || "nothing was due".to_owned();
                 (Outcome::Done, self.said.clone().unwrap_or_else(nothing))
             }
-            (Ok(()), None) => (Outcome::Done, format!("{} done", self.notes.len())),
+            (Ok(()), None) => (Outcome::Done, format!("{} done", self.run.noted)),
         }
     }
 }

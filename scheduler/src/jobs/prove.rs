@@ -25,11 +25,12 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
             continue;
         }
         if pass.request.dry_run {
-            pass.note(&order.number, "prove", "would be read again");
+            pass.note(&order.number, "prove", "would be read again")
+                .await?;
             continue;
         }
         if let Err(error) = prove(pass, order.id).await {
-            pass.fail(&order.number, "prove", &error);
+            pass.fail(&order.number, "prove", &error).await?;
         }
     }
     Ok(())
@@ -46,7 +47,7 @@ async fn prove(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
         return Ok(());
     };
     let key = pass.jobs.look_after_key(&at, false).await?;
-    if !pass.looked(key) {
+    if !pass.looked(key).await? {
         return Ok(());
     }
     let mut extent = extent(pass, &at.order).await?;
@@ -59,18 +60,18 @@ async fn prove(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
         };
         let now = pass.vault.order(id).await?;
         if now.proof.as_ref() != Some(&proof) || !has_archive(&now) {
-            pass.note(&now.number, "prove", "the order changed meanwhile");
-            return Ok(());
+            let detail = "the order changed meanwhile";
+            return pass.note(&now.number, "prove", detail).await;
         }
         let mut read = read?;
         if read.flaws.is_empty() {
             return proven(pass, &at, &proof, extent, &read).await;
         }
         let mended = mend(pass.vault, &at, std::mem::take(&mut read.flaws)).await?;
-        pass.notes.extend(mended.notes);
+        pass.notes(mended.notes).await?;
         if !mended.left.is_empty() {
             pass.failed = true;
-            pass.notes.extend(left_over(&at.order, &mended.left));
+            pass.notes(left_over(&at.order, &mended.left)).await?;
             let damaged: Vec<_> = mended.left.into_iter().map(|flaw| flaw.damage).collect();
             return doubt(pass.vault, id, proof.attempt, &damaged).await;
         }
@@ -79,8 +80,7 @@ async fn prove(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
     }
     pass.failed = true;
     let detail = "failed: what is mended goes bad again; look at the disk of the archive store";
-    pass.note(&at.order.number, "prove", detail);
-    Ok(())
+    pass.note(&at.order.number, "prove", detail).await
 }
 
 /// A sample; or the whole, if that is due, or there is a doubt to be ended.
@@ -125,8 +125,7 @@ async fn proven(
             Err(error) => return Err(error),
         }
     }
-    pass.note(&at.order.number, "prove", detail);
-    Ok(())
+    pass.note(&at.order.number, "prove", detail).await
 }
 
 /// Writes on the order that its archive did not come back: the working files stay.

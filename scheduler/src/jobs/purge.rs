@@ -21,12 +21,13 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
                     "key and {} bytes would go for good: {}",
                     action.bytes, action.reason
                 ),
-            );
+            )
+            .await?;
             continue;
         }
         let id = pass.vault.order_id(&action.order).await?;
         if let Err(error) = begin(pass, id).await {
-            pass.fail(&action.order, "purge", &error);
+            pass.fail(&action.order, "purge", &error).await?;
         }
     }
     if pass.request.dry_run {
@@ -36,7 +37,7 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
         if order.stage == Stage::Purging
             && let Err(error) = go_on(pass, order.id).await
         {
-            pass.fail(&order.number, "purge", &error);
+            pass.fail(&order.number, "purge", &error).await?;
         }
     }
     Ok(())
@@ -79,6 +80,5 @@ async fn go_on(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
     } else {
         "; waits for late writes"
     };
-    pass.note(&at.order.number, "purge", what + then);
-    Ok(())
+    pass.note(&at.order.number, "purge", what + then).await
 }

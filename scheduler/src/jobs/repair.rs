@@ -21,7 +21,7 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     for (id, flaws) in of {
         let order = pass.vault.order(id).await?;
         if let Err(error) = repair(pass, id, flaws).await {
-            pass.fail(&order.number, "heal", &error);
+            pass.fail(&order.number, "heal", &error).await?;
         }
     }
     Ok(())
@@ -30,12 +30,12 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
 async fn repair(pass: &mut Pass<'_>, id: OrderId, flaws: Vec<Flaw>) -> Result<()> {
     let at = pass.vault.settled(id).await?;
     let mended = mend(pass.vault, &at, flaws).await?;
-    pass.notes.extend(mended.notes);
+    pass.notes(mended.notes).await?;
     if mended.left.is_empty() {
         return Ok(());
     }
     pass.failed = true;
-    pass.notes.extend(left_over(&at.order, &mended.left));
+    pass.notes(left_over(&at.order, &mended.left)).await?;
     let archived: Vec<_> = mended
         .left
         .into_iter()

@@ -16,8 +16,8 @@ use stemvault_storage::flaw::Tier;
 use stemvault_storage::ids::{OrderId, RunId};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 
-use super::Jobs;
-use crate::run::{Note, Outcome};
+use super::{Job, Jobs};
+use crate::run::{Note, Outcome, Run};
 use work::Scrubbing;
 
 const ROW: &str = "scrub under way";
@@ -62,6 +62,9 @@ pub struct Scrub {
     pub left: u64,
     /// The first of both.
     pub notes: Vec<Note>,
+    /// How many notes its run has.
+    #[serde(default)]
+    noted: u64,
     /// The last order that is done; they are gone through by id.
     after: Option<OrderId>,
     /// How many files of the next are done.
@@ -70,6 +73,17 @@ pub struct Scrub {
 
 impl Record for Scrub {
     const WHAT: &'static str = "scrub";
+}
+
+impl Scrub {
+    /// Its run, which goes on after a restart.
+    fn run(&self) -> Run {
+        let run = Run::new(self.id, Job::Scrub, self.started_at, false);
+        Run {
+            noted: self.noted,
+            ..run
+        }
+    }
 }
 
 /// What this process knows of its scrub.
@@ -113,10 +127,12 @@ impl Jobs {
             healed: 0,
             left: 0,
             notes: Vec::new(),
+            noted: 0,
             after: None,
             within: 0,
         };
-        self.save_scrub(&scrub).await?;
+        let batch = put(scrub.run().put(Batch::new()), tables::job(ROW), &scrub);
+        self.vault.catalog().commit(batch).await?;
         self.go_on_scrubbing(scrub.clone());
         Ok(scrub)
     }
@@ -163,6 +179,7 @@ impl Jobs {
             let began = jobs.clock.monotonic();
             let mut scrubbing = Scrubbing {
                 jobs: &jobs,
+                run: scrub.run(),
                 scrub,
                 began,
                 paced: 0,

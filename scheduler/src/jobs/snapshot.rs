@@ -6,6 +6,7 @@ use stemvault_storage::error::Result;
 use stemvault_storage::vault::Vault;
 
 use super::Pass;
+use crate::run::history;
 
 pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     if pass.request.dry_run {
@@ -16,8 +17,9 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53 bytes")]
     metrics::gauge!("stemvault_snapshot_bytes").set(taken.bytes as f64);
     let removed = pass.vault.remove_old_snapshots().await?;
+    let runs = history::prune(pass.vault, pass.jobs.clock.now()).await?;
     let mut said = format!(
-        "{}: {} orders, {} bytes; {removed} old ones removed",
+        "{}: {} orders, {} bytes; {removed} old ones removed, and {runs} old runs",
         taken.name, taken.orders, taken.bytes
     );
     for problem in &taken.problems {

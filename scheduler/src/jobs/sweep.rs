@@ -16,8 +16,11 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
         }
         if let Stage::Sealing(_) = order.stage {
             match pass.vault.resume_sealing(order.id).await {
-                Ok(()) => pass.note(&order.number, "sweep", "an interrupted submit was finished"),
-                Err(error) => pass.fail(&order.number, "sweep", &error),
+                Ok(()) => {
+                    let done = "an interrupted submit was finished";
+                    pass.note(&order.number, "sweep", done).await?;
+                }
+                Err(error) => pass.fail(&order.number, "sweep", &error).await?,
             }
         }
         match pass.vault.sweep(order.id).await {
@@ -29,10 +32,11 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
                         "{} objects, {} bytes that nothing named",
                         swept.objects, swept.bytes
                     ),
-                );
+                )
+                .await?;
             }
             Ok(_) => {}
-            Err(error) => pass.fail(&order.number, "sweep", &error),
+            Err(error) => pass.fail(&order.number, "sweep", &error).await?,
         }
     }
     Ok(())

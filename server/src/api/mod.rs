@@ -52,6 +52,7 @@ pub fn router() -> Router<SharedApp> {
         .route("/retention/plan", get(retention::plan))
         .route("/retention/run", post(retention::run))
         .route("/runs", get(retention::runs))
+        .route("/runs/{run}", get(retention::run_notes))
         .route(
             "/scrub",
             post(scrub::begin).get(scrub::show).delete(scrub::stop),

@@ -94,7 +94,8 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     get "/api/v1/orders/{number}/sessions/{session}/bag.zip" Token N => 200 M("application/zip"); "The session as a bag (BagIt 1.0) in a zip, made while it is sent";
     get "/api/v1/retention/plan" Token N => 200 J("RetentionPlan"); "What is due by a date (query: at)";
     post "/api/v1/retention/run" Token J("RunRequest") => 200 J("Runs"); "Run every job that does not take long now, or the one that is named";
-    get "/api/v1/runs" Token N => 200 J("Runs"); "The last runs, newest first";
+    get "/api/v1/runs" Token N => 200 J("Runs"); "The last runs, newest first, or those before one of them (query: before)";
+    get "/api/v1/runs/{run}" Token N => 200 J("RunNotes"); "What a run did, step by step (query: from)";
     get "/api/v1/scrub" Token N => 200 J("Scrub"); "The scrub that is under way, or the last one";
     post "/api/v1/scrub" Token J("NewScrub") => 202 J("Scrub"); "Read everything in any tier and mend what is bad; goes on by itself";
     delete "/api/v1/scrub" Token N => 204 N; "End the scrub that is under way";
@@ -183,6 +184,7 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     retention::Runs,
     retention::Run,
     retention::Note,
+    retention::RunNotes,
     keys::Keys,
     keys::Master,
     keys::KeyBackup,

@@ -1,7 +1,8 @@
 //! What is due, doing it by hand, and what was done.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use stemvault_scheduler::{Job, plan, run};
@@ -16,8 +17,11 @@ use super::when::when;
 use crate::app::{App, SharedApp};
 use crate::error::Answer;
 
-/// How many runs the list holds.
+/// How many runs a list holds.
 const RUNS: usize = 200;
+
+/// How many notes a page holds.
+const NOTES: usize = 1000;
 
 /// For which date.
 #[derive(Debug, Deserialize)]
@@ -116,17 +120,49 @@ pub struct Run {
     pub job: &'static str,
     /// When it began.
     pub started_at: DateTime<Utc>,
-    /// When it ended.
-    pub ended_at: DateTime<Utc>,
-    /// done, waiting (goes on by itself), stopped (a guard wants someone to look) or failed.
+    /// When it ended; not while it is at work.
+    pub ended_at: Option<DateTime<Utc>>,
+    /// running, done, waiting (goes on by itself), stopped (a guard wants someone to look), failed,
+    /// or interrupted (the server ended before it did; the next run goes on).
     #[schema(value_type = String)]
     pub outcome: run::Outcome,
     /// Whether it only said what it would do.
     pub dry_run: bool,
-    /// What was done to which order.
+    /// What was done to which order: the first notes. /runs/{run} has all of them.
     pub orders: Vec<Note>,
+    /// How many notes it has.
+    #[serde(with = "decimal")]
+    #[schema(value_type = String)]
+    pub noted: u64,
     /// A sentence about the whole.
     pub message: String,
+}
+
+/// Some notes of a run.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RunNotes {
+    /// The run; its notes are only here.
+    pub run: Run,
+    /// In the order in which they were made, from the one that was asked for.
+    pub notes: Vec<Note>,
+    /// Where the next page begins; none if this is the last.
+    pub next: Option<u64>,
+}
+
+/// Which runs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Before {
+    #[serde(default)]
+    before: Option<String>,
+}
+
+/// Which notes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct From {
+    #[serde(default)]
+    from: u64,
 }
 
 /// What a run did to one order.
@@ -160,6 +196,7 @@ impl Run {
             outcome: run.outcome,
             dry_run: run.dry_run,
             orders: run.orders.into_iter().map(Note::of).collect(),
+            noted: run.noted,
             message: run.message,
         }
     }
@@ -168,15 +205,9 @@ impl Run {
 pub(super) async fn plan(
     _: Staff,
     State(app): State<SharedApp>,
-    query: Result<Query<At>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<At>, QueryRejection>,
 ) -> Answer<Json<RetentionPlan>> {
-    let Query(At { at }) = query.map_err(|error| {
-        let message = format!(
-            "{}: the plan takes `at`, a date, and nothing else",
-            error.body_text()
-        );
-        Refusal::new(RefusalKind::BadRequest, message)
-    })?;
+    let Query(At { at }) = asked(query, "the plan takes `at`, a date")?;
     let now = app.clock.now();
     let at = match at {
         Some(text) => when(&text, now, app.settings.orders.time_zone)?,
@@ -237,6 +268,58 @@ pub(super) async fn run(
     Ok(Runs::of(runs))
 }
 
-pub(super) async fn runs(_: Staff, State(app): State<SharedApp>) -> Answer<Json<Runs>> {
-    Ok(Runs::of(app.jobs.runs(RUNS).await?))
+pub(super) async fn runs(
+    _: Staff,
+    State(app): State<SharedApp>,
+    query: Result<Query<Before>, QueryRejection>,
+) -> Answer<Json<Runs>> {
+    let Query(Before { before }) = asked(query, "the list takes `before`, the id of a run")?;
+    let before = match before {
+        Some(id) => Some(run_of(&app, &id).await?),
+        None => None,
+    };
+    Ok(Runs::of(app.jobs.runs(before.as_ref(), RUNS).await?))
+}
+
+pub(super) async fn run_notes(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Path(run): Path<String>,
+    query: Result<Query<From>, QueryRejection>,
+) -> Answer<Json<RunNotes>> {
+    let Query(From { from }) = asked(query, "the notes take `from`, the number of the first")?;
+    let run = run_of(&app, &run).await?;
+    let mut notes = run.notes(&app.vault, from, NOTES + 1).await?;
+    let next = (notes.len() > NOTES).then_some(from + NOTES as u64);
+    notes.truncate(NOTES);
+    Ok(Json(RunNotes {
+        run: Run::of(run::Run {
+            orders: Vec::new(),
+            ..run
+        }),
+        notes: notes.into_iter().map(Note::of).collect(),
+        next,
+    }))
+}
+
+fn asked<T>(query: Result<Query<T>, QueryRejection>, takes: &str) -> Result<Query<T>, Refusal> {
+    query.map_err(|error| {
+        let message = format!("{}: {takes}, and nothing else", error.body_text());
+        Refusal::new(RefusalKind::BadRequest, message)
+    })
+}
+
+/// The run of this id.
+async fn run_of(app: &App, id: &str) -> Answer<run::Run> {
+    let found = match id.parse() {
+        Ok(id) => run::Run::find(&app.vault, id).await?,
+        Err(_) => None,
+    };
+    let none = || {
+        let message = format!(
+            "there is no run {id:?}: `stemvault retention runs` lists them; old ones are not kept"
+        );
+        Refusal::new(RefusalKind::NotFound, message)
+    };
+    Ok(found.ok_or_else(none)?)
 }

@@ -5,8 +5,9 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use stemvault_scheduler::jobs::lease::JobState;
 use stemvault_scheduler::jobs::mirror::MirrorState;
-use stemvault_scheduler::{Job, Outcome, Run};
+use stemvault_scheduler::{Job, Outcome};
 use stemvault_storage::order::Order;
 use utoipa::ToSchema;
 
@@ -24,8 +25,8 @@ const PROOF_FRESH: TimeDelta = TimeDelta::days(40);
 /// A backup of the key store that is older lacks too many keys: it should be weekly.
 const BACKUP_FRESH: TimeDelta = TimeDelta::days(7);
 
-/// How many runs are looked at for jobs that failed last.
-const RUNS: usize = 200;
+/// A job that decides something is done long before; one that is not hangs on a store.
+const AT_WORK: TimeDelta = TimeDelta::hours(6);
 
 /// How everything stands.
 #[derive(Debug, Serialize, ToSchema)]
@@ -78,15 +79,15 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
     let orders = app.vault.orders().await?;
     let proven = app.vault.all_last_proven(&orders).await?;
     let oldest = proven.iter().map(|(_, last)| last.at).min();
-    let runs = app.jobs.runs(RUNS).await?;
+    let states = app.jobs.states().await?;
     let backup = app.vault.keys().last_backup().await;
     let backup = backup.map_err(|error| error.to_string());
     let parts = vec![
         stores,
         keys(&app.jobs.bad_keys(&orders), &orders, backup, now),
-        mirror(&app.jobs.mirror_state().await?, &runs, now),
+        mirror(&app.jobs.mirror_state().await?, &states, now),
         archive(&orders, oldest, now),
-        jobs(&runs),
+        jobs(&states, now),
     ];
     let colour = parts.iter().map(|part| part.colour).max();
     Ok(Json(Status {
@@ -128,8 +129,9 @@ fn keys(
     }
 }
 
-fn mirror(state: &MirrorState, runs: &[Run], now: DateTime<Utc>) -> StatusPart {
-    let last = runs.iter().find(|run| run.job == Job::Mirror);
+fn mirror(state: &MirrorState, states: &[JobState], now: DateTime<Utc>) -> StatusPart {
+    let last = states.iter().find(|state| state.job == Job::Mirror);
+    let last = last.and_then(|state| state.last.as_ref());
     if let Some(stopped) = last.filter(|run| run.outcome == Outcome::Stopped) {
         return part("mirror", Colour::Red, &*stopped.message);
     }
@@ -179,24 +181,41 @@ fn archive(orders: &[Order], oldest: Option<DateTime<Utc>>, now: DateTime<Utc>) 
     )
 }
 
-fn jobs(runs: &[Run]) -> StatusPart {
-    let mut seen = Vec::new();
+fn jobs(states: &[JobState], now: DateTime<Utc>) -> StatusPart {
     let mut bad = Vec::new();
-    for run in runs {
-        if seen.contains(&run.job) {
+    let mut interrupted = Vec::new();
+    for state in states {
+        let name = state.job.name();
+        if let Some(since) = state.at_work_since.filter(|_| state.job.decides())
+            && now - since > AT_WORK
+        {
+            let since = since.format("%F %R UTC");
+            bad.push(format!(
+                "{name} is at work since {since} and does not end: a store may not answer"
+            ));
+        }
+        let Some(run) = &state.last else {
             continue;
-        }
-        seen.push(run.job);
-        if run.outcome == Outcome::Failed {
-            bad.push(format!("{} failed: {}", run.job.name(), run.message));
-        } else if run.outcome == Outcome::Stopped && run.job.name() != "scrub" {
-            bad.push(format!("{} was stopped: {}", run.job.name(), run.message));
+        };
+        match run.outcome {
+            Outcome::Failed => bad.push(format!("{name} failed: {}", run.message)),
+            Outcome::Stopped if state.job != Job::Scrub => {
+                bad.push(format!("{name} was stopped: {}", run.message));
+            }
+            Outcome::Interrupted => {
+                interrupted.push(format!("{name} was interrupted: {}", run.message));
+            }
+            _ => {}
         }
     }
-    if bad.is_empty() {
-        return part("jobs", Colour::Green, "the last run of each did its work");
+    if !bad.is_empty() {
+        bad.extend(interrupted);
+        return part("jobs", Colour::Red, bad.join("; "));
     }
-    part("jobs", Colour::Red, bad.join("; "))
+    if !interrupted.is_empty() {
+        return part("jobs", Colour::Yellow, interrupted.join("; "));
+    }
+    part("jobs", Colour::Green, "the last run of each did its work")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use anyhow::bail;
 use serde_json::{Value, json};
 
-use super::ask::AskArgs;
+use super::ask::{Ask, AskArgs};
 use super::table::{bytes, list, moment, table, text};
 use crate::client::answer::printable;
 
@@ -15,8 +15,7 @@ const AHEAD: &str = "31 days";
 pub enum RetentionCommand {
     Plan(PlanArgs),
     Run(RunArgs),
-    /// List the last runs of the jobs
-    Runs(AskArgs),
+    Runs(RunsArgs),
 }
 
 /// Show what will happen to which order, and why
@@ -45,6 +44,19 @@ pub struct RunArgs {
     /// Only this one: archive, end_recall, release, purge, expire, sweep, repair, mirror, prove, snapshot
     #[arg(long, value_name = "JOB")]
     pub job: Option<String>,
+    /// How to ask
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+/// List the last runs of the jobs, or all that one of them did
+#[derive(Debug, Clone, clap::Args)]
+pub struct RunsArgs {
+    /// All that this run did, step by step; its id stands in the list
+    pub run: Option<String>,
+    /// Those that came before this run
+    #[arg(long, value_name = "RUN", conflicts_with = "run")]
+    pub before: Option<String>,
     /// How to ask
     #[command(flatten)]
     pub ask: AskArgs,
@@ -126,10 +138,40 @@ pub async fn run(command: RetentionCommand) -> anyhow::Result<()> {
             refuse_if_any(&answer)
         }
         RetentionCommand::Runs(args) => {
-            let ask = args.ask()?;
-            ask.show(&ask.get(&["runs"]).await?, runs)
+            let ask = args.ask.ask()?;
+            match (args.run, args.before) {
+                (Some(run), _) => one_run(&ask, &run).await,
+                (None, Some(before)) => {
+                    ask.show(&ask.query(&["runs"], "before", &before).await?, runs)
+                }
+                (None, None) => ask.show(&ask.get(&["runs"]).await?, runs),
+            }
         }
     }
+}
+
+/// Shows every note of a run, page by page.
+async fn one_run(ask: &Ask, run: &str) -> anyhow::Result<()> {
+    let mut answer = ask.get(&["runs", run]).await?;
+    loop {
+        ask.show(&answer, |answer| {
+            let notes = list(answer, "notes").iter().map(note).collect::<String>();
+            notes.trim_end().to_owned()
+        })?;
+        let Some(next) = answer["next"].as_u64() else {
+            return Ok(());
+        };
+        answer = ask.query(&["runs", run], "from", &next.to_string()).await?;
+    }
+}
+
+fn note(note: &Value) -> String {
+    format!(
+        "    {}  {}  {}\n",
+        printable(&text(note, "order")),
+        text(note, "action"),
+        printable(&text(note, "detail"))
+    )
 }
 
 fn refuse_if_any(answer: &Value) -> anyhow::Result<()> {
@@ -166,24 +208,30 @@ fn plan(plan: &Value) -> String {
 fn runs(answer: &Value) -> String {
     let mut words = String::new();
     for run in list(answer, "runs") {
+        let id = match run["dry_run"].as_bool() {
+            Some(false) => format!(" ({})", text(run, "id")),
+            _ => String::new(),
+        };
         let dry = if run["dry_run"] == true {
             " (dry run)"
         } else {
             ""
         };
         words.push_str(&format!(
-            "{}  {} {}{dry}: {}\n",
+            "{}  {} {}{dry}{id}: {}\n",
             moment(run, "started_at"),
             text(run, "job"),
             text(run, "outcome"),
             printable(&text(run, "message"))
         ));
-        for note in list(run, "orders") {
+        let shown = list(run, "orders");
+        words.extend(shown.iter().map(note));
+        let noted: usize = text(run, "noted").parse().unwrap_or(0);
+        if noted > shown.len() {
             words.push_str(&format!(
-                "    {}  {}  {}\n",
-                printable(&text(note, "order")),
-                text(note, "action"),
-                printable(&text(note, "detail"))
+                "    ... and {} more: `stemvault retention runs {}`\n",
+                noted - shown.len(),
+                text(run, "id")
             ));
         }
     }

@@ -7,6 +7,7 @@ mod attempts;
 mod audit;
 mod care;
 mod masters;
+mod runs;
 
 pub use attempts::{
     all_progress, attempt, attempt_of, attempts, beat, progress, stretch, stretches,
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Batch, Catalog, Key, Version};
 use crate::error::{Error, Result};
-use crate::ids::{LinkId, OrderId, RunId, SessionId, UploadId};
+use crate::ids::{LinkId, OrderId, SessionId, UploadId};
 use crate::link::{ApiToken, Digest, Link};
 use crate::order::{Order, OrderNumber};
 use crate::session::{BlockRef, SessionRow};
@@ -27,6 +28,7 @@ use crate::upload::{PartOf, PartUse, Upload};
 
 pub use care::{MirrorBegun, Mirrored, Proven, mirror_begun, mirrored, proven, provens};
 pub use masters::{CurrentMaster, RetiredMasters, current_master, retired_masters};
+pub use runs::{run, run_note, run_notes, runs, runs_before, runs_from, runs_notes};
 
 /// What can be a row.
 pub trait Record: Serialize + DeserializeOwned {
@@ -364,18 +366,6 @@ pub fn tokens() -> Key {
 #[must_use]
 pub fn token(digest: Digest) -> Key {
     key(b't', &[&digest.0])
-}
-
-/// All runs of jobs, oldest first.
-#[must_use]
-pub fn runs() -> Key {
-    key(b'r', &[])
-}
-
-/// A run of a job, by the microsecond it began.
-#[must_use]
-pub fn run(started_us: i64, run: RunId) -> Key {
-    key(b'r', &[&started_us.max(0).to_be_bytes(), run.as_bytes()])
 }
 
 /// What a job left for its next run: its lease, when it last ran.

@@ -98,6 +98,7 @@ impl Vault {
         };
         writing.orders().await?;
         writing.rows(&tables::runs()).await?;
+        writing.rows(&tables::runs_notes()).await?;
         writing.end().await
     }
 

@@ -18,8 +18,11 @@ use crate::jobs::prove::doubt;
 use crate::jobs::{Job, Jobs};
 use crate::run::{Note, Outcome, Run};
 
-/// How many notes are kept; a row holds 16 KiB.
+/// How many notes its own row shows; a row holds 16 KiB. All of them are with its run.
 const NOTES_MAX: usize = 25;
+
+/// The longest detail that is shown there.
+const SHOWN_MAX: usize = 300;
 
 /// How often its row is written while it goes on.
 const SAVED_EVERY: Duration = Duration::from_secs(5);
@@ -28,6 +31,7 @@ const SAVED_EVERY: Duration = Duration::from_secs(5);
 pub(super) struct Scrubbing<'a> {
     pub(super) jobs: &'a Jobs,
     pub(super) scrub: Scrub,
+    pub(super) run: Run,
     pub(super) began: Duration,
     pub(super) paced: u64,
     pub(super) saved: Duration,
@@ -42,7 +46,8 @@ impl Scrubbing<'_> {
         {
             self.scrub.left += 1;
             let detail = format!("failed: {error}");
-            self.note(Note::of("the mirror".to_owned(), "scrub", detail));
+            let note = Note::of("the mirror".to_owned(), "scrub", detail);
+            self.note(note).await?;
         }
         let mut orders = vault.orders().await?;
         orders.sort_by_key(|order| order.id);
@@ -57,7 +62,7 @@ impl Scrubbing<'_> {
                 Err(error) => {
                     self.scrub.left += 1;
                     let note = Note::new(&order.number, "scrub", format!("failed: {error}"));
-                    self.note(note);
+                    self.note(note).await?;
                 }
             }
             self.scrub.orders += 1;
@@ -70,7 +75,7 @@ impl Scrubbing<'_> {
             let complete = self.jobs.mirror_state().await?.complete_at.is_some();
             let copied = complete && self.reads_mirror().await;
             let records = self.jobs.look_after_records_key(copied).await?;
-            self.looked(records);
+            self.looked(records).await?;
             for name in vault.unknown_orders().await? {
                 tracing::warn!(folder = name, "objects of no order that the catalog knows");
                 self.scrub.left += 1;
@@ -78,7 +83,8 @@ impl Scrubbing<'_> {
                     order: name.clone(),
                     action: "scrub".to_owned(),
                     detail: format!("failed: orders/{name} is of no order that the catalog knows: `stemvault rebuild` reads it, or delete it by hand"),
-                });
+                })
+                .await?;
             }
         }
         Ok(true)
@@ -130,7 +136,7 @@ impl Scrubbing<'_> {
     async fn key(&mut self, at: &OrderAt) -> Result<bool> {
         let copied = self.jobs.vault.is_mirrored(&at.order).await? && self.reads_mirror().await;
         let looked = self.jobs.look_after_key(at, copied).await?;
-        Ok(self.looked(looked))
+        self.looked(looked).await
     }
 
     /// Whether the mirror is asked for and is the right one: its disk may go at any moment.
@@ -138,14 +144,14 @@ impl Scrubbing<'_> {
         self.scrub.tiers.contains(&Tier::Mirror) && self.jobs.vault.check_mirror().await.is_ok()
     }
 
-    fn looked(&mut self, looked: Looked) -> bool {
+    async fn looked(&mut self, looked: Looked) -> Result<bool> {
         let opens = !looked.is_bad();
         self.scrub.left += u64::from(!opens);
         self.scrub.healed += u64::from(looked.is_mended());
         if let Some(note) = looked.note {
-            self.note(note);
+            self.note(note).await?;
         }
-        opens
+        Ok(opens)
     }
 
     /// The files to be read. Documents are looked at, and mended, on the way: they say which.
@@ -160,7 +166,8 @@ impl Scrubbing<'_> {
             let swept = vault.sweep(at.order.id).await?;
             if swept.objects > 0 {
                 let detail = format!("{} objects that nothing named were removed", swept.objects);
-                self.note(Note::new(&at.order.number, "sweep", detail));
+                let note = Note::new(&at.order.number, "sweep", detail);
+                self.note(note).await?;
             }
             if tiers.contains(&Tier::Working) {
                 vault.examine_records(at, &mut flaws).await?;
@@ -195,7 +202,7 @@ impl Scrubbing<'_> {
         self.scrub.left += mended.left.len() as u64;
         let left = left_over(&at.order, &mended.left);
         for note in mended.notes.into_iter().chain(left) {
-            self.note(note);
+            self.note(note).await?;
         }
         let archived = mended.left.into_iter();
         let archived: Vec<_> = archived
@@ -208,10 +215,13 @@ impl Scrubbing<'_> {
         Ok(())
     }
 
-    fn note(&mut self, note: Note) {
+    async fn note(&mut self, note: Note) -> Result<()> {
         if self.scrub.notes.len() < NOTES_MAX {
-            self.scrub.notes.push(note);
+            self.scrub.notes.push(note.short(SHOWN_MAX));
         }
+        self.run.note(&self.jobs.vault, note).await?;
+        self.scrub.noted = self.run.noted;
+        Ok(())
     }
 
     /// Waits as long as the rate asks for.
@@ -263,17 +273,8 @@ impl Scrubbing<'_> {
         self.scrub.ended_at = Some(now);
         self.scrub.outcome = Some(outcome);
         tracing::info!(outcome = ?outcome, message, "scrub ended");
-        let run = Run {
-            id: self.scrub.id,
-            job: Job::Scrub,
-            started_at: self.scrub.started_at,
-            ended_at: now,
-            outcome,
-            dry_run: false,
-            orders: self.scrub.notes.clone(),
-            message,
-        };
-        run.record(&self.jobs.vault).await?;
+        self.run.end(now, outcome, message);
+        self.jobs.end_lease(&self.run).await?;
         self.jobs.save_scrub(&self.scrub).await?;
         *self.jobs.scrub.known() = Some(self.scrub);
         self.jobs.measure_orders().await

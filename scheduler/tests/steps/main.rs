@@ -1,6 +1,8 @@
 //! Single steps of an order's life that went wrong once, and that a random run (`life/`) meets only
 //! by luck.
 
+mod runs;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
