@@ -17,6 +17,7 @@ use stemvault_storage::{Vault, paths};
 use url::Url;
 
 use crate::api::tokens;
+use crate::client::part::folder_of;
 use crate::tls::Certificate;
 
 /// For whoever finds the bucket.
@@ -129,8 +130,8 @@ pub async fn put_readme(vault: &Vault) -> anyhow::Result<()> {
 /// # Errors
 /// When the system does not let it; names the file.
 pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+    let unfinished = path.with_extension("unfinished");
     let write = || {
-        let unfinished = path.with_extension("unfinished");
         match fs::remove_file(&unfinished) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -150,7 +151,12 @@ pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()>
         fs::rename(&unfinished, path)?;
         sync_folder(path)
     };
-    write().with_context(|| format!("writing {}", path.display()))
+    let written = write();
+    if written.is_err() {
+        // A full disk is emptied again.
+        drop(fs::remove_file(&unfinished));
+    }
+    written.with_context(|| format!("writing {}", path.display()))
 }
 
 /// Makes a folder, and those above it, for this account alone; leaves one that is there as it is.
@@ -169,10 +175,7 @@ pub fn make_private_folder(path: &Path) -> anyhow::Result<()> {
 }
 
 fn sync_folder(of: &Path) -> std::io::Result<()> {
-    match of.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => Ok(()),
-    }
+    File::open(folder_of(of))?.sync_all()
 }
 
 /// What a first start has to tell.

@@ -2,6 +2,9 @@
 //!
 //! Read first: [`router`], all routes; [`serve`], how it starts and ends; [`house`], what it
 //! stands on.
+// A line that cannot be written ends nothing: terminal.rs.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
+
 pub mod api;
 pub mod app;
 pub mod assets;
@@ -35,6 +38,7 @@ pub mod serve;
 pub mod shape;
 pub mod state;
 pub mod submit;
+pub mod terminal;
 pub mod tls;
 pub mod tries;
 pub mod tus;

@@ -2,6 +2,10 @@
 //!
 //! No secret is ever in them: a link's URL is its secret, so requests to links are logged by their
 //! route and never by their path, and no header and no query is logged at all.
+//!
+//! Lines are written by a thread of their own: see [`lines`].
+
+mod lines;
 
 use anyhow::Context;
 use axum::extract::{MatchedPath, Request, State};
@@ -14,6 +18,8 @@ use tracing_subscriber::EnvFilter;
 use crate::app::SharedApp;
 use crate::tries;
 
+pub use lines::flush;
+
 /// Begins to log, as the settings say.
 ///
 /// # Errors
@@ -23,7 +29,8 @@ pub fn begin(log: &Log) -> anyhow::Result<()> {
         .with_context(|| format!("log.level: {:?} is no level", log.level))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .log_internal_errors(false)
+        .with_writer(lines::begin()?);
     let begun = match log.format {
         LogFormat::Human => {
             let eyes = std::io::IsTerminal::is_terminal(&std::io::stderr());

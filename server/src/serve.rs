@@ -24,7 +24,7 @@ use crate::listen::{Reached, Speaks};
 use crate::preflight::Paces;
 use crate::tls::{self, Certificate};
 use crate::tries::Tries;
-use crate::{assets, listen, log, ready, router};
+use crate::{assets, listen, log, ready, router, terminal};
 
 /// How often measured times are summed up.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -101,7 +101,9 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
     });
     say(&app, &certificate, how, first, &addresses);
     for address in for_proxies {
-        println!("listening on http://{address}, for a proxy on this machine");
+        terminal::tell(&format!(
+            "listening on http://{address}, for a proxy on this machine"
+        ));
         tracing::info!(%address, "listening without encryption, for a proxy on this machine");
     }
     house.started();
@@ -195,7 +197,7 @@ fn clock(
     let hands = Hands::open(&settings.data_dir, Arc::clone(machine))?;
     let words = "DEMO: the clock of this server can be moved, and what is due is then deleted; never keep real orders in this data directory";
     tracing::warn!(now = %hands.now(), "{words}");
-    println!("{words}\n");
+    terminal::tell(&format!("{words}\n"));
     Ok((Arc::clone(&hands) as SharedClock, Some(hands)))
 }
 
@@ -241,23 +243,23 @@ fn say(app: &App, certificate: &Certificate, how: How, first: bool, addresses: &
         public_url: &app.public_url,
     };
     if first {
-        println!("{}", told.whole());
+        terminal::tell(&told.whole());
     } else {
-        println!("{}", told.short());
+        terminal::tell(&told.short());
         if certificate.made {
-            println!(
+            terminal::tell(&format!(
                 "the self-signed certificate was made anew: who trusts it by its file needs {}",
                 certificate.chain.display()
-            );
+            ));
         }
     }
     if !assets::is_built() {
         let words = "this server was built without its upload page (server/web/dist): clients upload with `stemvault push` or a tus client";
-        println!("{words}");
+        terminal::tell(words);
         tracing::warn!("{words}");
     }
     for address in addresses {
-        println!("listening on https://{address}");
+        terminal::tell(&format!("listening on https://{address}"));
         tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
     }
 }

@@ -161,7 +161,10 @@ async fn receive(studio: &Studio, job: &Job<'_>, files: &Files) -> Result<()> {
     }
     let folder = fixtures::cached(Scale::Small)?.join(fixtures::TAKE_96);
     let folder = folder.to_str().context("a path in UTF-8")?;
-    studio.cli(&["push", folder, "--order", NUMBER])?.ok()?;
+    let unsaid = studio.cli(&["push", folder, "--order", NUMBER])?;
+    ensure!(unsaid.refused()?.contains("--kind delivery"));
+    let push = ["push", folder, "--order", NUMBER, "--kind", "material"];
+    studio.cli(&push)?.ok()?;
     Ok(())
 }
 

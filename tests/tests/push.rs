@@ -1,6 +1,7 @@
 //! `stemvault push` while the studio's store is slow, so that there is a middle in which things happen
 //! to the files that are being sent.
 
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
@@ -13,17 +14,17 @@ use stemvault_tests::studio::{PATIENCE, Stores, Studio};
 
 const NUMBER: &str = "2026-0117";
 
-/// Waits until so many bytes of the only upload are durable.
+/// Waits until so many bytes of the only open upload are durable.
 async fn stands_at(job: &Job<'_>, least: u64) -> Result<()> {
     let path = format!("orders/{NUMBER}/uploads");
     let wait = async {
         loop {
             let list = job.door.get(&path).await?;
-            let first = list["uploads"].as_array().and_then(|all| all.first());
-            if let Some(first) = first
-                && text(first, "offset")?.parse::<u64>()? >= least
-            {
-                return anyhow::Ok(());
+            let uploads = list["uploads"].as_array().into_iter().flatten();
+            for open in uploads.filter(|it| it["state"] == "open") {
+                if text(open, "offset")?.parse::<u64>()? >= least {
+                    return anyhow::Ok(());
+                }
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -37,54 +38,142 @@ fn push(studio: &Studio, file: &str, link: &str) -> Result<Child> {
     Ok(push.spawn()?)
 }
 
-/// A program goes on writing: as many bytes as before, later, or more of them. What arrived is a
-/// mixture, and is said to be one; it is neither kept nor submitted.
+/// What a program does to a file in the middle of its sending.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    /// Other bytes, as many, later: a bounce.
+    Rewritten,
+    /// Other bytes, as many, and the same time of change: a sync.
+    Silent,
+    /// More of them.
+    Grown,
+    /// Fewer.
+    Cut,
+}
+
+impl Change {
+    fn make(self, file: &Path, length: usize) -> Result<()> {
+        let before = std::fs::metadata(file)?.modified()?;
+        let (length, later) = match self {
+            Self::Rewritten => (length, 1),
+            Self::Silent => (length, 0),
+            Self::Grown => (length + 1, 1),
+            Self::Cut => (length - 1_000_000, 1),
+        };
+        std::fs::write(file, vec![8; length])?;
+        let file = std::fs::File::options().write(true).open(file)?;
+        Ok(file.set_modified(before + Duration::from_secs(later))?)
+    }
+}
+
+/// A program goes on writing into a file that is being sent, or a sync does. What arrived is a
+/// mixture, also where neither length nor time of change shows it: it is not kept, and the file is
+/// sent again as it is now. What is submitted is what is on the disk.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_changes_while_it_is_sent_is_named_and_not_submitted() -> Result<()> {
+async fn a_file_that_changes_while_it_is_sent_is_sent_again_as_it_is_now() -> Result<()> {
+    const LENGTH: usize = 30_000_000;
     let studio = Studio::on(Stores::Faulty(22)).await?;
     let job = Job::create(studio.door(), NUMBER).await?;
     let link = job.link(json!({"scope": "upload"})).await?;
     let link = studio.door().url(&link)?.to_string();
     let slow = Rule::some(Fault::Slow(4_000_000), Method::PUT, 100);
-    let file = studio.scratch().join("Mixdown.bin");
-    let name = file.to_str().context("a path in UTF-8")?;
-    for longer in [0, 1] {
+    for change in [
+        Change::Rewritten,
+        Change::Silent,
+        Change::Grown,
+        Change::Cut,
+    ] {
+        let file = studio.scratch().join(format!("{change:?}.bin"));
+        let name = file.to_str().context("a path in UTF-8")?;
         studio.faulty()?.set(Some(slow.clone()));
-        std::fs::write(&file, vec![7; 50_000_000])?;
+        std::fs::write(&file, vec![7; LENGTH])?;
         let pushing = push(&studio, name, &link)?;
         stands_at(&job, 4 << 20).await?;
-        std::fs::write(&file, vec![8; 50_000_000 + longer])?;
-        let later = std::fs::metadata(&file)?.modified()? + Duration::from_secs(1);
-        std::fs::File::options()
-            .write(true)
-            .open(&file)?
-            .set_modified(later)?;
+        change.make(&file, LENGTH)?;
+        studio.faulty()?.set(None);
         let pushed = tokio::task::block_in_place(|| pushing.wait_with_output())?;
         let said = String::from_utf8_lossy(&pushed.stderr).into_owned()
             + &String::from_utf8_lossy(&pushed.stdout);
-        ensure!(!pushed.status.success(), "{said}");
-        for word in [
-            "Mixdown.bin",
-            "changed while it was being sent",
-            "push again",
-        ] {
-            ensure!(said.contains(word), "no {word:?} in {said}");
+        ensure!(pushed.status.success(), "{change:?}: {said}");
+        for word in ["changed while it was sent", "checked"] {
+            ensure!(said.contains(word), "{change:?}: no {word:?} in {said}");
         }
+        let now = blake3::hash(&std::fs::read(&file)?).to_string();
         let order = job.order().await?;
-        ensure!(order["sessions"] == json!([]), "it was submitted: {order}");
-        let list = studio
-            .door()
-            .get(&format!("orders/{NUMBER}/uploads"))
-            .await?;
-        ensure!(list["uploads"] == json!([]), "a mixture stayed: {list}");
-        studio.faulty()?.set(None);
+        let sessions = order["sessions"].as_array().context("sessions")?;
+        let last = text(sessions.last().context("a session")?, "session")?;
+        let path = format!("orders/{NUMBER}/sessions/{last}");
+        let receipt = studio.door().get(&path).await?;
+        let sealed = receipt["files"].as_array().context("files")?;
+        let sealed = sealed
+            .iter()
+            .find(|it| it["path"] == format!("{change:?}.bin"));
+        ensure!(
+            text(sealed.context("the file")?, "hash")? == now,
+            "{change:?}: a mixture was sealed: {receipt}"
+        );
     }
-    // The program is done: the same command again.
-    let pushed = tokio::task::block_in_place(|| {
-        push(&studio, name, &link)?
-            .wait_with_output()
-            .context("waiting")
-    })?;
-    ensure!(pushed.status.success(), "{pushed:?}");
+    studio.done().await
+}
+
+/// Whoever reads what is said goes away, or its disk is full: the work is done all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_has_to_listen() -> Result<()> {
+    let studio = Studio::start().await?;
+    let job = Job::create(studio.door(), NUMBER).await?;
+    let folder = studio.scratch().join("Session");
+    std::fs::create_dir(&folder)?;
+    for number in 0..30 {
+        std::fs::write(folder.join(format!("{number}.bin")), vec![number; 3000])?;
+    }
+    let folder = folder.to_str().context("a path in UTF-8")?;
+    let full = || std::fs::File::options().write(true).open("/dev/full");
+    let deaf = || {
+        let (reader, writer) = std::io::pipe()?;
+        drop(reader);
+        anyhow::Ok(writer)
+    };
+    let words = [
+        "push", folder, "--order", NUMBER, "--kind", "material", "--submit",
+    ];
+    let mut push = studio.command(&words);
+    push.stdout(deaf()?).stderr(deaf()?);
+    let pushed = tokio::task::block_in_place(|| push.status())?;
+    ensure!(pushed.success(), "push into a closed pipe: {pushed}");
+    let order = job.order().await?;
+    ensure!(
+        order["sessions"][0]["files"] == 30,
+        "not all of it: {order}"
+    );
+    for (at, command) in [
+        vec!["pull", NUMBER, "--into", "pulled"],
+        vec!["export", NUMBER, "--into", "bag"],
+        vec!["export", NUMBER, "--zip", "bag.zip"],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let mut into_full = studio.command(command);
+        into_full.current_dir(studio.scratch());
+        into_full.stdout(full()?).stderr(full()?);
+        let ended = tokio::task::block_in_place(|| into_full.status())?;
+        ensure!(
+            ended.success(),
+            "{at}: {command:?} with a full disk for its words: {ended}"
+        );
+    }
+    let pulled = std::fs::read_dir(studio.scratch().join("pulled/Session"))?.count();
+    ensure!(pulled == 30 && studio.scratch().join("bag/bagit.txt").exists());
+    // Only who was asked for an output says that it did not arrive.
+    let mut list = studio.command(&["order", "list"]);
+    let listed = tokio::task::block_in_place(|| list.stdout(full()?).output())?;
+    ensure!(!listed.status.success(), "a list that nobody got");
+    let mut list = studio.command(&["order", "list", "--json"]);
+    list.stdout(deaf()?);
+    let listed = tokio::task::block_in_place(|| list.output())?;
+    ensure!(
+        listed.status.success() && listed.stderr.is_empty(),
+        "{listed:?}"
+    );
     studio.done().await
 }

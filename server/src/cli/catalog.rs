@@ -21,6 +21,7 @@ use super::rebuild::lost;
 use super::serve::SettingsArgs;
 use super::table::{count, print};
 use crate::client::answer::printable;
+use crate::client::part::folder_of;
 use crate::demo::clock_of;
 use crate::first_start::CliFile;
 use crate::house::{House, catalog_folder};
@@ -101,26 +102,37 @@ async fn write(
     let mut unfinished = name.to_owned();
     unfinished.push(".unfinished");
     let unfinished = path.with_file_name(unfinished);
-    let about = || format!("writing {}", unfinished.display());
+    let written = write_unfinished(catalog, now, &unfinished).await;
+    let named = written.and_then(|written| {
+        std::fs::rename(&unfinished, path)?;
+        File::open(folder_of(path))?.sync_all()?;
+        Ok(written)
+    });
+    if named.is_err() {
+        // A full disk is emptied again.
+        drop(std::fs::remove_file(&unfinished));
+    }
+    named.with_context(|| format!("writing {}", path.display()))
+}
+
+async fn write_unfinished(
+    catalog: &Embedded,
+    now: DateTime<Utc>,
+    unfinished: &Path,
+) -> anyhow::Result<(Ported, u64)> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&unfinished)
-        .with_context(about)?;
+        .open(unfinished)?;
     let mut out = BufWriter::new(file);
-    let ported = portable::export(&*catalog.shared(), now, &mut out)
-        .await
-        .with_context(about)?;
-    out.flush().with_context(about)?;
+    let ported = portable::export(&*catalog.shared(), now, &mut out).await?;
+    out.flush()?;
     let file = out
         .into_inner()
         .map_err(std::io::IntoInnerError::into_error)?;
-    file.sync_all().with_context(about)?;
-    std::fs::rename(&unfinished, path).with_context(about)?;
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    file.sync_all()?;
     Ok((ported, file.metadata()?.len()))
 }
 

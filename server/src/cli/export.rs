@@ -8,25 +8,26 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use indicatif::DecimalBytes;
-use reqwest::Method;
+use reqwest::{Method, Response};
 use serde::Deserialize;
 use stemvault_storage::clock::SharedClock;
 use url::Url;
 
 use super::connect::ConnectArgs;
 use super::outcome::{failed, files, in_parallel, print_problems};
-use super::pull::{fetch_all, of_session, only_session};
+use super::pull::{fetch_all, meant_session, of_session};
 use crate::bag::tags::{DECLARATION, INFO, Summing, Sums, Tag, complete};
 use crate::client::answer::{Failure, accept, printable};
 use crate::client::connection::{Connection, below, link};
 use crate::client::names::place;
 use crate::client::part::{Part, settle};
-use crate::client::progress::Progress;
+use crate::client::progress::{FileProgress, Progress};
 use crate::client::ranges::{Fetcher, Wanted};
 use crate::client::records::Receipt;
 use crate::first_start::write_durably;
+use crate::terminal::tell;
 
 /// Bytes of a file that are read at a time.
 const BUFFER: usize = 1 << 20;
@@ -41,7 +42,8 @@ pub struct ExportArgs {
     /// A link to a session, or the number of an order (needs a token)
     #[arg(value_name = "LINK|NUMBER")]
     pub source: String,
-    /// Which session of the order, by the start of its id; not needed if there is only one
+    /// Which session of the order, by the start of its id; not needed if only one is meant: what was
+    /// returned is left out, and so is other material once some was accepted
     pub session: Option<String>,
     /// The folder to make the bag in; it is made if it is not there
     #[arg(long, value_name = "DIR", required_unless_present = "zip")]
@@ -111,7 +113,7 @@ async fn places(args: &ExportArgs, connection: &Connection) -> anyhow::Result<Pl
     }
     let session = match &args.session {
         Some(session) => session.clone(),
-        None => only_session(&args.source, connection).await?,
+        None => meant_session(&args.source, connection).await?,
     };
     let at = |last: &str| {
         let order = ["api", "v1", "orders", &args.source];
@@ -125,46 +127,75 @@ async fn places(args: &ExportArgs, connection: &Connection) -> anyhow::Result<Pl
 }
 
 async fn zip(connection: &Connection, url: &Url, file: &Path) -> anyhow::Result<()> {
-    let unfinished = file.with_extension("zip.part");
     ensure!(
         !file.exists(),
         "{} is there already: choose another name",
         file.display()
     );
     let answer = connection.request(Method::GET, url).send().await;
-    let mut answer = accept(answer.map_err(Failure::from)?).await?;
+    let answer = accept(answer.map_err(Failure::from)?).await?;
     let length = answer
         .content_length()
         .context("the server does not say how long the zip is")?;
-    let (mut part, _) = Part::open(unfinished.clone(), Some(0)).await?;
+    let unfinished = file.with_extension("zip.part");
     let progress = Progress::new(length);
     let bar = progress.file(&file.display().to_string(), length);
+    let received = receive(answer, &unfinished, length, &bar).await;
+    let named = received.and_then(|()| {
+        settle(&unfinished, file, None).with_context(|| format!("naming {}", file.display()))
+    });
+    if let Err(error) = named {
+        progress.end();
+        // A zip cannot be gone on with, and a full disk is emptied again.
+        drop(fs::remove_file(&unfinished));
+        return Err(error);
+    }
+    bar.done("exported");
+    progress.end();
+    tell(&format!("{} ({})", file.display(), DecimalBytes(length)));
+    Ok(())
+}
+
+/// Writes the body of an answer into a part, whole.
+async fn receive(
+    mut answer: Response,
+    unfinished: &Path,
+    length: u64,
+    bar: &FileProgress,
+) -> anyhow::Result<()> {
+    let writing = |problem: std::io::Error| {
+        let why = match problem.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                format!(
+                    "the disk is full ({length} bytes are needed): make room, or name another disk, and run it again"
+                )
+            }
+            _ => problem.to_string(),
+        };
+        anyhow!("cannot write {}: {why}", unfinished.display())
+    };
+    let opened = Part::open(unfinished.to_owned(), Some(0)).await;
+    let (mut part, _) = opened.map_err(writing)?;
     let mut received = 0;
     let ended = loop {
         match answer.chunk().await {
             Ok(Some(bytes)) => {
                 received += bytes.len() as u64;
                 bar.set(received);
-                part.append(bytes).await?;
+                part.append(bytes).await.map_err(writing)?;
             }
             Ok(None) => break None,
             Err(error) => break Some(error),
         }
     };
-    part.finish().await?;
-    if received != length {
-        progress.end();
-        fs::remove_file(&unfinished)?;
-        let why = ended.map_or_else(String::new, |error| format!(" ({error})"));
-        bail!(
-            "the zip ended after {received} of {length} bytes{why}, as it does when what is stored is damaged: nothing was kept. Run it again; if it ends again, look at the server's log"
-        );
+    part.finish().await.map_err(writing)?;
+    if received == length {
+        return Ok(());
     }
-    settle(&unfinished, file).with_context(|| format!("naming {}", file.display()))?;
-    bar.done("exported");
-    progress.end();
-    println!("{} ({})", file.display(), DecimalBytes(length));
-    Ok(())
+    let why = ended.map_or_else(String::new, |error| format!(" ({})", Failure::from(error)));
+    bail!(
+        "the zip ended after {received} of {length} bytes{why}, as it does when what is stored is damaged: nothing was kept. Run it again; if it ends again, look at the server's log"
+    )
 }
 
 async fn into(
@@ -223,14 +254,14 @@ async fn into(
     for tag in complete(&payload, &tags) {
         write_durably(&folder.join(tag.name), &tag.bytes, 0o644)?;
     }
-    println!(
+    tell(&format!(
         "{}: a bag of {} ({}), order {}, session {}",
         folder.display(),
         files(wanted.len()),
         DecimalBytes(parts.receipt.total_bytes()),
         printable(&parts.receipt.order),
         printable(session)
-    );
+    ));
     Ok(())
 }
 

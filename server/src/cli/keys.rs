@@ -17,6 +17,7 @@ use crate::demo::clock_of;
 use crate::first_start::write_durably;
 use crate::house::restore::restore as put_back;
 use crate::master_file::MasterFile;
+use crate::terminal::say;
 
 /// What to do with keys.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -158,14 +159,14 @@ async fn rotate(args: RotateArgs) -> anyhow::Result<()> {
         .any(|it| it["state"] == "old" || (it["keys"] != 0 && text(it, "id") != current));
     let to = match file {
         _ if first != current || unfinished => {
-            eprintln!("going on with the rotation to master key {first}");
+            say(&format!("going on with the rotation to master key {first}"));
             first
         }
         Some(mut file) => {
             let made = file.put_new_in_front()?;
-            eprintln!(
+            say(&format!(
                 "new master key {made}: it stands in front of the master key file.\n\n  COPY THE MASTER KEY FILE NOW, to where your copy of the old one lies, apart from the bucket.\n  Without the new key nothing can be read from now on.\n"
-            );
+            ));
             made
         }
         None => bail!(

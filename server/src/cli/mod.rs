@@ -24,6 +24,7 @@ mod rebuild;
 pub mod receipt;
 mod retention;
 mod scrub;
+mod sending;
 mod serve;
 mod session;
 mod status;
@@ -37,6 +38,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use stemvault_storage::clock::{SharedClock, SystemClock};
+
+use crate::terminal::say;
 
 /// Receives multitrack sessions, hands out mixes, and keeps every session recallable, bit for bit,
 /// for exactly as long as the studio promised
@@ -107,10 +110,11 @@ pub fn main() -> ExitCode {
         runtime.shutdown_background();
         done
     });
+    crate::log::flush();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("stemvault: {error:#}");
+            say(&format!("stemvault: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -1,9 +1,11 @@
 //! What became of each file of a push or a pull, as JSON and as the end of a summary.
 
+use anyhow::Context;
 use futures::StreamExt;
 use serde::Serialize;
 
 use crate::client::answer::printable;
+use crate::terminal::{print, tell};
 
 /// At most so many names are listed.
 pub(super) const LISTED: usize = 20;
@@ -18,6 +20,8 @@ pub(super) struct Outcome<How> {
     pub outcome: Option<How>,
     /// BLAKE3, once both sides agree on it.
     pub hash: Option<String>,
+    /// Whether what is on the disk was compared with that, after it was sent or written.
+    pub checked: bool,
     /// Why it did not arrive.
     pub problem: Option<String>,
     #[serde(skip)]
@@ -34,6 +38,7 @@ impl<How> Outcome<How> {
             length: length.to_string(),
             outcome: None,
             hash: None,
+            checked: false,
             problem: None,
             bytes: length,
             moved: 0,
@@ -73,11 +78,24 @@ pub(super) fn print_problems<How>(what: &str, lines: &[Outcome<How>]) {
         .iter()
         .filter_map(|line| Some((&line.path, line.problem.as_ref()?)));
     for (path, problem) in problems.take(LISTED) {
-        println!("  {what}: {}: {}", printable(path), printable(problem));
+        tell(&format!(
+            "  {what}: {}: {}",
+            printable(path),
+            printable(problem)
+        ));
     }
     if failed(lines) > LISTED {
-        println!("  and {} more", failed(lines) - LISTED);
+        tell(&format!("  and {} more", failed(lines) - LISTED));
     }
+}
+
+/// Prints a result for programs.
+///
+/// # Errors
+/// When standard output does not take it.
+pub(super) fn print_json(result: &serde_json::Value) -> anyhow::Result<()> {
+    let what = "it is done, but its result was not printed";
+    print(&result.to_string()).context(what)
 }
 
 /// `1 file`, `2 files`.

@@ -15,13 +15,15 @@ use stemvault_storage::clock::SharedClock;
 use url::Url;
 
 use super::connect::ConnectArgs;
-use super::outcome::{Outcome, failed, files, in_parallel, moved, print_problems};
+use super::outcome::{Outcome, failed, files, in_parallel, moved, print_json, print_problems};
 use crate::client::answer::{Failure, accept, printable};
 use crate::client::connection::{Connection, below, link, parse};
 use crate::client::names::from_disposition;
+use crate::client::part::moment;
 use crate::client::progress::Progress;
-use crate::client::ranges::{Fetcher, Wanted, etag};
-use crate::client::records::{OrderSessions, Receipt};
+use crate::client::ranges::{Fetcher, Wanted, etag, last_modified};
+use crate::client::records::{OrderSessions, Receipt, SessionLine};
+use crate::terminal::{say, tell};
 
 /// Fetch a session, or the file of a link, and go on where an earlier pull stopped
 ///
@@ -35,7 +37,8 @@ pub struct PullArgs {
     /// A download link, or the number of an order (needs a token)
     #[arg(value_name = "LINK|NUMBER")]
     pub source: String,
-    /// Which session of the order, by the start of its id; not needed if there is only one
+    /// Which session of the order, by the start of its id; not needed if only one is meant: what was
+    /// returned is left out, and so is other material once some was accepted
     pub session: Option<String>,
     /// The folder to write into; it is made if it is not there
     #[arg(long, value_name = "DIR")]
@@ -87,19 +90,17 @@ pub async fn run(args: PullArgs, clock: SharedClock) -> anyhow::Result<()> {
     let lines = fetch_all(&fetcher, &listing.files, args.parallel, &progress).await;
     progress.end();
     let failed = failed(&lines);
-    if args.json {
-        println!(
-            "{}",
-            serde_json::json!({
-                "order": listing.order,
-                "session": listing.session,
-                "files": lines,
-                "moved_bytes": moved(&lines).to_string(),
-            })
-        );
+    let printed = if args.json {
+        print_json(&serde_json::json!({
+            "order": listing.order,
+            "session": listing.session,
+            "files": lines,
+            "moved_bytes": moved(&lines).to_string(),
+        }))
     } else {
         summarise(&args, &listing, &lines);
-    }
+        Ok(())
+    };
     if failed > 0 {
         bail!(
             "{failed} of {} not in {} (see above); run the same command again to go on",
@@ -107,14 +108,14 @@ pub async fn run(args: PullArgs, clock: SharedClock) -> anyhow::Result<()> {
             args.into.display()
         );
     }
-    Ok(())
+    printed
 }
 
 async fn listing(args: &PullArgs, connection: &Connection) -> anyhow::Result<Listing> {
     if !args.source.contains("://") {
         let session = match &args.session {
             Some(session) => session.clone(),
-            None => only_session(&args.source, connection).await?,
+            None => meant_session(&args.source, connection).await?,
         };
         let at = |session: &str| {
             connection.api(&["api", "v1", "orders", &args.source, "sessions", session])
@@ -132,27 +133,56 @@ async fn listing(args: &PullArgs, connection: &Connection) -> anyhow::Result<Lis
     of_link(&link(&args.source)?, connection).await
 }
 
-pub(super) async fn only_session(number: &str, connection: &Connection) -> anyhow::Result<String> {
+/// The session that is meant where nobody named one: what was returned is out, and material that
+/// was accepted stands for all other material. What that leaves out is said.
+pub(super) async fn meant_session(number: &str, connection: &Connection) -> anyhow::Result<String> {
     let url = connection.api(&["api", "v1", "orders", number])?;
     let order: OrderSessions = connection
         .get(&url)
         .await
         .with_context(|| format!("order {number}"))?;
-    match order.sessions.as_slice() {
+    let all = &order.sessions;
+    match meant(all).as_slice() {
         [] => bail!("order {number} has no session yet; submit first"),
-        [only] => Ok(only.session.clone()),
+        [one] => {
+            if all.len() > 1 || one.is("returned") {
+                say(&printable(&format!(
+                    "taking session {} of order {number}; others are not taken: `stemvault session list {number}` shows all",
+                    shown(one)
+                )));
+            }
+            Ok(one.session.clone())
+        }
         several => {
             let mut said = format!("order {number} has several sessions; name one of them:");
             for one in several {
-                let id: String = one.session.chars().take(16).collect();
-                let sealed = one.sealed_at.map_or_else(String::new, |at| {
-                    format!(", sealed {}", at.format("%Y-%m-%d %H:%M UTC"))
-                });
-                said.push_str(&format!("\n  {} ({}{sealed})", printable(&id), one.kind));
+                said.push_str(&format!("\n  {}", printable(&shown(one))));
             }
             bail!(said)
         }
     }
+}
+
+fn meant(all: &[SessionLine]) -> Vec<&SessionLine> {
+    let mut left: Vec<_> = all.iter().filter(|it| !it.is("returned")).collect();
+    if left.is_empty() {
+        left = all.iter().collect();
+    }
+    let is_taken = |it: &&SessionLine| it.kind == "material" && it.is("accepted");
+    if left.iter().any(is_taken) {
+        left.retain(|it| it.kind != "material" || it.is("accepted"));
+    }
+    left
+}
+
+fn shown(one: &SessionLine) -> String {
+    let id: String = one.session.chars().take(16).collect();
+    let sealed = one.sealed_at.map_or_else(String::new, |at| {
+        format!(", sealed {}", at.format("%Y-%m-%d %H:%M UTC"))
+    });
+    let review = one.review.as_ref();
+    let review = review.map_or_else(String::new, |it| format!(", {}", it.state));
+    format!("{id} ({}{review}{sealed})", one.kind)
 }
 
 /// A link leads to a session or to a file; the answer to the first question says which.
@@ -187,6 +217,7 @@ async fn of_link(link: &Url, connection: &Connection) -> anyhow::Result<Listing>
             path,
             length,
             hash: etag(headers),
+            modified: last_modified(headers),
         }],
     })
 }
@@ -205,6 +236,7 @@ pub(super) fn of_session(receipt: &Receipt, files: &Url) -> anyhow::Result<Listi
             part: part_of(&file.path, &mut taken),
             length: file.length,
             hash: Some(hash),
+            modified: file.modified.as_deref().and_then(moment),
         });
     }
     Ok(Listing {
@@ -242,6 +274,7 @@ pub(super) async fn fetch_all(
                 bar.done(said);
                 line.outcome = Some(how);
                 line.hash = Some(fetched.hash.to_string());
+                line.checked = wanted.hash.is_some();
                 line.moved = fetched.moved;
             }
             Err(problem) => {
@@ -262,7 +295,11 @@ fn summarise(args: &PullArgs, listing: &Listing, lines: &[Line]) {
         .filter(|line| line.outcome == Some(How::AlreadyHere))
         .count();
     if let (Some(order), Some(session)) = (&listing.order, &listing.session) {
-        println!("order {}, session {}", printable(order), printable(session));
+        tell(&format!(
+            "order {}, session {}",
+            printable(order),
+            printable(session)
+        ));
     }
     let checked = if listing.files.iter().any(|file| file.hash.is_none()) {
         "; the server named no hash to check against"
@@ -271,24 +308,53 @@ fn summarise(args: &PullArgs, listing: &Listing, lines: &[Line]) {
     } else {
         ", every hash checked"
     };
-    println!(
+    tell(&format!(
         "{} of {} in {} ({}{checked})",
         here.len(),
         files(lines.len()),
         args.into.display(),
         DecimalBytes(here.iter().map(|line| line.bytes).sum()),
-    );
-    println!(
+    ));
+    tell(&format!(
         "  {} fetched, {before} already here; {} moved",
         here.len() - before,
         DecimalBytes(moved(lines))
-    );
+    ));
     print_problems("not fetched", lines);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_returned_is_not_meant_and_accepted_material_is() {
+        let line = |(id, kind, state): (&str, &str, &str)| {
+            serde_json::from_value::<SessionLine>(serde_json::json!({
+                "session": id, "kind": kind, "review": {"state": state},
+            }))
+            .unwrap()
+        };
+        let meant = |all: &[(&str, &str, &str)]| {
+            let all: Vec<_> = all.iter().copied().map(line).collect();
+            meant(&all)
+                .iter()
+                .map(|it| it.session.clone())
+                .collect::<Vec<_>>()
+        };
+        let returned = ("a", "material", "returned");
+        assert_eq!(meant(&[returned]), ["a"]);
+        assert_eq!(meant(&[returned, ("b", "material", "accepted")]), ["b"]);
+        assert_eq!(meant(&[returned, ("b", "material", "submitted")]), ["b"]);
+        let both = [
+            ("b", "material", "submitted"),
+            ("c", "material", "accepted"),
+        ];
+        assert_eq!(meant(&both), ["c"]);
+        let mix = ("d", "delivery", "submitted");
+        assert_eq!(meant(&[returned, both[1], mix]), ["c", "d"]);
+        assert_eq!(meant(&[]), [""; 0]);
+    }
 
     #[test]
     fn a_session_becomes_addresses_paths_and_parts() {

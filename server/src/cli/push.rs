@@ -1,8 +1,8 @@
 //! `stemvault push`: files and folders up to an order, resumable from any process.
 //!
 //! The server's list of uploads says what is there; nothing is remembered on this machine. The
-//! command succeeds only when every file is on the server with the hash that it has here, and,
-//! with `--submit`, when the receipt says the same.
+//! command succeeds only when every file is on the server as it is here at the end, and, with
+//! `--submit`, when the receipt says the same.
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -14,19 +14,20 @@ use url::Url;
 
 use super::before::{lines as said_before, look, refusal, strangers};
 use super::connect::ConnectArgs;
-use super::outcome::{Outcome, failed, files, in_parallel, moved, print_problems};
+use super::outcome::{failed, files, moved, print_json, print_problems};
 use super::receipt::{check_receipt, print_receipt};
+use super::sending::{Line, Sending};
 use crate::client::answer::{Failure, printable};
 use crate::client::collect::{Collected, LocalFile, collect};
 use crate::client::connection::{Connection, below, link};
-use crate::client::matching::{decide, sealed_hashes};
+use crate::client::matching::sealed_hashes;
 use crate::client::progress::Progress;
 use crate::client::records::{Receipt, Upload, UploadState, Uploads};
-use crate::client::send::SMALL;
 use crate::client::source::Source;
 use crate::client::target::{How, Target};
 use crate::client::tus::Endpoint;
 use crate::preflight::Preflight;
+use crate::terminal::tell;
 
 /// Send files and folders to an order, and go on where an earlier push stopped
 ///
@@ -49,14 +50,9 @@ pub struct PushArgs {
     /// The number of an order (needs a token)
     #[arg(long, value_name = "NUMBER")]
     pub order: Option<String>,
-    /// What it is that is sent (with --order)
-    #[arg(
-        long,
-        conflicts_with = "to",
-        default_value = "material",
-        value_parser = ["material", "delivery", "stems"]
-    )]
-    pub kind: String,
+    /// What it is that is sent: has to be said with --order; by a link it is material
+    #[arg(long, conflicts_with = "to", value_parser = ["material", "delivery", "stems"])]
+    pub kind: Option<String>,
     /// Submit when everything has arrived, and check the receipt
     #[arg(long)]
     pub submit: bool,
@@ -77,16 +73,14 @@ pub struct PushArgs {
     pub connect: ConnectArgs,
 }
 
-type Line = Outcome<How>;
-
 /// Runs the command: progress to standard error, the summary to standard output.
 ///
 /// # Errors
 /// If anything that was named is not on the server as it is here, or was not submitted although
 /// it should have been. The message says what to do next.
 pub async fn run(args: PushArgs, clock: SharedClock) -> anyhow::Result<()> {
-    let collected = collect(&args.paths)?;
     let target = target(&args, args.connect.connection()?, clock)?;
+    let collected = collect(&args.paths)?;
     let uploads: Uploads = target
         .connection
         .get(&target.list)
@@ -120,18 +114,17 @@ pub async fn run(args: PushArgs, clock: SharedClock) -> anyhow::Result<()> {
         progress.end();
         let why = refusal(&said);
         if args.json {
-            println!(
-                "{}",
-                serde_json::json!({
-                    "order": uploads.order, "files": [], "skipped": collected.skipped,
-                    "preflight": Preflight::from(said), "moved_bytes": "0", "receipt": null,
-                })
-            );
+            // That nothing was sent is what counts.
+            drop(print_json(&serde_json::json!({
+                "order": uploads.order, "files": [], "skipped": collected.skipped,
+                "preflight": Preflight::from(said), "moved_bytes": "0", "receipt": null,
+            })));
         }
         bail!(why);
     }
 
-    let lines = send_all(&target, &collected.files, &uploads, &args, &progress).await;
+    let sending = Sending::new(&target, &progress, args.parallel);
+    let lines = sending.all(&collected.files, &uploads).await;
     progress.end();
     let failed = failed(&lines);
     if !args.json {
@@ -142,19 +135,18 @@ pub async fn run(args: PushArgs, clock: SharedClock) -> anyhow::Result<()> {
     } else {
         None
     };
-    if args.json {
-        println!(
-            "{}",
-            serde_json::json!({
-                "order": uploads.order,
-                "files": lines,
-                "skipped": collected.skipped,
-                "preflight": Preflight::from(said),
-                "moved_bytes": moved(&lines).to_string(),
-                "receipt": receipt,
-            })
-        );
-    }
+    let printed = if args.json {
+        print_json(&serde_json::json!({
+            "order": uploads.order,
+            "files": lines,
+            "skipped": collected.skipped,
+            "preflight": Preflight::from(said),
+            "moved_bytes": moved(&lines).to_string(),
+            "receipt": receipt,
+        }))
+    } else {
+        Ok(())
+    };
     if failed > 0 {
         let then = if args.submit {
             "; nothing was submitted"
@@ -167,20 +159,18 @@ pub async fn run(args: PushArgs, clock: SharedClock) -> anyhow::Result<()> {
             files(lines.len())
         );
     }
-    match receipt {
-        Some(receipt) => {
-            let receipt: Receipt =
-                serde_json::from_value(receipt).context("the server's receipt")?;
-            if !args.json {
-                print_receipt(&receipt);
-            }
-            let ours = lines
-                .iter()
-                .filter_map(|line| Some((line.path.as_str(), line.hash.as_deref()?)));
-            check_receipt(&receipt, ours)
+    if let Some(receipt) = receipt {
+        let receipt: Receipt = serde_json::from_value(receipt).context("the server's receipt")?;
+        if !args.json {
+            print_receipt(&receipt);
         }
-        None => Ok(()),
+        let ours = lines
+            .iter()
+            .filter_map(|line| Some((line.path.as_str(), line.hash.as_deref()?)));
+        check_receipt(&receipt, ours)?;
     }
+    // Last: what was asked for is done by now.
+    printed
 }
 
 fn target(args: &PushArgs, connection: Connection, clock: SharedClock) -> anyhow::Result<Target> {
@@ -194,7 +184,7 @@ fn target(args: &PushArgs, connection: Connection, clock: SharedClock) -> anyhow
             connection.api(&["files", ""])?,
             connection.api(&["api", "v1", "orders", number, "uploads"])?,
             Some(number.clone()),
-            Some(args.kind.clone()),
+            Some(kind(args, number)?.to_owned()),
         ),
         (None, None) => bail!("where to? name a link with --to or an order with --order"),
     };
@@ -209,6 +199,15 @@ fn target(args: &PushArgs, connection: Connection, clock: SharedClock) -> anyhow
     })
 }
 
+/// What the engineer says that it is: a mix that was filed as material would go to nobody.
+fn kind<'a>(args: &'a PushArgs, number: &str) -> anyhow::Result<&'a str> {
+    args.kind.as_deref().with_context(|| {
+        format!(
+            "what is it that you send to order {number}? Say --kind material (what the client sent), --kind delivery (what the client gets) or --kind stems (what the studio keeps to be able to recall)"
+        )
+    })
+}
+
 fn unlisted(failure: &Failure) -> anyhow::Error {
     let hint = match failure.status() {
         Some(404 | 410) => "; ask the studio for a new link, or check the order's number",
@@ -216,64 +215,6 @@ fn unlisted(failure: &Failure) -> anyhow::Error {
         _ => "",
     };
     anyhow::anyhow!("cannot ask the server what is there: {failure}{hint}")
-}
-
-async fn send_all(
-    target: &Target,
-    files: &[LocalFile],
-    uploads: &Uploads,
-    args: &PushArgs,
-    progress: &Progress,
-) -> Vec<Line> {
-    let send = |file: &LocalFile| {
-        let file = file.clone();
-        async move {
-            let bar = progress.file(&file.path, file.length);
-            let plan = decide(&file, target.kind.as_deref(), &uploads.uploads);
-            let mut line = Outcome::new(&file.path, file.length);
-            match Box::pin(target.send(Source::new(file.clone()), plan, &bar)).await {
-                Ok(arrived) => {
-                    bar.done(said(arrived.how));
-                    line.outcome = Some(arrived.how);
-                    line.hash = Some(arrived.hash.to_string());
-                    line.moved = arrived.moved;
-                }
-                Err(problem) => {
-                    let problem = problem.to_string();
-                    bar.failed(&problem);
-                    line.problem = Some(problem);
-                }
-            }
-            line
-        }
-    };
-    // Large ones are held up by the line, small ones by its length.
-    let (small, large): (Vec<_>, Vec<_>) = files
-        .iter()
-        .enumerate()
-        .partition(|(_, file)| file.length <= SMALL);
-    let placed = |(place, file): (usize, &LocalFile)| {
-        let sent = send(file);
-        async move { (place, sent.await) }
-    };
-    let (mut lines, rest) = futures::join!(
-        in_parallel(
-            args.parallel.saturating_mul(8),
-            small.into_iter().map(placed)
-        ),
-        in_parallel(args.parallel, large.into_iter().map(placed)),
-    );
-    lines.extend(rest);
-    lines.sort_by_key(|(place, _)| *place);
-    lines.into_iter().map(|(_, line)| line).collect()
-}
-
-fn said(how: How) -> &'static str {
-    match how {
-        How::Sent => "sent",
-        How::Resumed => "resumed and sent",
-        How::AlreadyThere => "already there",
-    }
 }
 
 /// Whether a sealed session holds exactly these files, so that sending them would double them.
@@ -300,19 +241,15 @@ async fn is_submitted(
 
 fn already_submitted(args: &PushArgs, order: &str, collected: &Collected) -> anyhow::Result<()> {
     if args.json {
-        println!(
-            "{}",
-            serde_json::json!({
-                "order": order, "files": [], "skipped": collected.skipped,
-                "moved_bytes": "0", "receipt": null, "already_submitted": true,
-            })
-        );
-    } else {
-        println!(
-            "nothing to send: {} submitted before, with the same bytes (--again sends them once more)",
-            files(collected.files.len())
-        );
+        return print_json(&serde_json::json!({
+            "order": order, "files": [], "skipped": collected.skipped,
+            "moved_bytes": "0", "receipt": null, "already_submitted": true,
+        }));
     }
+    tell(&format!(
+        "nothing to send: {} submitted before, with the same bytes (--again sends them once more)",
+        files(collected.files.len())
+    ));
     Ok(())
 }
 
@@ -327,20 +264,20 @@ fn summarise(order: &str, lines: &[Line]) {
             .filter(|line| line.outcome == Some(how))
             .count()
     };
-    let there: Vec<_> = lines.iter().filter(|line| line.hash.is_some()).collect();
+    let there: Vec<_> = lines.iter().filter(|line| line.problem.is_none()).collect();
     let bytes = DecimalBytes(there.iter().map(|line| line.bytes).sum());
     let moved = DecimalBytes(moved(lines));
-    println!(
-        "{order}: {} of {} there, with the same hash as here ({bytes})",
+    tell(&format!(
+        "{order}: {} of {} there and checked: the same bytes as here now ({bytes})",
         there.len(),
         files(lines.len())
-    );
-    println!(
+    ));
+    tell(&format!(
         "  {} sent, {} resumed, {} already there; {moved} moved",
         of(How::Sent),
         of(How::Resumed),
         of(How::AlreadyThere)
-    );
+    ));
     print_problems("not sent", lines);
 }
 
@@ -363,7 +300,7 @@ fn submission(
     match (&args.to, &args.order) {
         (None, Some(number)) => Ok((
             connection.api(&["api", "v1", "orders", number, "submit"])?,
-            serde_json::json!({ "kind": args.kind }),
+            serde_json::json!({ "kind": kind(args, number)? }),
         )),
         (to, _) => Ok((
             below(&link(to.as_deref().unwrap_or_default())?, &["submit"]),
@@ -392,7 +329,9 @@ mod tests {
         assert!(parse("push a --to l --parallel 0").is_err());
         assert!(parse("push --to l").is_err(), "a path is needed");
         let args = parse("push a b --order n --kind stems --submit").unwrap();
-        assert_eq!((args.paths.len(), args.kind.as_str()), (2, "stems"));
-        assert_eq!(parse("push a --order n").unwrap().kind, "material");
+        assert_eq!((args.paths.len(), kind(&args, "n").unwrap()), (2, "stems"));
+        let unsaid = parse("push a --order n").unwrap();
+        let said = kind(&unsaid, "n").unwrap_err().to_string();
+        assert!(said.contains("--kind delivery"), "{said}");
     }
 }

@@ -9,31 +9,32 @@ use super::outcome::{LISTED, files};
 use crate::client::answer::printable;
 use crate::client::names::composed;
 use crate::client::records::Receipt;
+use crate::terminal::tell;
 
 /// Prints a receipt in plain words.
 pub fn print_receipt(receipt: &Receipt) {
-    println!("receipt for order {}", printable(&receipt.order));
-    println!("  session {}", printable(&receipt.session));
+    tell(&format!("receipt for order {}", printable(&receipt.order)));
+    tell(&format!("  session {}", printable(&receipt.session)));
     if let Some(at) = receipt.sealed_at {
-        println!("  sealed {}", at.format("%Y-%m-%d %H:%M:%S UTC"));
+        tell(&format!("  sealed {}", at.format("%Y-%m-%d %H:%M:%S UTC")));
     }
-    println!(
+    tell(&format!(
         "  {}, {} ({} bytes)",
         files(receipt.files.len()),
         DecimalBytes(receipt.total_bytes()),
         receipt.total_bytes()
-    );
+    ));
     for finding in &receipt.findings {
-        println!(
+        tell(&format!(
             "  {}: {}",
             printable(&finding.severity),
             printable(&finding.message)
-        );
+        ));
         for file in finding.files.iter().take(LISTED) {
-            println!("    {}", printable(file));
+            tell(&format!("    {}", printable(file)));
         }
         if finding.files.len() > LISTED {
-            println!("    and {} more", finding.files.len() - LISTED);
+            tell(&format!("    and {} more", finding.files.len() - LISTED));
         }
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::ask::{Ask, AskArgs};
 use super::table::{bytes, list, moment, text};
 use crate::client::answer::printable;
+use crate::terminal::say;
 
 /// How often a scrub is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -84,7 +85,7 @@ async fn watch(ask: &Ask) -> anyhow::Result<Value> {
             () = tokio::time::sleep(LOOK) => {}
             ended = tokio::signal::ctrl_c() => {
                 ended.context("listening for Ctrl-C")?;
-                eprintln!("it goes on in the server: `stemvault scrub --watch` shows it, `stemvault scrub --stop` ends it");
+                say("it goes on in the server: `stemvault scrub --watch` shows it, `stemvault scrub --stop` ends it");
                 return Ok(scrub);
             }
         }

@@ -1,28 +1,11 @@
 //! Short tables and plain lines for people; nothing in them can move a terminal's cursor.
 
-use std::io::Write;
-
-use anyhow::Context;
 use chrono::{DateTime, Utc};
 use indicatif::DecimalBytes;
 use serde_json::Value;
 
 use crate::client::answer::printable;
-
-/// Prints text, with a line break at its end. A reader that went away (`| head`) is no failure.
-///
-/// # Errors
-/// When standard output does not take it for another reason.
-pub fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    let printed = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
-    match printed {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("writing to standard output")
-        }
-        _ => Ok(()),
-    }
-}
+pub use crate::terminal::print;
 
 /// Lines up cells under their titles; a column in which nothing stands is left out.
 #[must_use]

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta};
 use stemvault_storage::names::is_junk;
 
 use super::names::composed;
@@ -30,9 +30,31 @@ pub struct LocalFile {
 
 impl LocalFile {
     /// The time of the last change as the server is told it: RFC 3339, UTC, milliseconds.
+    /// None if that lies beyond the years that it can name: some file systems hold such times.
     #[must_use]
-    pub fn modified(&self) -> String {
-        DateTime::<Utc>::from(self.changed).to_rfc3339_opts(SecondsFormat::Millis, true)
+    pub fn modified(&self) -> Option<String> {
+        let at = match self.changed.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(since) => DateTime::UNIX_EPOCH.checked_add_signed(TimeDelta::from_std(since).ok()?),
+            Err(before) => {
+                let before = TimeDelta::from_std(before.duration()).ok()?;
+                DateTime::UNIX_EPOCH.checked_sub_signed(before)
+            }
+        };
+        let at = at.filter(|at| (0..=9999).contains(&at.year()))?;
+        Some(at.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+
+    /// The same file as it is now.
+    ///
+    /// # Errors
+    /// If it cannot be looked at any more.
+    pub fn looked_at(&self) -> std::io::Result<Self> {
+        let now = fs::metadata(&self.disk)?;
+        Ok(Self {
+            length: now.len(),
+            changed: now.modified()?,
+            ..self.clone()
+        })
     }
 
     /// Whether length and time of change are still what they were.
@@ -40,8 +62,7 @@ impl LocalFile {
     /// # Errors
     /// If the file cannot be looked at any more.
     pub fn is_unchanged(&self) -> std::io::Result<bool> {
-        let now = fs::metadata(&self.disk)?;
-        Ok(now.len() == self.length && now.modified()? == self.changed)
+        Ok(self.looked_at()? == *self)
     }
 }
 

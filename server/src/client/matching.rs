@@ -118,7 +118,9 @@ fn is_same_change(upload: &Upload, file: &LocalFile) -> bool {
             .ok()
             .map(|at| at.timestamp_millis())
     };
-    milliseconds(said).is_some_and(|said| Some(said) == milliseconds(&file.modified()))
+    let ours = file.modified();
+    let ours = ours.as_deref().and_then(milliseconds);
+    milliseconds(said).is_some_and(|said| Some(said) == ours)
 }
 
 #[cfg(test)]

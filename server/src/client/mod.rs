@@ -12,6 +12,7 @@ pub mod names;
 pub mod part;
 pub mod patience;
 pub mod progress;
+pub mod proof;
 pub mod ranges;
 pub mod records;
 pub mod send;

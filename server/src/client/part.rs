@@ -7,8 +7,10 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bytes::Bytes;
+use chrono::DateTime;
 use stemvault_storage::ids::FileHash;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -134,7 +136,7 @@ fn read_back(file: &mut File, hasher: &mut blake3::Hasher, length: Option<u64>) 
     file.stream_position()
 }
 
-fn hash_into(file: &mut File, hasher: &mut blake3::Hasher) -> io::Result<()> {
+pub(super) fn hash_into(file: &mut File, hasher: &mut blake3::Hasher) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER];
     loop {
         match file.read(&mut buffer)? {
@@ -207,18 +209,42 @@ pub fn make_room(folder: &Path, place: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Gives a finished part its name, durably, and never takes the name from another file.
+/// Gives a finished part its name, durably, and never takes the name from another file. It gets the
+/// time of change that is given, where the file system can hold it.
 ///
 /// # Errors
 /// If something has that name already, or the disk fails.
-pub fn settle(part: &Path, name: &Path) -> io::Result<()> {
+pub fn settle(part: &Path, name: &Path, modified: Option<SystemTime>) -> io::Result<()> {
     if fs::symlink_metadata(name).is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
     }
+    if let Some(modified) = modified {
+        let file = File::options().write(true).open(part)?;
+        // A file with another time is the file all the same.
+        drop(file.set_modified(modified));
+    }
     fs::rename(part, name)?;
-    match name.parent() {
-        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
-        _ => Ok(()),
+    if cfg!(unix) {
+        File::open(folder_of(name))?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// The folder that a name lies in; that of a bare name is the current one.
+#[must_use]
+pub fn folder_of(name: &Path) -> &Path {
+    let folder = name.parent().filter(|it| !it.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
+}
+
+/// A time of change as its sender said it: RFC 3339. None if it is none, or no file can have it.
+#[must_use]
+pub fn moment(said: &str) -> Option<SystemTime> {
+    let at = DateTime::parse_from_rfc3339(said).ok()?;
+    let since = at.signed_duration_since(DateTime::UNIX_EPOCH);
+    match since.to_std() {
+        Ok(after) => SystemTime::UNIX_EPOCH.checked_add(after),
+        Err(_) => SystemTime::UNIX_EPOCH.checked_sub((-since).to_std().ok()?),
     }
 }
 
@@ -242,7 +268,9 @@ mod tests {
         part.append(Bytes::from_static(b"world")).await.unwrap();
         assert_eq!(part.finish().await.unwrap(), hash(b"hello world"));
         let name = folder.path().join("a");
-        settle(&path, &name).unwrap();
+        let then = moment("2019-03-01T12:00:00.5+01:00").unwrap();
+        settle(&path, &name, Some(then)).unwrap();
+        assert_eq!(fs::metadata(&name).unwrap().modified().unwrap(), then);
         assert_eq!(fs::read(&name).unwrap(), b"hello world");
         assert_eq!(hash_of(name).await.unwrap(), hash(b"hello world"));
     }
@@ -267,8 +295,22 @@ mod tests {
         let (part, name) = (folder.path().join("a.part"), folder.path().join("a"));
         fs::write(&part, "new").unwrap();
         fs::write(&name, "mine").unwrap();
-        assert!(settle(&part, &name).is_err());
+        assert!(settle(&part, &name, None).is_err());
         assert_eq!(fs::read(name).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn a_bare_name_lies_in_the_current_folder() {
+        for (name, folder) in [
+            ("bag.zip", "."),
+            ("./bag.zip", "."),
+            ("a/b", "a"),
+            ("/b", "/"),
+        ] {
+            assert_eq!(folder_of(Path::new(name)), Path::new(folder));
+        }
+        assert!(moment("1903-01-01T00:00:00Z").unwrap() < SystemTime::UNIX_EPOCH);
+        assert_eq!(moment("yesterday"), None);
     }
 
     #[cfg(unix)]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
 
 use super::answer::printable;
+use crate::terminal;
 
 /// The display of one push or pull.
 #[derive(Debug, Clone)]
@@ -51,8 +52,8 @@ impl Progress {
     pub fn say(&self, line: &str) {
         let line = printable(line);
         match &self.bars {
-            Some(bars) => bars.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bars) => bars.suspend(|| terminal::say(&line)),
+            None => terminal::say(&line),
         }
     }
 
@@ -89,7 +90,7 @@ impl Progress {
         let now = self.total.position() / (bytes / 10).max(1);
         if self.tenths.fetch_max(now, Ordering::Relaxed) < now && now < 10 {
             let position = DecimalBytes(self.total.position());
-            eprintln!("{now}0 % ({position} of {})", DecimalBytes(bytes));
+            terminal::say(&format!("{now}0 % ({position} of {})", DecimalBytes(bytes)));
         }
     }
 }
@@ -131,10 +132,15 @@ impl FileProgress {
         self.whole.say(&format!("{}: {line}", self.path));
     }
 
-    /// The file is done; `what` happened to it.
-    pub fn done(&self, what: &str) {
+    /// All of it is on the other side; what to say of it comes later.
+    pub fn arrived(&self) {
         self.set(self.length);
         self.bar.finish_and_clear();
+    }
+
+    /// The file is done; `what` happened to it.
+    pub fn done(&self, what: &str) {
+        self.arrived();
         if self.whole.bars.is_none() {
             let length = DecimalBytes(self.length);
             self.whole.say(&format!("{what} {} ({length})", self.path));

@@ -6,9 +6,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, RANGE};
+use chrono::DateTime;
+use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, RANGE};
 use reqwest::{Method, Response, StatusCode};
 use stemvault_storage::clock::SharedClock;
 use stemvault_storage::ids::FileHash;
@@ -17,7 +18,7 @@ use url::Url;
 use super::answer::{Failure, accept};
 use super::connection::Connection;
 use super::names::place;
-use super::part::{Part, hash_of, make_room, settle};
+use super::part::{Part, hash_of, make_room, moment, settle};
 use super::patience::{GIVE_UP, Patience};
 use super::progress::FileProgress;
 
@@ -39,6 +40,8 @@ pub struct Wanted {
     pub length: u64,
     /// BLAKE3, where it is known beforehand.
     pub hash: Option<FileHash>,
+    /// When its sender's copy was last changed, where that is known; it gets this time here.
+    pub modified: Option<SystemTime>,
 }
 
 /// A file that is here.
@@ -148,7 +151,7 @@ impl Fetcher {
                 .receive(wanted, open, held, &mut moved, progress)
                 .await?;
             if wanted.hash.is_none_or(|wanted| wanted == hash) {
-                settle(&part, &name).map_err(|problem| match problem.kind() {
+                settle(&part, &name, wanted.modified).map_err(|problem| match problem.kind() {
                     io::ErrorKind::AlreadyExists => NotFetched::InTheWay,
                     _ => problem.into(),
                 })?;
@@ -313,6 +316,14 @@ async fn has(name: &Path, wanted: &Wanted) -> Result<Option<FileHash>, NotFetche
 pub fn etag(headers: &HeaderMap) -> Option<FileHash> {
     let tag = headers.get(ETAG)?.to_str().ok()?;
     tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
+}
+
+/// When a file was last changed, as `Last-Modified` says.
+#[must_use]
+pub fn last_modified(headers: &HeaderMap) -> Option<SystemTime> {
+    let said = headers.get(LAST_MODIFIED)?.to_str().ok()?;
+    let at = DateTime::parse_from_rfc2822(said).ok()?;
+    moment(&at.to_rfc3339())
 }
 
 /// The first byte of `Content-Range: bytes 5-9/10`, if it reaches to the end of a file of

@@ -46,6 +46,9 @@ pub struct SealedFile {
     pub length: u64,
     /// BLAKE3, 64 hex digits.
     pub hash: String,
+    /// When its sender's copy was last changed, as it said.
+    #[serde(default)]
+    pub modified: Option<String>,
 }
 
 /// Something that a check found worth saying.
@@ -161,6 +164,24 @@ pub struct SessionLine {
     /// When it was sealed.
     #[serde(default)]
     pub sealed_at: Option<DateTime<Utc>>,
+    /// What the engineer said of it.
+    #[serde(default)]
+    pub review: Option<ReviewLine>,
+}
+
+impl SessionLine {
+    /// Whether its review is in this state.
+    #[must_use]
+    pub fn is(&self, state: &str) -> bool {
+        self.review.as_ref().is_some_and(|it| it.state == state)
+    }
+}
+
+/// What was said of a session, in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct ReviewLine {
+    /// `submitted`, `accepted` or `returned`.
+    pub state: String,
 }
 
 #[derive(Deserialize)]

@@ -250,6 +250,7 @@ impl Flight<'_> {
                 how: self.how,
                 hash: ours,
                 moved: self.moved.load(Ordering::Relaxed),
+                upload,
             }));
         }
         self.target.endpoint.terminate(&upload).await?;

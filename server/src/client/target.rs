@@ -52,6 +52,8 @@ pub struct Arrived {
     pub hash: FileHash,
     /// Bytes that were handed to the network for it now, repeated ones included.
     pub moved: u64,
+    /// Its upload.
+    pub upload: Url,
 }
 
 /// Why a file is not on the server.
@@ -61,11 +63,16 @@ pub enum NotSent {
     #[error("{0}")]
     Refused(String),
     /// It is not the file any more that was found.
-    #[error("changed while it was being sent; close the program that writes it, then push again")]
+    #[error(
+        "changes while it is sent, again and again; close the program that writes it, then push again"
+    )]
     Changed,
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Unreadable(#[from] io::Error),
+    /// It was sent, and cannot be read again to compare.
+    #[error("was sent, but cannot be read again to compare: {0}; push again when it can")]
+    Unproven(io::Error),
     /// Nothing got through for too long.
     #[error("nothing got through for 10 minutes ({0}); push again to go on where it stopped")]
     GaveUp(Failure),
@@ -86,11 +93,8 @@ impl Target {
         let file = source.file();
         let name = file.path.rsplit('/').next().unwrap_or(&file.path);
         let modified = file.modified();
-        let mut pairs = vec![
-            ("filename", name),
-            ("relativePath", file.path.as_str()),
-            ("modified", modified.as_str()),
-        ];
+        let mut pairs = vec![("filename", name), ("relativePath", file.path.as_str())];
+        pairs.extend(modified.as_deref().map(|modified| ("modified", modified)));
         pairs.extend(self.order.as_deref().map(|order| ("order", order)));
         pairs.extend(self.kind.as_deref().map(|kind| ("kind", kind)));
         metadata(&pairs)
