@@ -15,6 +15,7 @@ use url::Url;
 use crate::demo::Hands;
 use crate::preflight::Paces;
 use crate::ready::Readiness;
+use crate::tls::Keeper;
 use crate::tries::Tries;
 
 /// The running server, as handlers see it.
@@ -36,6 +37,8 @@ pub struct App {
     pub metrics: PrometheusHandle,
     /// What was last found out about stores and catalog.
     pub readiness: Readiness,
+    /// The certificate that is served; none where there is no TLS.
+    pub certificate: Option<Arc<Keeper>>,
     /// Who tried credentials that open nothing.
     pub tries: Tries,
     /// How often each link asked for a preflight.
@@ -69,6 +72,7 @@ impl App {
             public_url,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             readiness: Readiness::default(),
+            certificate: None,
             ending,
         })
     }

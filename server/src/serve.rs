@@ -22,7 +22,7 @@ use crate::first_start::{CliFile, Told, put_readme};
 use crate::house::{House, catalog_folder};
 use crate::listen::{Reached, Speaks};
 use crate::preflight::Paces;
-use crate::tls::{self, Certificate};
+use crate::tls::{self, Certificate, Keeper};
 use crate::tries::Tries;
 use crate::{assets, listen, log, ready, router, terminal};
 
@@ -66,8 +66,9 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
     crate::first_start::make_private_folder(&settings.data_dir)?;
     let (clock, hands) = clock(&settings, how, &machine)?;
     let house = Box::pin(House::open(&settings, Arc::clone(&clock), None)).await?;
-    let certificate = tls::certificate(&settings, &names, machine.now())?;
-    let tls = tls::server_config(&certificate)?;
+    let keeper = Arc::new(Keeper::new(&settings, &names, Arc::clone(&machine))?);
+    let certificate = keeper.certificate();
+    let tls = tls::server_config(Arc::clone(&keeper))?;
     if let Err(error) = house.vault.recover().await {
         tracing::error!(%error, "what an earlier process left is not cleaned up: it is tried again later");
     }
@@ -97,9 +98,15 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
         public_url,
         metrics,
         readiness: Default::default(),
+        certificate: Some(Arc::clone(&keeper)),
         ending: ending.clone(),
     });
     say(&app, &certificate, how, first, &addresses);
+    for odd in keeper.odd() {
+        terminal::tell(&odd);
+        tracing::warn!("{odd}");
+    }
+    keeper.watch();
     for address in for_proxies {
         terminal::tell(&format!(
             "listening on http://{address}, for a proxy on this machine"
@@ -227,7 +234,7 @@ async fn leave_cli_file(
         .first()
         .map(|address| url(&reached(*address).to_string()))
         .transpose()?;
-    file.ca = certificate.self_signed.then(|| certificate.chain.clone());
+    file.ca = Some(certificate.chain.clone());
     let catalog = house.vault.catalog();
     if file.renew_token(&**catalog, clock.now()).await? {
         tracing::info!("made an API token for commands on this machine");

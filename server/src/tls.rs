@@ -8,18 +8,22 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 use serde::{Deserialize, Serialize};
 use stemvault_config::Settings;
 
 use crate::first_start::{make_private_folder, write_durably};
+pub(crate) use keeper::out_of_time;
+pub use keeper::{Keeper, Standing};
+
+pub(crate) mod facts;
+mod keeper;
+pub(crate) mod read;
 
 /// How long a self-signed certificate lasts, in days.
 const DAYS: i64 = 825;
@@ -130,22 +134,12 @@ fn make(
 /// What the accept loop shakes hands with.
 ///
 /// # Errors
-/// When a file cannot be read, or key and certificate do not belong together.
-pub fn server_config(certificate: &Certificate) -> anyhow::Result<Arc<ServerConfig>> {
-    let (chain_at, key_at) = (certificate.chain.display(), certificate.key.display());
-    let chain = CertificateDer::pem_file_iter(&certificate.chain)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .with_context(|| format!("the certificate {chain_at}"))?;
-    if chain.is_empty() {
-        bail!("{chain_at} holds no certificate in PEM form");
-    }
-    let key = PrivateKeyDer::from_pem_file(&certificate.key)
-        .with_context(|| format!("the private key {key_at}"))?;
+/// When the TLS library has none of what we ask it for.
+pub fn server_config(keeper: Arc<Keeper>) -> anyhow::Result<Arc<ServerConfig>> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .with_context(|| format!("{chain_at} and {key_at}"))?;
+        .with_cert_resolver(keeper);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
@@ -166,7 +160,6 @@ mod tests {
         ];
         let first = certificate(&settings, &names, today).unwrap();
         assert!(first.made && first.self_signed);
-        server_config(&first).unwrap();
         let pem = std::fs::read(&first.chain).unwrap();
         let later = today + TimeDelta::days(DAYS - RENEW - 2);
         assert!(!certificate(&settings, &names, later).unwrap().made);
@@ -178,20 +171,5 @@ mod tests {
         );
         assert_ne!(std::fs::read(&first.chain).unwrap(), pem);
         assert!(certificate(&settings, &names[..1], later).unwrap().made);
-    }
-
-    #[test]
-    fn key_and_certificate_that_do_not_belong_together_are_named() {
-        let home = tempfile::tempdir().unwrap();
-        let settings = Settings::defaults(home.path()).unwrap();
-        let today = "2026-11-23T12:00:00Z".parse().unwrap();
-        let mut made = certificate(&settings, &["localhost".to_owned()], today).unwrap();
-        let other = KeyPair::generate().unwrap().serialize_pem();
-        made.key = home.path().join("other.pem");
-        std::fs::write(&made.key, other).unwrap();
-        let said = format!("{:#}", server_config(&made).unwrap_err());
-        assert!(said.contains("other.pem"), "{said}");
-        std::fs::write(&made.key, "nonsense").unwrap();
-        assert!(server_config(&made).is_err());
     }
 }

@@ -1,7 +1,12 @@
 //! The first start: no configuration, no arguments but the port, and words a newcomer understands.
 
-use anyhow::{Result, ensure};
-use stemvault_tests::studio::{Setup, Studio};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use reqwest::Url;
+use stemvault_tests::door::client;
+use stemvault_tests::studio::{PATIENCE, Setup, Studio};
 
 fn newcomer() -> Setup {
     Setup {
@@ -140,4 +145,168 @@ async fn a_wrong_configuration_is_told_all_at_once() -> Result<()> {
     let unknown = studio.cli(&["no-such-command"])?;
     ensure!(unknown.code == Some(2), "{unknown:?}");
     studio.done().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_certificate_is_served_without_a_restart() -> Result<()> {
+    let studio = Studio::open(newcomer()).await?;
+    let other = Studio::open(newcomer()).await?;
+    let tls = |studio: &Studio, name: &str| studio.data_dir().join("tls").join(name);
+    let kept = ["cert.pem", "key.pem"].map(|name| (name, std::fs::read(tls(&studio, name))));
+    std::fs::copy(tls(&studio, "cert.pem"), studio.scratch().join("first.pem"))?;
+    let of = |ca: &Path| -> Result<_> { Ok((client(ca, true)?, studio.door().url("/healthz")?)) };
+    let (first, second) = (
+        of(&studio.scratch().join("first.pem"))?,
+        of(&tls(&other, "cert.pem"))?,
+    );
+    // A new connection each time: one that is there already goes on.
+    let answers = async |(client, url): &(reqwest::Client, Url)| {
+        let asked = client.get(url.clone()).header("connection", "close");
+        asked.send().await.is_ok()
+    };
+    ensure!(!answers(&second).await, "two studios with one certificate");
+    let status = studio.cli(&["status"])?.out;
+    ensure!(status.contains("valid until"), "{status}");
+    for name in ["cert.pem", "key.pem"] {
+        std::fs::copy(tls(&other, name), tls(&studio, name))?;
+    }
+    until("the new certificate is served", async || {
+        answers(&second).await
+    })
+    .await?;
+    let log = studio.log();
+    ensure!(log.contains("a renewed certificate is served"), "{log}");
+    // Commands on this machine trust the file, whatever is in it.
+    let status = studio.cli(&["status"])?.out;
+    ensure!(status.contains("valid until"), "{status}");
+
+    std::fs::write(tls(&studio, "cert.pem"), "")?;
+    let ca = tls(&other, "cert.pem");
+    let named = async || {
+        let status = studio.cli(&["status", "--ca", &ca.to_string_lossy()]);
+        status.is_ok_and(|ran| ran.out.contains("cert.pem is empty"))
+    };
+    until("status names the file", named).await?;
+    ensure!(answers(&second).await, "the old one does not go on");
+    for (name, bytes) in kept {
+        std::fs::write(tls(&studio, name), bytes?)?;
+    }
+    until("the first one is served again", async || {
+        answers(&first).await
+    })
+    .await?;
+    other.done().await?;
+    studio.done().await
+}
+
+/// Asks again until it is so.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) -> Result<()> {
+    let asked = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked)
+        .await
+        .with_context(|| format!("not within patience: {what}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_reach_the_server_learns_why() -> Result<()> {
+    let studio = Studio::open(newcomer()).await?;
+    let port = studio.door().url("/")?.port().context("a port")?;
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let nobody = silent.local_addr()?.port();
+    drop(silent);
+    let shell = speaking(b"SSH-2.0-OpenSSH_10.0\r\n")?;
+    let page = "<html>Welcome to our hotel</html>";
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n";
+    let portal =
+        speaking(format!("{head}Content-Length: {}\r\n\r\n{page}", page.len()).as_bytes())?;
+    let moved = "HTTP/1.1 302 Found\r\nLocation: http://login.hotel.example/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let moved = speaking(moved.as_bytes())?;
+    for (address, proxy, words) in [
+        (format!("http://127.0.0.1:{port}"), None, "https://"),
+        (
+            format!("https://127.0.0.1:{nobody}"),
+            None,
+            "nothing listens at 127.0.0.1",
+        ),
+        (
+            format!("https://127.0.0.1:{shell}"),
+            None,
+            "is the port right?",
+        ),
+        (
+            format!("http://127.0.0.1:{portal}"),
+            None,
+            "log in to it first",
+        ),
+        (
+            format!("http://127.0.0.1:{moved}"),
+            None,
+            "login.hotel.example",
+        ),
+        (
+            "https://vault.example".to_owned(),
+            Some(nobody),
+            "HTTPS_PROXY",
+        ),
+    ] {
+        let file = studio.scratch().join("a.wav");
+        std::fs::write(&file, "a")?;
+        let push = [
+            "push",
+            &file.to_string_lossy(),
+            "--to",
+            &format!("{address}/u/x"),
+        ]
+        .map(str::to_owned);
+        let pull = ["pull", &format!("{address}/d/x"), "--into", "there"].map(str::to_owned);
+        let list = [
+            "order",
+            "list",
+            "--server",
+            &address,
+            "--token-file",
+            &file.to_string_lossy(),
+        ]
+        .map(str::to_owned);
+        for command in [&push[..], &pull[..], &list[..]] {
+            let mut command = studio.command(command);
+            if let Some(port) = proxy {
+                command.env("HTTPS_PROXY", format!("http://127.0.0.1:{port}"));
+            }
+            let ran = tokio::task::block_in_place(|| command.output())?;
+            let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+            ensure!(
+                ran.status.code() == Some(1) && said.contains(words),
+                "{words}: {said}"
+            );
+        }
+    }
+    // A proxy in the environment does not stand before this machine.
+    let mut command = studio.command(&["status"]);
+    command.env("HTTPS_PROXY", format!("http://127.0.0.1:{nobody}"));
+    let ran = tokio::task::block_in_place(|| command.output())?;
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    ensure!(said.contains("certificate"), "{said}");
+    studio.done().await
+}
+
+/// A port of this machine that says the same to everybody, once they have said something or in two seconds.
+fn speaking(words: &[u8]) -> Result<u16> {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let words = words.to_vec();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // Who has gone already does not hear it.
+            let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
+            let _ = stream.read(&mut [0; 8192]);
+            let _ = stream.write_all(&words);
+        }
+    });
+    Ok(port)
 }

@@ -15,6 +15,7 @@ use super::auth::Staff;
 use crate::app::SharedApp;
 use crate::error::Answer;
 use crate::ready;
+use crate::tls::{Standing, out_of_time};
 
 /// A mirror that was complete in this time is up to date: it is hourly.
 const MIRROR_FRESH: TimeDelta = TimeDelta::hours(3);
@@ -40,7 +41,7 @@ pub struct Status {
 /// How one part stands.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatusPart {
-    /// stores, keys, mirror, archive or jobs.
+    /// stores, keys, mirror, archive, jobs or certificate.
     pub what: &'static str,
     /// green, yellow or red.
     pub colour: Colour,
@@ -82,13 +83,15 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
     let states = app.jobs.states().await?;
     let backup = app.vault.keys().last_backup().await;
     let backup = backup.map_err(|error| error.to_string());
-    let parts = vec![
+    let mut parts = vec![
         stores,
         keys(&app.jobs.bad_keys(&orders), &orders, backup, now),
         mirror(&app.jobs.mirror_state().await?, &states, now),
         archive(&orders, oldest, now),
         jobs(&states, now),
     ];
+    let keeper = app.certificate.as_ref();
+    parts.extend(keeper.map(|keeper| certificate(&keeper.standing())));
     let colour = parts.iter().map(|part| part.colour).max();
     Ok(Json(Status {
         colour: colour.unwrap_or(Colour::Green),
@@ -218,6 +221,31 @@ fn jobs(states: &[JobState], now: DateTime<Utc>) -> StatusPart {
     part("jobs", Colour::Green, "the last run of each did its work")
 }
 
+fn certificate(standing: &Standing) -> StatusPart {
+    let Standing {
+        begins, ends, now, ..
+    } = *standing;
+    let part = |colour, says: String| part("certificate", colour, says);
+    if let Some(no) = out_of_time(begins, ends, now) {
+        return part(Colour::Red, no);
+    }
+    let says = format!("valid until {}", ends.format("%F %R UTC"));
+    if let Some(wrong) = &standing.wrong {
+        let says = format!("{says}; it was replaced by one that cannot be served: {wrong}");
+        return part(Colour::Yellow, says);
+    }
+    if standing.soon < now {
+        let says = format!(
+            "{says}, and nothing renewed it yet: renew it now, the new files are served without a restart"
+        );
+        return part(Colour::Yellow, says);
+    }
+    match &standing.stranger {
+        Some(stranger) => part(Colour::Yellow, format!("{says}; {stranger}")),
+        None => part(Colour::Green, says),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,6 +265,34 @@ mod tests {
             (state(true, Some(9)), Colour::Yellow, "2 orders are behind"),
         ] {
             let part = mirror(&state, &[], now);
+            assert_eq!(part.colour, colour, "{part:?}");
+            assert!(part.says.contains(says), "{part:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_is_yellow_before_its_end_and_red_after() {
+        let now: DateTime<Utc> = "2026-11-23T17:00:00Z".parse().unwrap();
+        let standing = |days: i64, wrong: Option<&str>| Standing {
+            begins: now - TimeDelta::days(60),
+            ends: now + TimeDelta::days(days),
+            now,
+            soon: now + TimeDelta::days(days - 14),
+            wrong: wrong.map(str::to_owned),
+            stranger: None,
+        };
+        let early = Standing {
+            begins: now + TimeDelta::hours(1),
+            ..standing(30, None)
+        };
+        for (standing, colour, says) in [
+            (standing(30, None), Colour::Green, "2026-12-23 17:00"),
+            (standing(13, None), Colour::Yellow, "renew it now"),
+            (standing(30, Some("is empty")), Colour::Yellow, "is empty"),
+            (standing(-1, None), Colour::Red, "ended on 2026-11-22"),
+            (early, Colour::Red, "not valid before"),
+        ] {
+            let part = certificate(&standing);
             assert_eq!(part.colour, colour, "{part:?}");
             assert!(part.says.contains(says), "{part:?}");
         }

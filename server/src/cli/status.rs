@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::ask::AskArgs;
 use super::table::{list, table, text};
 
-/// Show how stores, keys, mirror, archive and jobs stand; fails while anything is red
+/// Show how stores, keys, mirror, archive, jobs and the certificate stand; fails while anything is red
 #[derive(Debug, Clone, clap::Args)]
 pub struct StatusArgs {
     /// How to ask

@@ -76,62 +76,6 @@ impl Failure {
     }
 }
 
-impl From<reqwest::Error> for Failure {
-    fn from(error: reqwest::Error) -> Self {
-        let host = error
-            .url()
-            .and_then(|url| {
-                let host = url.host_str()?;
-                Some(format!("{host}:{}", url.port_or_known_default()?))
-            })
-            .unwrap_or_else(|| "the server".to_owned());
-        let mut deepest: &(dyn std::error::Error + 'static) = &error;
-        loop {
-            if is_certificate_problem(deepest) {
-                return Self::Untrusted(format!(
-                    "the certificate of {host} is not trusted here ({deepest}); if it is the \
-                     studio's own, pass it with --ca FILE"
-                ));
-            }
-            match deepest.source() {
-                Some(cause) => deepest = cause,
-                None => break,
-            }
-        }
-        if error.is_builder() {
-            return Self::Unreadable(deepest.to_string());
-        }
-        if error.is_timeout() {
-            return Self::Unreachable(format!("{host} did not answer in time"));
-        }
-        if error.is_connect() {
-            return Self::Unreachable(format!("cannot connect to {host}: {deepest}"));
-        }
-        // What TLS says about a missing goodbye is a lesson for programmers.
-        let cut = deepest
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|problem| problem.kind() == std::io::ErrorKind::UnexpectedEof);
-        let how = if cut {
-            "it ended in the middle".to_owned()
-        } else {
-            deepest.to_string()
-        };
-        Self::Unreachable(format!("the connection to {host} broke: {how}"))
-    }
-}
-
-/// Whether TLS refused the server's certificate. An `io::Error` hides what it carries from
-/// `source()`, so it is opened on the way.
-fn is_certificate_problem(error: &(dyn std::error::Error + 'static)) -> bool {
-    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return matches!(tls, rustls::Error::InvalidCertificate(_));
-    }
-    error
-        .downcast_ref::<std::io::Error>()
-        .and_then(std::io::Error::get_ref)
-        .is_some_and(|inner| is_certificate_problem(inner))
-}
-
 /// Hands a successful answer on, and makes a [`Failure`] of any other.
 ///
 /// # Errors
@@ -151,7 +95,9 @@ pub async fn accept(response: reqwest::Response) -> Result<reqwest::Response, Fa
             .to_owned();
         return Err(Failure::Refused {
             status,
-            sentence: printable(&format!("the server sends us to {to}; use that address")),
+            sentence: printable(&format!(
+                "the server sends us to {to}; use that address, or log in there first if it is the page of a hotel's or a train's network"
+            )),
             retry_after,
         });
     }

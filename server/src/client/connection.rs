@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Certificate, Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 use stemvault_storage::ids::Token;
 use url::Url;
 
 use super::answer::{Failure, accept};
+use super::{proxy, trust};
 
 /// How long a question without a large body may take.
 const QUESTION: Duration = Duration::from_secs(60);
@@ -52,27 +53,24 @@ impl Connection {
     /// # Errors
     /// If the certificate file cannot be read, or the token holds characters that no header can.
     pub fn new(address: Address) -> anyhow::Result<Self> {
-        let mut certificates = Vec::new();
-        if let Some(path) = &address.ca {
-            let named = || format!("the certificate file {}", path.display());
-            let pem = std::fs::read(path).with_context(named)?;
-            certificates = Certificate::from_pem_bundle(&pem).with_context(named)?;
-            anyhow::ensure!(
-                !certificates.is_empty(),
-                "{} holds no certificate in PEM form",
-                named()
-            );
-        }
-        let client = || {
-            reqwest::Client::builder()
+        let named = match &address.ca {
+            Some(path) => trust::named(path)?,
+            None => Vec::new(),
+        };
+        let prepared = |one: bool| {
+            let client = reqwest::Client::builder()
+                .tls_backend_preconfigured(trust::client_config(named.clone(), one)?)
+                .proxy(proxy::of_environment())
                 .redirect(reqwest::redirect::Policy::none())
                 .user_agent(concat!("stemvault/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(Duration::from_secs(20))
-                .tcp_keepalive(Duration::from_secs(20))
-                .tls_certs_merge(certificates.clone())
+                .tcp_keepalive(Duration::from_secs(20));
+            let client = match one {
+                true => client.http1_only(),
+                false => client,
+            };
+            client.build().context("cannot prepare HTTPS")
         };
-        let prepared =
-            |client: reqwest::ClientBuilder| client.build().context("cannot prepare HTTPS");
         let token = address
             .token
             .map(|token| {
@@ -83,8 +81,8 @@ impl Connection {
             })
             .transpose()?;
         Ok(Self {
-            http: prepared(client().http1_only())?,
-            shared: prepared(client())?,
+            http: prepared(true)?,
+            shared: prepared(false)?,
             server: address.server,
             token,
         })
@@ -175,6 +173,14 @@ impl Connection {
 /// [`Failure::Unreadable`] if it has another shape.
 pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     serde_json::from_slice(body).map_err(|problem| {
+        if body.trim_ascii_start().starts_with(b"<") {
+            return Failure::Unreadable(
+                "a web page came where the studio's server should have answered: is the address \
+                 right? in a hotel's or a train's network, log in to it first (open any page in a \
+                 browser)"
+                    .to_owned(),
+            );
+        }
         Failure::Unreadable(format!(
             "the server's answer is not what this program expects ({problem}); is the address \
              right, and are both of the same version?"

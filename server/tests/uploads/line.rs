@@ -42,11 +42,11 @@ pub struct Line {
 impl Line {
     pub async fn open(studio: &Studio) -> Self {
         let names = ["localhost".to_owned()];
-        let certificate =
-            tls::certificate(&studio.app.settings, &names, studio.app.clock.now()).unwrap();
-        let config = tls::server_config(&certificate).unwrap();
+        let clock = Arc::clone(&studio.app.clock);
+        let keeper = Arc::new(tls::Keeper::new(&studio.app.settings, &names, clock).unwrap());
+        let config = tls::server_config(Arc::clone(&keeper)).unwrap();
         let mut roots = rustls::RootCertStore::empty();
-        let root = CertificateDer::from_pem_file(&certificate.chain).unwrap();
+        let root = CertificateDer::from_pem_file(&keeper.certificate().chain).unwrap();
         roots.add(root).unwrap();
         let connector = |alpn: &[u8]| {
             let provider = rustls::crypto::aws_lc_rs::default_provider();
