@@ -31,6 +31,11 @@ struct Plain;
 
 /// The script that makes the upload page.
 pub const SCRIPT: &str = "upload.js";
+/// The script's worker, which hashes files.
+const WORKER: &str = "hashing.js";
+/// What the worker may do: run the WebAssembly that it brings along, and nothing else. It has a policy
+/// of its own, so that the page's need not allow as much.
+const WORKER_POLICY: &str = "default-src 'none'; script-src 'wasm-unsafe-eval'";
 /// Its style.
 pub const STYLE: &str = "upload.css";
 
@@ -72,6 +77,12 @@ async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Answer {
         "no-cache"
     };
     let tag = HeaderValue::try_from(tag).expect("hex in quotes");
+    if name == WORKER {
+        let policy = HeaderValue::from_static(WORKER_POLICY);
+        response
+            .headers_mut()
+            .insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     let headers = response.headers_mut();
     headers.insert(header::ETAG, tag);
     for (header, value) in [

@@ -10,6 +10,7 @@ pub mod app;
 pub mod assets;
 mod attachment;
 pub mod bag;
+pub mod checked;
 pub mod cli;
 pub mod client;
 pub mod cors;

@@ -27,8 +27,9 @@ use utoipa::ToSchema;
 use crate::api::body::Body;
 use crate::app::{App, SharedApp};
 use crate::assets;
+use crate::checked;
 use crate::error::{Answer, Failure};
-use crate::form::check_plain;
+use crate::form::{LeftOut, check_plain};
 use crate::page::{Breakable, Escaped, Needs, Size, failed, page_with, wants};
 use crate::preflight::{self, preflight};
 use crate::receipt_page;
@@ -44,6 +45,7 @@ pub fn router() -> Router<SharedApp> {
         .route("/u/{link}/uploads", get(list))
         .route("/u/{link}/state", get(stand))
         .route("/u/{link}/preflight", post(check))
+        .route("/u/{link}/checked", post(checked))
         .route("/u/{link}/form", put(draft))
         .route("/u/{link}/submit", post(seal))
         .route("/u/{link}/receipts/{session}", get(receipt))
@@ -202,6 +204,9 @@ pub struct Submitted {
     /// The whole form; the draft if absent.
     #[serde(default)]
     form: Option<Form>,
+    /// What the sender left out, for the receipt.
+    #[serde(default)]
+    left_out: LeftOut,
 }
 
 /// A form that is not submitted yet.
@@ -215,14 +220,27 @@ pub struct Draft {
 async fn seal(State(app): State<SharedApp>, Path(link): Path<String>, request: Request) -> Answer {
     // The link first: what a stranger sends is not read.
     let link = open(&app, &link).await?;
-    let Body(Submitted { form }) = Body::from_request(request, &app).await?;
+    let Body(Submitted { form, left_out }) = Body::from_request(request, &app).await?;
     let filled = Filled {
         form,
         incomplete: None,
+        left_out,
     };
     let who = Actor::Link(link.id);
     let receipt = submit(&app, link.order, Kind::Material, filled, who).await?;
     Ok(json(StatusCode::CREATED, shape::Receipt::from(&receipt)))
+}
+
+async fn checked(
+    State(app): State<SharedApp>,
+    Path(link): Path<String>,
+    request: Request,
+) -> Answer {
+    // The link first: what a stranger sends is not read.
+    let link = open(&app, &link).await?;
+    let said = Body::<checked::Hashes>::from_request(request, &app).await?.0;
+    let confirmed = checked::confirm(&app, link.order, Some(Kind::Material), &said).await?;
+    Ok(json(StatusCode::OK, confirmed))
 }
 
 async fn open(app: &App, link: &str) -> Answer<Link> {

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use chrono_tz::Tz;
 use stemvault_storage::intake::checks::Severity;
-use stemvault_storage::session::{Receipt, Review};
+use stemvault_storage::session::{Manifest, Receipt, Review};
 
-use crate::form::{INCOMPLETE, label};
+use crate::form::{INCOMPLETE, LEFT_OUT, label};
 use crate::page::{Escaped, Size};
 
 /// The page's title.
@@ -37,6 +37,7 @@ pub fn body(receipt: &Receipt, zone: Tz) -> String {
     for (name, value) in &manifest.form {
         let label = match name.as_str() {
             INCOMPLETE => "Submitted by the studio, incomplete".to_owned(),
+            LEFT_OUT => "Left out by the sender".to_owned(),
             name => label(name),
         };
         say(format_args!(
@@ -67,19 +68,35 @@ pub fn body(receipt: &Receipt, zone: Tz) -> String {
         }
         say(format_args!("</ul>\n"));
     }
+    say(format_args!("<h2>Files</h2>\n<p>{}</p>\n", compared(manifest)));
     say(format_args!(
-        "<h2>Files</h2>\n<table>\n<thead><tr><th scope=\"col\">File</th><th scope=\"col\">Bytes</th><th scope=\"col\">BLAKE3, as <code>b3sum</code> prints it</th></tr></thead>\n<tbody>\n"
+        "<table>\n<thead><tr><th scope=\"col\">File</th><th scope=\"col\">Bytes</th><th scope=\"col\">BLAKE3, as <code>b3sum</code> prints it</th><th scope=\"col\">Checked</th></tr></thead>\n<tbody>\n"
     ));
     for file in &manifest.files {
         say(format_args!(
-            "<tr><td>{}</td><td class=\"size\">{}</td><td><code>{}</code></td></tr>\n",
+            "<tr><td>{}</td><td class=\"size\">{}</td><td><code>{}</code></td><td>{}</td></tr>\n",
             Escaped(file.path.as_str()),
             file.length,
-            file.hash
+            file.hash,
+            if file.checked { "yes" } else { "no" }
         ));
     }
     say(format_args!("</tbody>\n</table>\n"));
     html
+}
+
+/// How the files compare with those of their sender, in a sentence.
+fn compared(manifest: &Manifest) -> String {
+    let all = manifest.files.len();
+    match manifest.files.iter().filter(|file| file.checked).count() {
+        0 => "What arrived was not compared with the files on the sender&#39;s computer afterwards.".to_owned(),
+        some if some == all => {
+            "Checked: after the files had arrived, the sender&#39;s computer read every one of them again and compared it. What is here is what was there.".to_owned()
+        }
+        some => format!(
+            "Checked, {some} of {all}: after these files had arrived, the sender&#39;s computer read them again and compared them. What is here is what was there."
+        ),
+    }
 }
 
 fn state(review: &Review) -> &'static str {

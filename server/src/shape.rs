@@ -13,6 +13,8 @@ use stemvault_storage::session::{self, FileEntry};
 use stemvault_storage::upload;
 use utoipa::ToSchema;
 
+use crate::form::LEFT_OUT;
+
 /// A sealed session: what arrived, proven by hashes, and what was said of it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Receipt {
@@ -31,6 +33,8 @@ pub struct Receipt {
     pub files: Vec<File>,
     /// What the intake checks found.
     pub findings: Vec<Finding>,
+    /// What its sender said was left out: paths, as many as fit.
+    pub left_out: Option<String>,
     /// The sum of all lengths.
     pub total_bytes: String,
     /// How many files there are.
@@ -56,6 +60,8 @@ pub struct File {
     /// BLAKE3, as `b3sum` prints it.
     #[schema(value_type = String)]
     pub hash: FileHash,
+    /// Whether its sender has read its own file again after it had arrived: it is the same.
+    pub checked: bool,
 }
 
 /// Something that an intake check found.
@@ -94,6 +100,7 @@ impl From<&session::Receipt> for Receipt {
             review: (&row.review).into(),
             files: manifest.files.iter().map(File::from).collect(),
             findings: manifest.findings.iter().map(Finding::from).collect(),
+            left_out: manifest.form.get(LEFT_OUT).cloned(),
             total_bytes: manifest.bytes().to_string(),
             file_count: manifest.files.len(),
         }
@@ -119,6 +126,7 @@ impl From<&FileEntry> for File {
             path: file.path.as_str().to_owned(),
             length: file.length.to_string(),
             hash: file.hash,
+            checked: file.checked,
         }
     }
 }
@@ -192,6 +200,8 @@ pub struct Upload {
     pub hash: Option<FileHash>,
     /// `open`, `finished` or `sealed`.
     pub state: &'static str,
+    /// Whether its sender has read its own file again after it had arrived: it is the same.
+    pub checked: bool,
     /// When its sender's copy was last changed, as it said.
     pub modified: Option<String>,
     /// When it goes if nobody continues it.
@@ -208,6 +218,7 @@ impl From<&upload::Upload> for Upload {
             offset: upload.offset.to_string(),
             hash: upload.state.hash(),
             state: upload.state.name(),
+            checked: upload.checked,
             modified: upload.metadata.get("modified").cloned(),
             expires_at: upload.expires_at,
         }

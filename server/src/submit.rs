@@ -8,7 +8,8 @@ use stemvault_storage::session::{Form, Kind, Receipt, Rules};
 
 use crate::app::App;
 use crate::error::Answer;
-use crate::form::{INCOMPLETE, check_complete, check_plain, trimmed};
+use crate::form::{INCOMPLETE, LEFT_OUT, check_complete, check_plain, left_out, trimmed};
+use crate::form::LeftOut;
 
 /// What the one who submits says of the form.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Filled {
     pub form: Option<Form>,
     /// Why an engineer submits although required fields are empty.
     pub incomplete: Option<String>,
+    /// What the sender left out, for the receipt.
+    pub left_out: LeftOut,
 }
 
 /// Seals what was uploaded of this kind.
@@ -46,6 +49,9 @@ pub async fn submit(
             }
             None => check_complete(&form, &app.settings.orders.required_form)?,
         }
+        if let Some(paths) = left_out(&filled.left_out) {
+            form.insert(LEFT_OUT.to_owned(), paths);
+        }
     }
     let rules = rules(&app.settings);
     let vault = app.vault.by(who);
@@ -59,6 +65,7 @@ pub async fn submit(
 pub async fn known_form(app: &App, order: OrderId) -> Answer<Form> {
     let mut form = app.vault.known_form(order).await?;
     form.remove(INCOMPLETE);
+    form.remove(LEFT_OUT);
     Ok(form)
 }
 

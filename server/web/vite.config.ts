@@ -1,5 +1,5 @@
-// What the server embeds: dist/upload.js and dist/upload.css under fixed names (the page names
-// them), whatever else they need under names with their hash.
+// What the server embeds: dist/upload.js, its worker dist/hashing.js and dist/upload.css under fixed
+// names (the page names them), whatever else they need under names with their hash.
 import { defineConfig } from "vite";
 
 export default defineConfig({
@@ -14,9 +14,9 @@ export default defineConfig({
     // The licences of what is built in travel with it.
     license: { fileName: "licences.md" },
     rolldownOptions: {
-      input: "src/main.tsx",
+      input: { upload: "src/main.tsx", hashing: "src/hashing.ts" },
       output: {
-        entryFileNames: "upload.js",
+        entryFileNames: "[name].js",
         chunkFileNames: "[name]-[hash].js",
         assetFileNames: (asset) =>
           asset.names.some((name) => name.endsWith(".css")) ? "upload.css" : "[name]-[hash][extname]",

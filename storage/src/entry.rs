@@ -45,6 +45,7 @@ impl Vault {
             parts,
             finished_at: at,
             modified: upload.metadata.get("modified").cloned(),
+            checked: upload.checked,
             facts: upload.progress.facts(),
             blocks,
         })

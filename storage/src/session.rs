@@ -99,6 +99,9 @@ pub struct FileEntry {
     /// When the client's copy was last changed, if it said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified: Option<String>,
+    /// Whether its sender has read its own file again after it had arrived, and has named the same hash.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checked: bool,
     /// What its header says.
     pub facts: FileFacts,
     /// Its blocks, in order.

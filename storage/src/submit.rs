@@ -116,7 +116,12 @@ impl Vault {
         for upload in &taken.again {
             let known = before.iter().flat_map(|manifest| &manifest.files);
             if let Some(entry) = known.into_iter().find(|entry| entry.upload == upload.id) {
-                files.insert(entry.path.as_str().to_owned(), entry.clone());
+                let checked = entry.checked || upload.checked;
+                let entry = FileEntry {
+                    checked,
+                    ..entry.clone()
+                };
+                files.insert(entry.path.as_str().to_owned(), entry);
             }
         }
         for upload in &taken.finished {

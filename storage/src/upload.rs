@@ -48,6 +48,9 @@ pub struct Upload {
     /// What it is to its file.
     #[serde(default, skip_serializing_if = "Role::is_file")]
     pub role: Role,
+    /// Whether its sender has read its own file again after it had arrived, and has named the same hash.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checked: bool,
     /// When it was created.
     pub created_at: DateTime<Utc>,
     /// When it goes if nobody continues it; a finished file never does while its order is open, and

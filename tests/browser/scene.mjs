@@ -12,12 +12,13 @@ import * as ends from "./scenes/ends.mjs";
 import * as honest from "./scenes/honest.mjs";
 import * as interrupted from "./scenes/interrupted.mjs";
 import * as looks from "./scenes/looks.mjs";
+import * as proven from "./scenes/proven.mjs";
 import * as whole from "./scenes/whole.mjs";
 import { relay } from "./relay.mjs";
 import { lastSight, seeded, standOn, tell } from "./studio.mjs";
 
 const [name, address, folder, data, seed] = process.argv.slice(2);
-const scenes = { ...whole, ...interrupted, ...ends, ...honest, ...looks };
+const scenes = { ...whole, ...interrupted, ...ends, ...honest, ...proven, ...looks };
 const home = join(folder, "browser");
 const session = join(folder, "Nachtzug");
 await mkdir(session, { recursive: true });

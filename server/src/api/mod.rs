@@ -37,6 +37,7 @@ pub fn router() -> Router<SharedApp> {
         .route("/end-recall", post(orders::end_recall))
         .route("/links", post(links::create))
         .route("/uploads", get(sessions::uploads))
+        .route("/uploads/checked", post(sessions::compared))
         .route("/uploads/{upload}", delete(sessions::remove))
         .route("/submit", post(sessions::submit))
         .route("/sessions/{session}", get(sessions::show))

@@ -11,7 +11,7 @@ use utoipa::OpenApi;
 
 use super::auth::Staff;
 use super::{audit, clock, keys, links, order, orders, retention, scrub, sessions, status, tokens};
-use crate::{bag, links as link, preflight, shape, state};
+use crate::{bag, checked, form, links as link, preflight, shape, state};
 
 /// Who may call an operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,7 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     post "/api/v1/orders/{number}/links" Token J("NewLink") => 201 J("MadeLink"); "Make a link; its URL is shown this once";
     delete "/api/v1/links/{link}" Token N => 204 N; "Take a link back";
     get "/api/v1/orders/{number}/uploads" Token N => 200 J("Uploads"); "Every upload of an order";
+    post "/api/v1/orders/{number}/uploads/checked" Token J("Hashes") => 200 J("Confirmed"); "Hashes of the sender's own files, read after they had arrived: which are those of the uploads. At most 512 in a request";
     delete "/api/v1/orders/{number}/uploads/{upload}" Token N => 204 N; "Remove an upload that no session holds, or only one that was returned";
     post "/api/v1/orders/{number}/submit" Token J("NewSession") => 201 J("Receipt"); "Seal what was uploaded into a session";
     get "/api/v1/orders/{number}/sessions/{session}" Token N => 200 J("Receipt"); "The receipt of a session, by its id or the start of it";
@@ -119,6 +120,7 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     get "/u/{link}/uploads" Link N => 200 J("Uploads"); "The uploads of a link's order";
     get "/u/{link}/state" Link N => 200 J("State"); "How the order stands: uploads, form, the limits of this link, and what is missing before a submit";
     post "/u/{link}/preflight" Link M("application/vnd.stemvault.preflight") => 200 J("Preflight"); "What submit would say of files, by their first 64 KiB. The body is a row of files, each: length of a JSON object (4 bytes, big-endian), {path, length}, length of the head (4 bytes), the head; at most 256 files and 20 MiB, and 160 requests in a minute by one link";
+    post "/u/{link}/checked" Link J("Hashes") => 200 J("Confirmed"); "Hashes of the sender's own files, read after they had arrived: which are those of the uploads. At most 512 in a request";
     put "/u/{link}/form" Link J("Draft") => 204 N; "Keep a draft of the form";
     post "/u/{link}/submit" Link J("Submitted") => 201 J("Receipt"); "Seal what was uploaded; a refusal for the form names its fields in missing";
     get "/u/{link}/receipts/{session}" Link N => 200 M("text/html"); "The receipt of a session, to be printed";
@@ -162,6 +164,9 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     preflight::Remark,
     preflight::Together,
     preflight::Forbidden,
+    checked::Hashes,
+    checked::Confirmed,
+    form::LeftOut,
     link::Submitted,
     link::Draft,
     orders::NewOrder,

@@ -14,10 +14,12 @@ use super::body::Body;
 use super::orders::{checked, id_of};
 use crate::app::{App, SharedApp};
 use crate::bag;
+use crate::checked::{Confirmed, Hashes, confirm};
 use crate::download;
 use crate::error::Answer;
 use crate::shape::{Receipt, Uploads};
 use crate::state::listed;
+use crate::form::LeftOut;
 use crate::submit::{Filled, known_form, submit as seal};
 
 /// The fewest digits that name a session.
@@ -84,6 +86,17 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What whoever uploads as the studio says of the files that were sent.
+pub(super) async fn compared(
+    _: Staff,
+    State(app): State<SharedApp>,
+    Path(number): Path<String>,
+    Body(said): Body<Hashes>,
+) -> Answer<Json<Confirmed>> {
+    let order = id_of(&app, &number).await?;
+    Ok(Json(confirm(&app, order, None, &said).await?))
+}
+
 pub(super) async fn submit(
     staff: Staff,
     State(app): State<SharedApp>,
@@ -104,7 +117,11 @@ pub(super) async fn submit(
         new.form
     };
     let form = Some(form);
-    let filled = Filled { form, incomplete };
+    let filled = Filled {
+        form,
+        incomplete,
+        left_out: LeftOut::default(),
+    };
     let receipt = seal(&app, order, kind, filled, staff.who()).await?;
     tracing::info!(order = number, session = %receipt.row.session, "{kind} submitted");
     Ok((StatusCode::CREATED, Json(Receipt::from(&receipt))))

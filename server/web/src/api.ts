@@ -25,7 +25,9 @@ export interface Receipt {
   session: string;
   sealed_at: string;
   review: { state: "submitted" | "accepted" | "returned"; reasons: string[] };
-  files: { path: string; length: string; hash: string }[];
+  files: { path: string; length: string; hash: string; checked: boolean }[];
+  /** What its sender left out. */
+  left_out?: string | null;
   findings: Finding[];
   total_bytes: string;
   file_count: number;
@@ -84,8 +86,18 @@ export class Link {
     return this.ask("PUT", "/form", JSON.stringify({ form }), "application/json");
   }
 
-  submit(form: Record<string, string>): Promise<Receipt> {
-    return this.ask("POST", "/submit", JSON.stringify({ form }), "application/json");
+  /** Submits what is here. `leftOut`: paths of what the sender has left out, for the receipt. */
+  submit(form: Record<string, string>, leftOut: string[]): Promise<Receipt> {
+    // The receipt names what fits, and counts the rest.
+    let room = 4000;
+    const paths = leftOut.filter((path) => (room -= path.length) > 0);
+    const left_out = { paths, more: leftOut.length - paths.length };
+    return this.ask("POST", "/submit", JSON.stringify({ form, left_out }), "application/json");
+  }
+
+  /** Tells the hashes of the sender's files, by upload; which of them are those of the server. */
+  checked(files: Record<string, string>): Promise<{ checked: string[] }> {
+    return this.ask("POST", "/checked", JSON.stringify({ files }), "application/json");
   }
 
   /** Removes an upload; one that is gone already is as good. */

@@ -1,15 +1,13 @@
-// Sends bytes: Uppy with its tus plug-in, and Golden Retriever where the browser has no handles.
+// Sends bytes: Uppy with its tus plug-in.
 //
 // Promises: a file that is fed ends in exactly one of `done` and `failed`, or is withdrawn; nothing
 // is retried here, as the one who feeds asks the server first where a file stands. Withdrawing never
 // deletes what has arrived.
 
 import Uppy, { type Meta, type Body } from "@uppy/core";
-import GoldenRetriever from "@uppy/golden-retriever";
 import Tus from "@uppy/tus";
 
-import { hasCopies, keepCap, keptCap } from "./kept";
-import type { Picked } from "./pick";
+import { keepCap, keptCap } from "./kept";
 import { RequestSize } from "./pure/request-size";
 import { judge, retryAfter, type Trouble } from "./pure/trouble";
 
@@ -26,19 +24,16 @@ export interface Load {
 /** What becomes of it. */
 export interface Heard {
   began(key: string): void;
+  /** The server has made an upload of it. */
+  created(key: string, upload: string): void;
   acknowledged(key: string, offset: number): void;
-  done(key: string): void;
+  /** It is there as a whole; `hash` is the server's, if its answer arrived as it was sent. */
+  done(key: string, hash: string | undefined): void;
   failed(key: string, trouble: Trouble): void;
 }
 
 /** Silence after which a request is given up, in milliseconds: longer than a line is ever quiet. */
 const SILENCE = 90_000;
-/** What is kept of small files where the browser has no handles. */
-const KEPT = { maxFileSize: 16 << 20, maxTotalSize: 512 << 20 };
-const KEPT_FOR = 14 * 86_400_000;
-/** How long reading them back may take, in milliseconds. */
-const RESTORING = 30_000;
-
 const TOO_TIGHT =
   "something between this computer and the studio refuses even small uploads: another network may help, or ask the studio";
 
@@ -47,6 +42,8 @@ interface Going {
   heardAt: number;
   /** What its request brings at most. */
   bytes: number;
+  /** The server's hash, once it has said it. */
+  hash?: string;
 }
 
 interface FileMeta extends Meta {
@@ -68,10 +65,9 @@ export class Engine {
 
   constructor(
     endpoint: string,
-    memory: string,
     private readonly heard: Heard,
   ) {
-    this.uppy = new Uppy<FileMeta, Body>({ id: memory, autoProceed: false, logger: silent });
+    this.uppy = new Uppy<FileMeta, Body>({ autoProceed: false, logger: silent });
     // HTTP/1.1 gives six connections a server: two stay free for everything else.
     const [page] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
     const limit = page?.nextHopProtocol === "h2" ? 6 : 4;
@@ -94,33 +90,6 @@ export class Engine {
       if (file) this.broke(file.id, (response?.body as { xhr?: XMLHttpRequest } | undefined)?.xhr);
     });
     setInterval(() => this.watch(), 15_000);
-  }
-
-  /** Files that a closed browser left here. Nothing may be fed before. */
-  async restore(): Promise<Picked[]> {
-    const some = await hasCopies(this.uppy.getID());
-    const restored = new Promise<void>((resolve) => {
-      this.uppy.on("restored", () => resolve());
-      setTimeout(resolve, some ? RESTORING : 0);
-    });
-    this.uppy.use(GoldenRetriever, { expires: KEPT_FOR, indexedDB: KEPT as object });
-    await restored;
-    const picks: Picked[] = [];
-    for (const file of this.uppy.getFiles()) {
-      if (file.data instanceof File) picks.push({ path: file.meta.relativePath, file: file.data });
-      this.uppy.removeFile(file.id);
-    }
-    this.uppy.setState({ recoveredState: null, currentUploads: {} });
-    return picks;
-  }
-
-  /**
-   * No copies of small files from now on. For good: installed once more, it would put back what it
-   * saw last over what is there.
-   */
-  keepNoCopies(): void {
-    const plugin = this.uppy.getPlugin("GoldenRetriever");
-    if (plugin) this.uppy.removePlugin(plugin);
   }
 
   /** How many files are in here. */
@@ -158,7 +127,7 @@ export class Engine {
     this.uppy.upload().catch(() => {});
   }
 
-  /** Stops sending; the files stay in here, so that a closed browser finds them again. */
+  /** Stops sending; the files stay in here. */
   pause(): void {
     this.uppy.pauseAll();
     this.going.clear();
@@ -213,15 +182,21 @@ export class Engine {
 
   private after(
     request: object,
-    response: { getStatus(): number; getHeader(name: string): string | undefined },
+    response: { getStatus(): number; getHeader(name: string): string | null | undefined },
   ): void {
     const sent = this.sent.get(request);
     if (sent === undefined) return;
     this.alive(sent.id);
     const key = this.keyOf(sent.id);
     const status = response.getStatus();
+    if (key === undefined || status < 200 || status > 299) return;
+    const made = response.getHeader("Location");
+    if (made != null) this.heard.created(key, made.slice(made.lastIndexOf("/") + 1));
+    const hash = response.getHeader("Stemvault-Hash");
+    const going = this.going.get(sent.id);
+    if (hash != null && going !== undefined) going.hash = hash;
     const said = response.getHeader("Upload-Offset");
-    if (key === undefined || status < 200 || status > 299 || said === undefined) return;
+    if (said == null) return;
     const offset = Number(said);
     this.size.took(offset - sent.from, performance.now() - sent.at);
     this.heard.acknowledged(key, offset);
@@ -234,9 +209,10 @@ export class Engine {
 
   private succeeded(id: string): void {
     const key = this.keyOf(id);
+    const hash = this.going.get(id)?.hash;
     this.going.delete(id);
     if (key === undefined) return;
-    this.heard.done(key);
+    this.heard.done(key, hash);
     // After the plug-in has let go of it: this event comes before that.
     setTimeout(() => this.withdraw(key), 0);
   }

@@ -4,7 +4,7 @@
 import type { Finding, Looked } from "./api";
 import type { KeptItem } from "./kept";
 import type { Picked } from "./pick";
-import { byPath, decide, keyOf, type Upload } from "./pure/match";
+import { byPath, decide, isSameTime, keyOf, type Upload } from "./pure/match";
 import { sentence } from "./pure/words";
 
 /**
@@ -13,9 +13,16 @@ import { sentence } from "./pure/words";
  * - `refused`: the checks would send it back; the person decides
  * - `failed`: the studio does not take it, its sentence is in `note`
  * - `absent`: to be sent, but the browser cannot read it: it has to be picked again
- * - `left`: stays here, `note` says why
+ * - `leaving`: the studio is asked to remove what has arrived of it
+ * - `left`: stays here, `note` says why; the studio has nothing of it
  */
-export type Stage = "looking" | "queued" | "sending" | "here" | "refused" | "failed" | "absent" | "left";
+export type Stage = "looking" | "queued" | "sending" | "here" | "refused" | "failed" | "absent" | "leaving" | "left";
+
+/**
+ * How a file that is here compares with the one on this disk: `due` to be compared, the `same`, or
+ * `unable` to tell. Nothing if the file itself is not at hand.
+ */
+export type Check = "due" | "same" | "unable";
 
 export interface Item {
   key: string;
@@ -23,11 +30,21 @@ export interface Item {
   size: number;
   modified?: string | undefined;
   file?: File | undefined;
+  /** Opens the file again; absent where the browser cannot. */
+  again?: (() => Promise<File>) | undefined;
+  /** The file is a copy that the browser kept. */
+  copy: boolean;
   stage: Stage;
+  check?: Check | undefined;
+  /** How often in a row what arrived was another than the file. */
+  differed: number;
+  /** What the server may have under this path is another file. */
+  another: boolean;
   /** Bytes that the server has acknowledged. */
   acknowledged: number;
-  /** Its upload on the server. */
+  /** Its upload on the server, and the server's hash of it once it is whole. */
   upload?: string | undefined;
+  hash?: string | undefined;
   /** It is part of a submitted session. */
   sealed: boolean;
   /** Uploads of the same path that have to go. */
@@ -57,7 +74,10 @@ function blank(path: string, size: number, modified: string | undefined): Item {
     path,
     size,
     modified,
+    copy: false,
     stage: "absent",
+    differed: 0,
+    another: false,
     acknowledged: 0,
     sealed: false,
     replaces: [],
@@ -70,50 +90,80 @@ function blank(path: string, size: number, modified: string | undefined): Item {
 }
 
 /** Takes up what was remembered; the files themselves are not there yet. */
-export function recall(items: Items, kept: readonly KeptItem[]): void {
-  for (const { path, size, modified, insist } of kept) {
+export function recall(items: Items, kept: readonly KeptItem[], uploads: readonly Upload[]): void {
+  const there = byPath(uploads);
+  for (const { path, size, modified, insist, left } of kept) {
+    // What was left out and is there was sent from somewhere else since.
+    if (left && there.has(keyOf(path))) continue;
     const item = blank(path, size, modified);
     item.insist = insist ?? false;
+    if (left) leaveOut(item);
     items.set(item.key, item);
   }
 }
 
-/** What to remember: all that is neither here nor left. */
+/** The person has left it out, and nothing of it is with the studio. */
+export function leaveOut(item: Item): void {
+  Object.assign(item, { stage: "left", note: "Left out by you.", acknowledged: 0, replaces: [], sealed: false });
+  item.upload = item.hash = item.check = undefined;
+}
+
+/** What to remember: all that is not here, and not left out by the checks. */
 export function toKeep(items: Items): KeptItem[] {
   const kept: KeptItem[] = [];
-  for (const { path, size, modified, insist, stage } of items.values()) {
-    if (stage === "here" || stage === "left" || modified === undefined) continue;
-    kept.push(insist ? { path, size, modified, insist } : { path, size, modified });
+  for (const { path, size, modified, insist, stage, junk } of items.values()) {
+    if (stage === "here" || junk || modified === undefined) continue;
+    const left = stage === "left" || stage === "leaving";
+    kept.push({ path, size, modified, ...(insist && { insist }), ...(left && { left }) });
   }
   return kept;
 }
 
-/**
- * Takes in what was picked. Returns the items whose files have to be looked at: new ones, those
- * that were missing, those that have changed.
- */
-export function take(items: Items, picks: readonly Picked[], onlyKnown: boolean): Item[] {
+/** What has to be done with files that were picked. */
+export interface Taken {
+  /** To be looked at and sent: new ones, those that were missing, those that have changed. */
+  fresh: Item[];
+  /** To be compared with what arrived of them. */
+  arrived: Item[];
+}
+
+/** Takes in what was picked. */
+export function take(items: Items, picks: readonly Picked[], onlyKnown: boolean): Taken {
   const fresh: Item[] = [];
-  for (const { path, file } of picks) {
+  const arrived: Item[] = [];
+  for (const pick of picks) {
+    const { path, file, again, copy = false } = pick;
     const modified = modifiedOf(file);
     const key = keyOf(path);
     const known = items.get(key);
     if (known === undefined) {
       if (onlyKnown) continue;
-      const item = blank(path, file.size, modified);
-      item.file = file;
+      const item = Object.assign(blank(path, file.size, modified), { file, again, copy });
       items.set(key, item);
       fresh.push(item);
       continue;
     }
-    const since = known.modified === undefined || Date.parse(known.modified) === Date.parse(modified);
+    if (known.stage === "left" || known.stage === "leaving") {
+      Object.assign(known, { file, again, copy });
+      // It came along with its folder: that is no new decision.
+      if (known.stage === "leaving" || known.junk || onlyKnown || picks.length > 1) continue;
+    }
+    const since = known.modified === undefined || isSameTime(known.modified, modified);
+    if (known.stage === "here" && known.size === file.size) {
+      // Its time alone says little: the bytes are compared.
+      if (copy || (known.check === "same" && since) || known.check === "due") continue;
+      Object.assign(known, { file, again, copy });
+      arrived.push(known);
+      continue;
+    }
     const same = known.size === file.size && since;
-    if (same && (known.stage === "here" || (known.file !== undefined && known.stage !== "left" && known.stage !== "failed"))) continue;
-    const item: Item = { ...blank(path, file.size, modified), file, insist: same && known.insist };
+    if (same && known.file !== undefined && !["left", "failed"].includes(known.stage)) continue;
+    const item: Item = { ...blank(path, file.size, modified), file, again, copy, insist: same && known.insist };
     if (same) {
       item.upload = known.upload;
       item.acknowledged = known.acknowledged;
     } else {
+      item.another = true;
       if (known.upload !== undefined && !known.sealed) item.replaces = [...known.replaces, known.upload];
       if (known.acknowledged > 0) {
         item.note = known.stage === "here"
@@ -125,7 +175,7 @@ export function take(items: Items, picks: readonly Picked[], onlyKnown: boolean)
     fresh.push(item);
   }
   for (const item of fresh) item.stage = "looking";
-  return fresh;
+  return { fresh, arrived };
 }
 
 /** Takes in what the studio's checks said of these; returns those that may be sent. */
@@ -147,7 +197,8 @@ export function hear(items: readonly Item[], answer: Looked): Item[] {
       item.junk = true;
       item.note = sentence(item.findings[0]?.message ?? "not part of a session, it stays with you");
       item.findings = [];
-    } else if (file?.action === "already_here") {
+    } else if (file?.action === "already_here" && !item.another) {
+      // By its path and length: that it is the same is for the comparison to find.
       item.stage = "here";
       item.acknowledged = item.size;
     } else if (item.findings.some((finding) => finding.severity === "refuse") && !item.insist) {
@@ -157,6 +208,18 @@ export function hear(items: readonly Item[], answer: Looked): Item[] {
     }
   }
   return fine;
+}
+
+/** After submitting: what the receipt names is part of a session now, whatever was thought of it. */
+export function seal(items: Items, files: readonly { path: string; hash: string }[]): void {
+  for (const { path, hash } of files) {
+    const item = items.get(keyOf(path));
+    if (item?.stage === "left") {
+      item.stage = "here";
+      item.note = "It was left out here, and the studio has it all the same: tell the studio.";
+    }
+    if (item?.stage === "here") Object.assign(item, { sealed: true, hash });
+  }
 }
 
 /** Joins the list with what the server has. Files under way are left alone. */
@@ -170,11 +233,14 @@ export function reconcile(items: Items, uploads: readonly Upload[], isGoing: (ke
     }
   }
   for (const item of items.values()) {
-    if (isGoing(item.key) || item.stage === "left") continue;
+    if (isGoing(item.key) || item.stage === "left" || item.stage === "leaving") continue;
     const { use, replaces } = decide(item, there.get(item.key) ?? []);
     item.replaces = replaces;
+    if (item.upload !== use?.id) item.check = undefined;
     item.upload = use?.id;
+    item.hash = use?.hash ?? undefined;
     item.sealed = use?.state === "sealed";
+    if (use?.checked) item.check ??= "same";
     if (use !== undefined && use.state !== "open") {
       item.stage = "here";
       item.acknowledged = item.size;
@@ -212,21 +278,29 @@ export interface Totals {
   of: Record<Stage, number>;
   /** How many are here and not submitted yet. */
   unsealed: number;
+  /** How many are here and part of a session. */
+  sealed: number;
+  /** How many are here and still to be compared with the files, and how many are the same. */
+  due: number;
+  checked: number;
 }
 
 /** Counts what is to be sent; what is refused, failed or left is not part of the bytes. */
 export function totals(items: Items): Totals {
-  const of = { looking: 0, queued: 0, sending: 0, here: 0, refused: 0, failed: 0, absent: 0, left: 0 };
-  const sum: Totals = { files: 0, here: 0, bytes: 0, acknowledged: 0, of, unsealed: 0 };
+  const of = { looking: 0, queued: 0, sending: 0, here: 0, refused: 0, failed: 0, absent: 0, leaving: 0, left: 0 };
+  const sum: Totals = { files: 0, here: 0, bytes: 0, acknowledged: 0, of, unsealed: 0, sealed: 0, due: 0, checked: 0 };
   for (const item of items.values()) {
     of[item.stage] += 1;
-    if (item.stage === "left" || item.stage === "refused" || item.stage === "failed") continue;
+    if (["leaving", "left", "refused", "failed"].includes(item.stage)) continue;
     sum.files += 1;
     sum.bytes += item.size;
     sum.acknowledged += item.acknowledged;
     if (item.stage === "here") {
       sum.here += 1;
-      if (!item.sealed) sum.unsealed += 1;
+      if (item.sealed) sum.sealed += 1;
+      else sum.unsealed += 1;
+      if (item.check === "due") sum.due += 1;
+      if (item.check === "same") sum.checked += 1;
     }
   }
   return sum;

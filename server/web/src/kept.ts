@@ -20,18 +20,25 @@ export interface Kept {
   roots: Root[];
 }
 
-const STORE = "uploads";
+/** One entry a link; and one a copy of a small file, under [link, file]. */
+type Store = "uploads" | "copies";
 
 function open(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
-    const asked = indexedDB.open("stemvault", 1);
-    asked.onupgradeneeded = () => asked.result.createObjectStore(STORE);
+    const asked = indexedDB.open("stemvault", 2);
+    asked.onupgradeneeded = () => {
+      for (const name of ["uploads", "copies"] satisfies Store[]) {
+        if (!asked.result.objectStoreNames.contains(name)) asked.result.createObjectStore(name);
+      }
+    };
     asked.onsuccess = () => resolve(asked.result);
     asked.onerror = () => reject(asked.error);
   });
 }
 
-async function work<T>(
+/** Does something in one of the stores, whole or not at all; nothing where it cannot be done. */
+export async function work<T>(
+  name: Store,
   mode: IDBTransactionMode,
   ask: (store: IDBObjectStore) => IDBRequest<T>,
 ): Promise<T | undefined> {
@@ -39,8 +46,8 @@ async function work<T>(
     const database = await open();
     try {
       return await new Promise((resolve, reject) => {
-        const transaction = database.transaction(STORE, mode);
-        const asked = ask(transaction.objectStore(STORE));
+        const transaction = database.transaction(name, mode);
+        const asked = ask(transaction.objectStore(name));
         transaction.oncomplete = () => resolve(asked.result);
         transaction.onabort = transaction.onerror = () => reject(transaction.error);
       });
@@ -66,7 +73,7 @@ export class Memory {
   }
 
   async load(): Promise<Kept> {
-    const kept = await work<Kept | undefined>("readonly", (store) => store.get(this.key));
+    const kept = await work<Kept | undefined>("uploads", "readonly", (store) => store.get(this.key));
     return kept ?? { items: [], roots: [] };
   }
 
@@ -75,33 +82,8 @@ export class Memory {
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
       const kept = what();
-      void work("readwrite", (store) => store.put(kept, this.key));
+      void work("uploads", "readwrite", (store) => store.put(kept, this.key));
     }, 300);
-  }
-}
-
-/**
- * Whether Golden Retriever has something of this name: it says when it has restored, and says
- * nothing when there is nothing to restore.
- */
-export async function hasCopies(name: string): Promise<boolean> {
-  try {
-    const known = await indexedDB.databases();
-    if (!known.some((database) => database.name === "uppy-blobs")) return false;
-    const database = await new Promise<IDBDatabase>((resolve, reject) => {
-      const asked = indexedDB.open("uppy-blobs");
-      asked.onsuccess = () => resolve(asked.result);
-      asked.onerror = () => reject(asked.error);
-    });
-    const record = await new Promise<{ expires: number } | undefined>((resolve, reject) => {
-      const asked = database.transaction("metadata").objectStore("metadata").get(name);
-      asked.onsuccess = () => resolve(asked.result as { expires: number } | undefined);
-      asked.onerror = () => reject(asked.error);
-    });
-    database.close();
-    return record !== undefined && record.expires > Date.now();
-  } catch {
-    return false;
   }
 }
 

@@ -6,9 +6,9 @@ import { Draft } from "./draft";
 import type { Item } from "./items";
 import type { Memory } from "./kept";
 import { pass } from "./looking";
-import { backOff } from "./pure/trouble";
+import { backOff, type Waiting } from "./pure/trouble";
 import { sentence } from "./pure/words";
-import { Sending, type Waiting } from "./sending";
+import { Sending } from "./sending";
 
 /** What stands between now and a submitted session. */
 export interface Missing {
@@ -19,6 +19,9 @@ export interface Missing {
   nothing: boolean;
 }
 
+/** What a submit is waiting for. */
+export type Submitting = "comparing" | "sealing" | undefined;
+
 export class Page {
   readonly sending: Sending;
   readonly draft: Draft;
@@ -27,7 +30,7 @@ export class Page {
   asked: Missing | undefined;
   /** What the server said against it. */
   refusal: string | undefined;
-  submitting = false;
+  submitting: Submitting;
   /** Submitted since the page was opened. */
   submitted = false;
   /** Fields that the server does not take as they are, by name. */
@@ -52,6 +55,13 @@ export class Page {
     return this.sending.totals.unsealed > 0 && this.sending.closed === undefined;
   }
 
+  /** Something is here, or was taken out of what the studio returned, that it has not been told. */
+  get isNew(): boolean {
+    const { unsealed, sealed } = this.sending.totals;
+    const returned = this.session?.review.state === "returned";
+    return unsealed > 0 || (returned && sealed > 0 && sealed < this.session!.file_count);
+  }
+
   /** Why nothing moves, though it should. Checks that cannot be asked hold up only the files they have not seen. */
   get standstill(): Waiting | undefined {
     const { active, waiting, totals, lookingTrouble } = this.sending;
@@ -64,7 +74,7 @@ export class Page {
   /** Whether the session that was submitted is all there is to see. */
   get finished(): boolean {
     const { of } = this.sending.totals;
-    const more = of.looking + of.queued + of.sending + of.refused + of.failed + of.absent;
+    const more = of.looking + of.queued + of.sending + of.refused + of.failed + of.absent + of.leaving;
     return this.session !== null && this.session.review.state !== "returned" && !this.unsubmitted && more === 0;
   }
 
@@ -75,12 +85,12 @@ export class Page {
   }
 
   missing(): Missing {
-    const { totals, items } = this.sending;
+    const { items } = this.sending;
     const fields = this.state.form.fields.filter(
       (field) => field.required && (this.draft.values[field.name] ?? "").trim() === "",
     );
     const files = [...items.values()].filter((item) => item.stage !== "here" && item.stage !== "left");
-    return { fields, files, nothing: totals.unsealed === 0 };
+    return { fields, files, nothing: !this.isNew };
   }
 
   /** Submits, or says what is missing. `without`: the files that are not here stay out. */
@@ -88,24 +98,29 @@ export class Page {
     if (this.submitting) return;
     this.refusal = undefined;
     this.bad.clear();
-    this.submitting = true;
+    this.submitting = "comparing";
     this.changed();
     try {
       if (without) await this.sending.leave(this.missing().files);
       if (this.isMissing()) return;
+      await this.sending.compared();
+      if (this.isMissing()) return;
+      this.submitting = "sealing";
+      this.changed();
       await this.sending.settle();
+      await this.sending.compared();
       if (this.isMissing()) return;
       const receipt = await this.seal();
       this.session = receipt;
       this.submitted = true;
       this.draft.over();
-      this.sending.sealed();
+      this.sending.sealed(receipt);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       this.refusal = sentence(error.trouble.text);
       for (const name of error.missing) this.bad.add(name);
     } finally {
-      this.submitting = false;
+      this.submitting = undefined;
       this.touched();
     }
   }
@@ -122,7 +137,7 @@ export class Page {
     const before = this.session?.session;
     for (let tries = 0; ; tries += 1) {
       try {
-        return await this.link.submit(this.draft.filled());
+        return await this.link.submit(this.draft.filled(), this.sending.leaving.out.map(({ path }) => path));
       } catch (error) {
         if (!(error instanceof Refused) || error.trouble.kind !== "wait" || error.status === 409 || tries > 4) throw error;
         await pass(backOff(tries, error.trouble.after));

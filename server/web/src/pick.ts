@@ -5,6 +5,10 @@
 export interface Picked {
   path: string;
   file: File;
+  /** Opens it again, as it is then; absent where the browser cannot. */
+  again?: () => Promise<File>;
+  /** It is a copy that the browser kept, not the file itself. */
+  copy?: boolean;
 }
 
 /** A file or folder that the browser lets us open again after a restart. */
@@ -114,7 +118,7 @@ async function into(handle: Root, before: string, brought: Brought): Promise<voi
   const path = before + handle.name;
   try {
     if (handle.kind === "file") {
-      brought.picks.push({ path, file: await handle.getFile() });
+      brought.picks.push({ path, file: await handle.getFile(), again: () => handle.getFile() });
       return;
     }
     for await (const inner of handle.values()) await into(inner as Root, `${path}/`, brought);
@@ -128,10 +132,9 @@ async function climb(entry: FileSystemEntry, before: string, brought: Brought): 
   const path = before + entry.name;
   try {
     if (entry.isFile) {
-      const file = await new Promise<File>((resolve, reject) =>
-        (entry as FileSystemFileEntry).file(resolve, reject),
-      );
-      brought.picks.push({ path, file });
+      const again = () =>
+        new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+      brought.picks.push({ path, file: await again(), again });
       return;
     }
     const reader = (entry as FileSystemDirectoryEntry).createReader();
@@ -158,11 +161,11 @@ export async function hasChanged(file: File): Promise<boolean> {
   }
 }
 
-/** Whether a file can still be read as it was when it was picked. */
-export async function readable(file: File): Promise<boolean> {
+/** Whether a file of so many bytes can still be read as it was when it was picked, up to its end. */
+export async function readable(file: File, size: number): Promise<boolean> {
   try {
-    await file.slice(0, 1).arrayBuffer();
-    return true;
+    const last = await file.slice(Math.max(0, size - 1), size).arrayBuffer();
+    return last.byteLength === Math.min(1, size);
   } catch {
     return false;
   }

@@ -5,30 +5,26 @@
 // asked where each file stands before a byte is sent. So there is one way to go on, whether the
 // line dropped, the server restarted, the laptop slept or the browser was closed.
 
-import { Refused, type Finding, type Link, type Looked, type State } from "./api";
+import { Refused, type Link, type Looked, type Receipt, type State } from "./api";
+import { Copies } from "./copies";
 import { Engine, type Load } from "./engine";
-import { hear, next, reconcile, recall, take, toKeep, totals, type Item, type Items, type Totals } from "./items";
+import { Findings } from "./findings";
+import { hear, next, reconcile, recall, seal, take, toKeep, totals, type Item, type Items, type Totals } from "./items";
 import type { Memory } from "./kept";
+import { Leaving } from "./leaving";
 import { Looking } from "./looking";
-import { permission, readable, walk, type Brought, type Root } from "./pick";
-import { Pace, Steady } from "./pure/pace";
-import { keyOf } from "./pure/match";
-import { backOff, type Trouble } from "./pure/trouble";
+import { Meter } from "./meter";
+import { readable, type Brought } from "./pick";
+import { Proving } from "./proving";
+import { backOff, type Trouble, type Waiting } from "./pure/trouble";
 import { sentence } from "./pure/words";
-import { discardSpoiled } from "./spoiled";
+import { Renewing } from "./renewing";
+import { Roots } from "./roots";
 
-/** Files in the engine at most; more where it also keeps copies for a closed browser. */
+
 const AHEAD = 48;
-const AHEAD_KEPT = 200;
 const OFFLINE = "this computer is offline";
-
-/** Why nothing is sent at the moment, though something should be. */
-export interface Waiting {
-  text: string;
-  /** When (monotonic, ms) it is tried again; absent while offline. */
-  until?: number | undefined;
-  tries: number;
-}
+const LOST = "It was changed, moved or renamed on this computer: choose it again.";
 
 export class Sending {
   readonly items: Items = new Map();
@@ -37,18 +33,20 @@ export class Sending {
   /** The order takes nothing any more; final. */
   closed: string | undefined;
   /** What the checks say of all files together. */
-  findings: Finding[] = [];
-  /** Folders and files that may be read again after a click. */
-  locked: Root[] = [];
+  readonly findings = new Findings();
+  /** What this browser can open again. */
+  readonly roots = new Roots();
   /** What could not be read when it was picked. */
-  unread: string[] = [];
+  readonly unread = new Set<string>();
   lookingTrouble: string | undefined;
 
-  private roots: Root[] = [];
   private readonly engine: Engine;
   private readonly looking: Looking;
-  private readonly pace = new Pace();
-  private readonly steady = new Steady();
+  private readonly proving: Proving;
+  private readonly copies: Copies;
+  private readonly renewing: Renewing;
+  readonly leaving: Leaving;
+  private readonly meter = new Meter();
   private timer: ReturnType<typeof setTimeout> | undefined;
   private recovering = false;
   private stopped = false;
@@ -61,10 +59,11 @@ export class Sending {
     state: State,
     private readonly changed: () => void,
   ) {
-    this.engine = new Engine(`${link.address}`, `stemvault-${memory.key}`, {
+    this.engine = new Engine(link.address, {
       began: (key) => this.on(key, (item) => (item.stage = "sending")),
+      created: (key, upload) => this.on(key, (item) => (item.upload = upload)),
       acknowledged: (key, offset) => this.on(key, (item) => this.acknowledged(item, offset)),
-      done: (key) => this.on(key, (item) => void this.done(item)),
+      done: (key, hash) => this.on(key, (item) => this.done(item, hash)),
       failed: (key, trouble) => this.on(key, (item) => void this.failed(item, trouble)),
     });
     this.looking = new Looking(link, Number(state.preflight?.bytes ?? 65536), {
@@ -76,6 +75,19 @@ export class Sending {
         this.touch();
       },
     });
+    this.proving = new Proving(link, {
+      differs: (item, size) => void this.renewing.renew(item, size),
+      unreadable: (item) => void this.renewing.unreadable(item),
+      changed: () => this.touch(),
+      refresh: async () => this.takeIn(await link.state()),
+    });
+    this.copies = new Copies(memory.key);
+    this.leaving = new Leaving(link, this.items, this.engine, this.copies, () => this.touch());
+    this.renewing = new Renewing(link, this.engine, this.proving, {
+      look: (item) => this.looking.look([item]),
+      lost: (item) => this.lost(item),
+      changed: () => this.touch(),
+    });
     if (!state.stage_open) this.closed = "this order takes no files at the moment";
     addEventListener("offline", () => this.offline());
     addEventListener("online", () => void this.recover());
@@ -85,46 +97,46 @@ export class Sending {
   /** Takes up what a closed browser left behind. */
   async begin(state: State): Promise<void> {
     const kept = await this.memory.load();
-    recall(this.items, kept.items);
-    reconcile(this.items, state.uploads, () => false);
-    this.findings = state.findings ?? [];
+    recall(this.items, kept.items, state.uploads);
+    this.takeIn(state);
     this.touch();
-    this.roots = kept.items.length > 0 ? kept.roots : [];
-    for (const root of this.roots) {
-      const allowed = await permission(root, false);
-      if (allowed === "granted") this.add(await walk([root]), true);
-      else if (allowed === "prompt") this.locked.push(root);
-    }
-    const back = await this.engine.restore();
-    if (this.roots.length > 0) this.engine.keepNoCopies();
-    this.add({ picks: back, roots: [], unread: [] }, true);
+    const some = kept.items.some(({ left }) => !left);
+    for (const brought of await this.roots.recall(some ? kept.roots : [])) this.add(brought, true);
+    const copies = await this.copies.load();
+    if (this.roots.some) this.copies.end();
     this.ready = true;
+    this.add({ picks: copies, roots: [], unread: [] }, true);
     this.pump();
   }
 
   /** Reads what may be read again after a click: call it in one. */
   async unlock(): Promise<void> {
-    const roots = this.locked;
-    this.locked = [];
-    for (const root of roots) {
-      if ((await permission(root, true)) === "granted") this.add(await walk([root]), true);
-    }
+    for (const brought of await this.roots.unlock()) this.add(brought, true);
     this.touch();
   }
 
   /** Takes in what was picked. `onlyKnown`: nothing that was not in the list before. */
   add(brought: Brought, onlyKnown = false): void {
-    if (!onlyKnown && brought.picks.length > 0) {
-      // Handles open the files again by themselves; without them small files are kept as copies.
-      if (this.ready && brought.roots.length > 0) this.engine.keepNoCopies();
-      this.roots.push(...brought.roots);
-    }
-    this.unread = brought.unread;
-    const fresh = take(this.items, brought.picks, onlyKnown);
+    for (const { path } of brought.picks) this.unread.delete(path);
+    for (const path of brought.unread) this.unread.add(path);
+    const { fresh, arrived } = take(this.items, brought.picks, onlyKnown);
     for (const item of fresh) this.engine.withdraw(item.key);
     this.looking.look(fresh);
+    this.proving.check(arrived);
     this.keep();
     this.touch();
+    if (onlyKnown || brought.picks.length === 0) return this.backUp(fresh);
+    void this.roots.add(brought.roots).then(() => {
+      this.keep();
+      this.backUp(fresh);
+      this.touch();
+    });
+  }
+
+  /** Handles open the files again by themselves; without them small files are kept as copies. */
+  private backUp(items: Item[]): void {
+    if (this.roots.some) this.copies.end();
+    else this.copies.keep(items);
   }
 
   pause(): void {
@@ -152,41 +164,41 @@ export class Sending {
     void this.recover();
   }
 
-  /** Leaves a file out; what has arrived of it goes. */
-  async leave(items: Item[]): Promise<void> {
-    const gone: string[] = [];
-    for (const item of items) {
-      if (item.sealed) continue;
-      this.engine.withdraw(item.key);
-      gone.push(...item.replaces, ...(item.upload === undefined ? [] : [item.upload]));
-      item.stage = "left";
-      item.note = "Left out by you.";
-      item.upload = undefined;
-      item.acknowledged = 0;
-      item.replaces = [];
-    }
+  /** Leaves files out: they are when the server says that nothing of them is there any more. */
+  async leave(list: Item[]): Promise<void> {
+    await this.leaving.leave(list);
     this.keep();
-    this.touch();
-    await Promise.allSettled(gone.map((id) => this.link.remove(id)));
     this.pump();
   }
 
-  /** Before submitting: the server's list once more, and what was replaced goes. */
-  async settle(): Promise<void> {
-    const state = await this.link.state();
-    this.findings = state.findings ?? [];
-    reconcile(this.items, state.uploads, (key) => this.engine.isGoing(key));
-    for (const item of this.items.values()) {
-      for (const id of item.replaces.splice(0)) await this.link.remove(id);
-    }
-    const left = state.uploads.filter((upload) => upload.state === "open" && this.items.get(keyOf(upload.path))?.stage === "left");
-    for (const upload of left) await this.link.remove(upload.id);
+  /** Takes in after all what was left out. */
+  include(item: Item): void {
+    item.note = undefined;
+    item.junk = false;
+    item.stage = item.file ? "looking" : "absent";
+    this.looking.look([item]);
+    this.keep();
     this.touch();
   }
 
-  /** After submitting: everything that is here is part of a session now. */
-  sealed(): void {
-    for (const item of this.items.values()) if (item.stage === "here") item.sealed = true;
+  /** Waits until everything that is here has been compared with the files. */
+  async compared(): Promise<void> {
+    while (this.totals.due > 0) await this.proving.settled();
+  }
+
+  /** Before submitting: the server's list once more, and what was replaced or left out goes. */
+  async settle(): Promise<void> {
+    const state = await this.link.state();
+    this.takeIn(state);
+    for (const item of this.items.values()) for (const id of item.replaces.splice(0)) await this.link.remove(id);
+    await this.leaving.late(state);
+    this.touch();
+  }
+
+  /** After submitting: what the receipt names is part of a session now, whatever was thought of it. */
+  sealed(receipt: Receipt): void {
+    seal(this.items, receipt.files);
+    this.keep();
     this.touch();
   }
 
@@ -197,19 +209,14 @@ export class Sending {
   /** Whether bytes flow, or will by themselves. */
   get active(): boolean {
     const { of } = this.totals;
-    return this.closed === undefined && !this.paused && of.looking + of.queued + of.sending > 0;
+    return this.closed === undefined && !this.paused && of.looking + of.queued + of.sending + of.leaving > 0;
   }
 
   /** Bytes a second and seconds left, as far as they are known. */
   measure(): { rate?: number | undefined; left?: number | undefined } {
-    const now = performance.now();
-    if (!this.active || this.waiting !== undefined) {
-      this.pace.stop();
-      return {};
-    }
-    let rest = this.totals.bytes - this.totals.acknowledged;
-    for (const item of this.items.values()) if (item.stage === "absent") rest -= item.size - item.acknowledged;
-    return { rate: this.pace.rate(now), left: this.steady.show(this.pace.left(rest, now), now) };
+    if (this.active && this.waiting === undefined) return this.meter.read(this.items, this.totals);
+    this.meter.stop();
+    return {};
   }
 
   private on(key: string, act: (item: Item) => void): void {
@@ -227,13 +234,19 @@ export class Sending {
   private keep(): void {
     this.memory.save(() => {
       const items = toKeep(this.items);
-      return { items, roots: items.length > 0 ? this.roots : [] };
+      return { items, roots: items.length > 0 ? this.roots.all : [] };
     });
   }
 
+  private takeIn(state: State): void {
+    this.findings.here(state.findings ?? []);
+    reconcile(this.items, state.uploads, (key) => this.engine.has(key));
+  }
+
   private looked(items: Item[], answer: Looked): void {
-    this.findings = answer.session;
+    this.findings.coming(answer.session, items.map(({ path }) => path));
     const fine = hear(items, answer);
+    this.proving.check(items.filter(({ stage }) => stage === "here"));
     this.keep();
     this.queue(fine);
   }
@@ -245,42 +258,31 @@ export class Sending {
   }
 
   private lost(item: Item): void {
-    item.file = undefined;
+    item.file = item.again = undefined;
     item.stage = "absent";
-    item.note = "It was changed, moved or renamed on this computer: choose it again.";
+    item.note = LOST;
     this.touch();
     // Where the folder can still be read, the file's new state is found there.
-    if (this.roots.length > 0) void this.reread();
-  }
-
-  private async reread(): Promise<void> {
-    for (const root of this.roots) {
-      if ((await permission(root, false)) === "granted") this.add(await walk([root]), true);
-    }
+    void this.roots.reread().then((all) => all.forEach((brought) => this.add(brought, true)));
   }
 
   private acknowledged(item: Item, offset: number): void {
     const more = offset - item.acknowledged;
-    if (more > 0) this.pace.add(more, performance.now());
+    if (more > 0) this.meter.add(more);
     item.acknowledged = Math.min(offset, item.size);
     item.tries = 0;
     if (this.waiting !== undefined && more > 0) this.waiting.tries = 0;
   }
 
-  private async done(item: Item): Promise<void> {
-    // A browser compares a file's time when a request begins to read it, so only now it is known
-    // whether the last one brought the end of another file.
-    const spoiled = await discardSpoiled(this.link, item);
-    if (this.items.get(item.key) !== item || item.stage === "left") return;
-    if (spoiled) {
-      this.lost(item);
-      return this.pump();
-    }
+  private done(item: Item, hash: string | undefined): void {
+    if (item.stage === "leaving" || item.stage === "left") return;
     item.stage = "here";
     item.acknowledged = item.size;
-    item.note = undefined;
+    item.hash = hash;
+    if (!item.another) item.note = undefined;
+    this.copies.drop(item.key);
+    this.proving.check([item]);
     this.keep();
-    this.touch();
     setTimeout(() => this.pump(), 0);
   }
 
@@ -296,9 +298,8 @@ export class Sending {
     } else if (kind === "closed") {
       this.close(text);
     } else {
-      if (item.file !== undefined && !(await readable(item.file))) {
-        this.engine.withdraw(item.key);
-        this.lost(item);
+      if (item.file !== undefined && !(await readable(item.file, item.size))) {
+        if (item.stage === "queued") await this.renewing.renew(item);
         return;
       }
       item.tries += 1;
@@ -317,7 +318,7 @@ export class Sending {
   private halt(): void {
     this.engine.pause();
     this.stopped = true;
-    this.pace.stop();
+    this.meter.stop();
     for (const item of this.items.values()) if (item.stage === "sending") item.stage = "queued";
     this.touch();
   }
@@ -355,7 +356,7 @@ export class Sending {
         // What broke off; what waits for its turn in the engine may stay there.
         if (item.stage === "queued" && item.tries > 0 && !this.engine.isGoing(item.key)) this.engine.withdraw(item.key);
       }
-      reconcile(this.items, state.uploads, (key) => this.engine.has(key));
+      this.takeIn(state);
       if (!state.stage_open) this.close("this order takes no files at the moment");
       this.pump();
     } catch (error) {
@@ -380,20 +381,20 @@ export class Sending {
   private pump(): void {
     if (!this.ready || this.paused || this.stopped || this.waiting || this.closed !== undefined) return;
     const now = performance.now();
-    const ahead = this.roots.length > 0 ? AHEAD : AHEAD_KEPT;
     // Many at once: each time costs a look at everything that is in there.
-    if (this.engine.busy > ahead / 2) return;
-    let room = ahead - this.engine.busy;
+    if (this.engine.busy > AHEAD / 2) return;
+    let room = AHEAD - this.engine.busy;
     const { ready, later } = next(this.items, now, (key) => this.engine.has(key));
     const loads: Load[] = [];
     for (const item of ready) {
       if (room-- <= 0) break;
+      // Before submitting it is asked again whether they went.
       for (const id of item.replaces.splice(0)) this.link.remove(id).catch(() => {});
       const url = item.upload === undefined ? undefined : `${this.link.address}/${item.upload}`;
       const { key, path, file, modified } = item;
       loads.push({ key, path, file: file!, modified: modified!, url });
     }
-    if (loads.length > 0) this.pace.resume(now);
+    if (loads.length > 0) this.meter.resume();
     this.engine.feed(loads);
     if (later < Infinity) setTimeout(() => this.pump(), later - now);
   }

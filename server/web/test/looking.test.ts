@@ -28,7 +28,7 @@ test("an outage is over when the studio answers, whatever it answers", async () 
   });
   const items: Items = new Map();
   const file = new File(["x"], "a.txt", { lastModified: 0 });
-  looking.look(take(items, [{ path: "a.txt", file }], false));
+  looking.look(take(items, [{ path: "a.txt", file }], false).fresh);
   await vi.waitFor(() => expect(said).toEqual(["the connection to the studio is interrupted"]));
   await vi.advanceTimersByTimeAsync(2000);
   await vi.waitFor(() => expect(unlooked).toEqual(["a.txt"]));

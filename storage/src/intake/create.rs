@@ -153,6 +153,7 @@ impl Vault {
             fragments_made: 0,
             progress,
             role: new.role,
+            checked: false,
             created_at: now,
             expires_at: (!empty || new.role.is_part()).then(|| now + self.limits.expire_after),
             state: if empty && new.role != Role::Final {

@@ -6,6 +6,7 @@
 //! share.
 mod begin;
 mod bounds;
+mod checked;
 pub mod checks;
 mod commit;
 mod create;

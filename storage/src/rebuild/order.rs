@@ -325,6 +325,7 @@ fn reopened_uploads(mut batch: Batch, row: &SessionRow, manifest: &Manifest) -> 
             } else {
                 Role::Final
             },
+            checked: file.checked,
             created_at: file.finished_at,
             expires_at: None,
             state: UploadState::Sealed {

@@ -147,10 +147,9 @@ async function copied(page, paths) {
   await eventually("not every small file that is to come has been copied", async () => {
     const here = (await ask("uploads")).filter((upload) => upload.offset === upload.length);
     const kept = await page.evaluate(async (large) => {
-      const { metadata, files } = await globalThis.stored("uppy-blobs", ["metadata", "files"]);
-      const copies = new Set(files.map((copy) => copy.fileID));
-      const list = metadata.flatMap((record) => Object.values(JSON.parse(record.metadata).files));
-      return list.filter((file) => file.size > large || copies.has(file.id)).map((file) => file.meta.relativePath);
+      const { copies, uploads } = await globalThis.stored("stemvault", ["copies", "uploads"]);
+      const list = uploads.flatMap((kept) => kept.items).filter((item) => item.size > large);
+      return [...copies, ...list].map((file) => file.path);
     }, large);
     const safe = new Set([...kept, ...here.map((upload) => upload.path)]);
     return paths.every((path) => safe.has(path));

@@ -1,7 +1,7 @@
 // Which upload on the server belongs to which file here, and what is left to do for it. The same
 // rules as those of `stemvault push`: an upload belongs to a file if its path does (in composed
-// form), and goes on if length and time of change agree. A wrong guess would cost bytes here, as a
-// browser cannot hash 50 GB beforehand; so a finished upload must agree on the time as well.
+// form), and goes on if length and time of change agree. That is a guess, good enough to go on by: what
+// has arrived is compared with the file afterwards (see `proving`), and sent again if it is another.
 
 /** An upload as the server lists it. */
 export interface Upload {
@@ -11,7 +11,10 @@ export interface Upload {
   offset: string;
   state: "open" | "finished" | "sealed";
   modified: string | null;
+  /** BLAKE3, once it is whole. */
   hash?: string | null;
+  /** Its sender has compared it with the file. */
+  checked?: boolean;
 }
 
 /** A file as far as matching looks at it. */
@@ -35,15 +38,17 @@ export function keyOf(path: string): string {
   return path.normalize("NFC");
 }
 
-function millis(text: string): number {
-  return Date.parse(text);
+/** Whether two times of change are one: to the second, as not every browser tells more of them. */
+export function isSameTime(one: string, other: string): boolean {
+  const second = (text: string) => Math.floor(Date.parse(text) / 1000);
+  return second(one) === second(other);
 }
 
 /** Whether an upload is of this very version of a file. */
 export function isSame(upload: Upload, file: Known): boolean {
   if (upload.length !== String(file.size)) return false;
   if (upload.modified == null || file.modified === undefined) return true;
-  return millis(upload.modified) === millis(file.modified);
+  return isSameTime(upload.modified, file.modified);
 }
 
 const RANK = { sealed: 2, finished: 1, open: 0 };

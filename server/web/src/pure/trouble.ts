@@ -28,6 +28,14 @@ export interface Trouble {
   after?: number | undefined;
 }
 
+/** Why nothing is sent at the moment, though something should be. */
+export interface Waiting {
+  text: string;
+  /** When (monotonic, ms) it is tried again; absent while offline. */
+  until?: number | undefined;
+  tries: number;
+}
+
 const LOST = "the connection to the studio is interrupted";
 
 /** Judges an answer. */

@@ -37,7 +37,7 @@ export function App({ page }: { page: Page }) {
           <PickBox sending={sending} compact={some} />
           {some && <Progress page={page} />}
           {some && <Attention page={page} />}
-          {some && <Everything sending={sending} />}
+          {some && <Everything page={page} />}
         </section>
       )}
       {sending.closed === undefined && !page.finished && (

@@ -34,13 +34,20 @@ export function Finish({ page }: { page: Page }) {
       <button
         type="button"
         class="primary wide"
-        aria-disabled={page.submitting}
+        aria-disabled={page.submitting !== undefined}
         onClick={() => void page.submit()}
       >
-        {page.submitting ? "Submitting …" : "Submit to the studio"}
+        {said(page)}
       </button>
     </section>
   );
+}
+
+function said(page: Page): string {
+  const { due } = page.sending.totals;
+  if (page.submitting === undefined) return "Submit to the studio";
+  if (page.submitting === "sealing" || due === 0) return "Submitting …";
+  return `Comparing ${count(due, "file")} with your computer, then submitting …`;
 }
 
 function StillMissing({ page, missing }: { page: Page; missing: Missing }) {
@@ -49,7 +56,7 @@ function StillMissing({ page, missing }: { page: Page; missing: Missing }) {
   const absent = files.filter((item) => item.stage === "absent").length;
   const coming = files.length - decide - absent;
   // Not while some are on their way: they only need time.
-  const without = files.length > 0 && coming === 0 && page.sending.totals.unsealed > 0;
+  const without = files.length > 0 && coming === 0 && page.isNew;
   return (
     <>
       <p>
@@ -57,7 +64,11 @@ function StillMissing({ page, missing }: { page: Page; missing: Missing }) {
       </p>
       <ul>
         {nothing && files.length === 0 && (
-          <li>{page.session ? "something new since the last time" : "your files: choose them above"}</li>
+          <li>
+            {page.session
+              ? "a change: add a mended or a new file, or leave one out. Nothing has changed since you last submitted"
+              : "your files: choose them above"}
+          </li>
         )}
         {coming > 0 && <li>{count(coming, "file")} still on the way: wait until everything has arrived</li>}
         {absent > 0 && <li>{count(absent, "file")} to be chosen again, above</li>}

@@ -17,10 +17,12 @@ export function Attention({ page }: { page: Page }) {
   const all = [...sending.items.values()];
   const refused = all.filter((item) => item.stage === "refused");
   const failed = all.filter((item) => item.stage === "failed");
-  const warned = all.filter((item) => item.stage !== "refused" && item.stage !== "left" && item.findings.length > 0);
+  const warned = all.filter((item) => !["refused", "leaving", "left"].includes(item.stage) && item.findings.length > 0);
   const lost = all.filter((item) => item.stage === "absent" && item.note !== undefined);
   const noted = all.filter((item) => item.note !== undefined && !["left", "failed", "absent"].includes(item.stage));
   const junk = all.filter((item) => item.stage === "left" && item.junk);
+  const { out } = sending.leaving;
+  const isComing = (key: string) => !["here", "leaving", "left"].includes(sending.items.get(key)?.stage ?? "left");
   return (
     <>
       {refused.length > 0 && (
@@ -88,7 +90,7 @@ export function Attention({ page }: { page: Page }) {
           </Rows>
         </section>
       )}
-      {sending.findings.map((finding) => (
+      {sending.findings.shown(isComing).map((finding) => (
         <div class="notice" key={finding.rule + finding.message}>
           <p>
             <strong>{finding.severity === "refuse" ? "The studio would send this back." : "Worth a look."}</strong>{" "}
@@ -114,8 +116,20 @@ export function Attention({ page }: { page: Page }) {
       )}
       {noted.length > 0 && (
         <details class="card">
-          <summary>Changed since last time: {count(noted.length, "file")}</summary>
+          <summary>Changed or to be known: {count(noted.length, "file")}</summary>
           <Rows items={noted}>{(item) => <p>{item.note}</p>}</Rows>
+        </details>
+      )}
+      {out.length > 0 && (
+        <details class="card">
+          <summary>Left out by you: {count(out.length, "file")}</summary>
+          <Rows items={out}>
+            {(item) => (
+              <button type="button" class="link" onClick={() => sending.include(item)}>
+                Send it after all<span class="heard"> {item.path}</span>
+              </button>
+            )}
+          </Rows>
         </details>
       )}
       {junk.length > 0 && (
@@ -138,9 +152,11 @@ function Findings({ item }: { item: Item }) {
   );
 }
 
-const ORDER = { sending: 0, queued: 1, looking: 1, absent: 2, refused: 3, failed: 3, here: 4, left: 5 };
+const ORDER = { sending: 0, queued: 1, looking: 1, absent: 2, refused: 3, failed: 3, leaving: 3, here: 4, left: 5 };
 
-export function Everything({ sending }: { sending: Sending }) {
+export function Everything({ page }: { page: Page }) {
+  const { sending } = page;
+  const returned = page.session?.review.state === "returned";
   const [open, setOpen] = useState(false);
   const items = open ? [...sending.items.values()].sort((one, two) => ORDER[one.stage] - ORDER[two.stage]) : [];
   return (
@@ -151,9 +167,9 @@ export function Everything({ sending }: { sending: Sending }) {
             {(item) => (
               <>
                 {item.stage === "sending" ? <Bar item={item} /> : <p class="hint">{stands(item, sending)}</p>}
-                {!item.sealed && item.stage !== "left" && (
+                {(!item.sealed || returned) && item.stage !== "left" && item.stage !== "leaving" && (
                   <button type="button" class="link" onClick={() => void sending.leave([item])}>
-                    {item.stage === "here" ? "Take back" : "Leave out"}
+                    {item.stage === "here" && !item.sealed ? "Take back" : "Leave out"}
                     <span class="heard"> {item.path}</span>
                   </button>
                 )}
@@ -186,7 +202,7 @@ function stands(item: Item, sending: Sending): string {
   const part = item.acknowledged > 0 ? `${percent(item.acknowledged, item.size)} % arrived, ` : "";
   switch (item.stage) {
     case "here":
-      return item.sealed ? "Submitted" : "Arrived";
+      return (item.sealed ? "Submitted" : "Arrived") + checked(item);
     case "looking":
       return "The studio's checks look at it";
     case "queued":
@@ -197,9 +213,24 @@ function stands(item: Item, sending: Sending): string {
       return "Would come back to you: see above";
     case "failed":
       return "Not taken: see above";
+    case "leaving":
+      return "Being taken back …";
     case "left":
       return item.note ?? "Left out";
     case "sending":
+      return "";
+  }
+}
+
+function checked(item: Item): string {
+  switch (item.check) {
+    case "same":
+      return ", checked: it is the file on your computer";
+    case "due":
+      return ", to be compared with the file on your computer";
+    case "unable":
+      return ", not checked: the file could not be read again";
+    case undefined:
       return "";
   }
 }

@@ -61,12 +61,15 @@ export function PickBox({ sending, compact }: Props) {
   };
 
   const absent = sending.totals.of.absent;
+  // Where nothing is missing there is nothing to go on with.
+  const locked = sending.roots.locked.length > 0 && absent > 0;
+  const unread = [...sending.unread];
   return (
     <>
-      {sending.locked.length > 0 && (
+      {locked && (
         <div class="notice go">
           <p>
-            Welcome back. {absent > 0 && `${count(absent, "file is", "files are")} still to come.`} Your browser asks
+            Welcome back. {`${count(absent, "file is", "files are")} still to come.`} Your browser asks
             once whether this page may read {named(sending)} again.
           </p>
           <button type="button" class="primary" onClick={() => void sending.unlock()}>
@@ -74,11 +77,11 @@ export function PickBox({ sending, compact }: Props) {
           </button>
         </div>
       )}
-      {sending.locked.length === 0 && absent > 0 && (
+      {!locked && absent > 0 && (
         <div class="notice go">
           <p>
             <strong>{count(absent, "file is", "files are")} still to come.</strong> Choose or drop{" "}
-            {sourceOf(sending) ?? "the same files"} again: the upload goes on where it stopped, nothing is sent twice.
+            {sourceOf(sending) ?? "the same files"} again: the upload goes on from there.
           </p>
         </div>
       )}
@@ -116,11 +119,11 @@ export function PickBox({ sending, compact }: Props) {
         />
         {reading && <p role="status">Reading the folder …</p>}
       </div>
-      {sending.unread.length > 0 && (
+      {unread.length > 0 && (
         <p class="notice bad" role="alert">
-          {sending.unread.length === 1 ? "This could not be read" : "These could not be read"} on your computer:{" "}
-          {sending.unread.slice(0, 5).join(", ")}
-          {sending.unread.length > 5 && ` and ${sending.unread.length - 5} more`}. Check that nothing else holds them
+          {unread.length === 1 ? "This could not be read" : "These could not be read"} on your computer:{" "}
+          {unread.slice(0, 5).join(", ")}
+          {unread.length > 5 && ` and ${unread.length - 5} more`}. Check that nothing else holds them
           open, then choose them again.
         </p>
       )}
@@ -129,8 +132,8 @@ export function PickBox({ sending, compact }: Props) {
 }
 
 function named(sending: Sending): string {
-  const [first] = sending.locked;
-  return sending.locked.length === 1 && first ? `“${first.name}”` : count(sending.locked.length, "folder");
+  const [first] = sending.roots.locked;
+  return sending.roots.locked.length === 1 && first ? `“${first.name}”` : count(sending.roots.locked.length, "folder");
 }
 
 /** The folder that all missing files are in, if it is one. */

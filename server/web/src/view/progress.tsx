@@ -6,10 +6,11 @@ import { count, left, percent, sentence, size } from "../pure/words";
 
 export function Progress({ page }: { page: Page }) {
   const { sending } = page;
-  const { files, here, bytes, acknowledged, of } = sending.totals;
+  const { files, here, bytes, acknowledged, of, due, checked } = sending.totals;
   if (files === 0) return null;
   const whole = percent(acknowledged, bytes);
-  const done = of.looking + of.queued + of.sending + of.absent === 0;
+  const arrived = of.looking + of.queued + of.sending + of.absent + of.leaving === 0;
+  const done = arrived && due === 0;
   return (
     <div class={`card progress${done ? " done" : ""}`}>
       <div class="line">
@@ -20,9 +21,10 @@ export function Progress({ page }: { page: Page }) {
           <p class="now">{now(page, done)}</p>
           <p class="hint">
             {count(here, "file")} of {files.toLocaleString("en")} · {size(acknowledged)} of {size(bytes)} arrived
+            {checked > 0 && ` · ${checked === here ? "all" : checked.toLocaleString("en")} checked`}
           </p>
         </div>
-        {!done && (sending.active || sending.paused) && (
+        {!arrived && (sending.active || sending.paused) && (
           <button type="button" onClick={() => (sending.paused ? sending.resume() : sending.pause())}>
             {sending.paused ? "Go on" : "Pause"}
           </button>
@@ -30,7 +32,7 @@ export function Progress({ page }: { page: Page }) {
       </div>
       <progress max={100} value={whole} aria-label="Arrived at the studio" />
       <UnderWay sending={sending} />
-      {!done && (
+      {!arrived && (
         <p class="hint">
           If you close this page or your laptop, nothing is lost: what has arrived stays, and the same link goes on from
           there.
@@ -48,12 +50,16 @@ export function Progress({ page }: { page: Page }) {
 
 function now(page: Page, done: boolean): string {
   const { sending } = page;
-  const { of } = sending.totals;
+  const { of, due } = sending.totals;
   if (done) {
     const undecided = of.refused + of.failed;
     if (undecided > 0) return `Everything else has arrived. ${count(undecided, "file waits", "files wait")} for you, below.`;
     if (page.session?.review.state === "returned" && !page.unsubmitted) return "Submitted before. Add what is mended.";
     return page.unsubmitted ? "Everything has arrived. Now submit, below." : "Everything has arrived.";
+  }
+  const waiting = of.looking + of.queued + of.sending + of.absent;
+  if (waiting === 0 && due > 0) {
+    return `Everything has arrived. ${count(due, "file is", "files are")} still to be compared with your computer …`;
   }
   if (sending.paused) return "Paused.";
   const { standstill } = page;
@@ -63,7 +69,8 @@ function now(page: Page, done: boolean): string {
     return sentence(standstill.text) + when;
   }
   if (of.queued + of.sending === 0) {
-    return of.looking > 0 ? `The studio's checks look at ${count(of.looking, "file")} …` : "Waiting for the files named above.";
+    if (of.looking > 0) return `The studio's checks look at ${count(of.looking, "file")} …`;
+    return of.leaving > 0 ? `${count(of.leaving, "file")} being taken back …` : "Waiting for the files named above.";
   }
   const { rate, left: seconds } = sending.measure();
   if (seconds === undefined) return "Uploading …";

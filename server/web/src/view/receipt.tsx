@@ -12,7 +12,6 @@ export function Done({ page, receipt }: { page: Page; receipt: Receipt }) {
     if (page.submitted) head.current?.focus();
   }, [receipt.session]);
   const accepted = receipt.review.state === "accepted";
-  const { totals } = page.sending;
   return (
     <section class="card receipt" aria-labelledby="receipt">
       <h2 id="receipt" ref={head} tabIndex={-1}>
@@ -25,6 +24,12 @@ export function Done({ page, receipt }: { page: Page; receipt: Receipt }) {
           ? "Nothing is left to do."
           : "The studio looks at them now. If something has to be mended, you find it here, under the same link."}
       </p>
+      <p>{compared(receipt)}</p>
+      {receipt.left_out && (
+        <p>
+          <strong>Left out by you:</strong> {receipt.left_out}
+        </p>
+      )}
       {accepted && receipt.review.reasons.map((reason) => <p key={reason}>{sentence(reason)}</p>)}
       {receipt.findings.length > 0 && !accepted && (
         <details>
@@ -53,6 +58,7 @@ export function Done({ page, receipt }: { page: Page; receipt: Receipt }) {
                 <span class="file">{file.path}</span>
                 <span class="size">{size(Number(file.length))}</span>
               </p>
+              {file.checked && <span class="hint">checked </span>}
               <code>{file.hash}</code>
             </li>
           ))}
@@ -62,9 +68,19 @@ export function Done({ page, receipt }: { page: Page; receipt: Receipt }) {
       <p class="hint">
         Session <code class="id">{receipt.session}</code>
       </p>
-      {totals.of.left > 0 && <p class="hint">{count(totals.of.left, "file was", "files were")} left out.</p>}
     </section>
   );
+}
+
+/** How what arrived compares with what lies on the sender's disk, in a sentence. */
+function compared({ files }: Receipt): string {
+  const checked = files.filter((file) => file.checked).length;
+  if (checked === files.length) {
+    return "Every file was compared with the one on the sender's computer after it had arrived: they are the same.";
+  }
+  if (checked === 0) return "The files were not compared with those on the sender's computer after they had arrived.";
+  const rest = files.length - checked;
+  return `${count(checked, "file was", "files were")} compared with the sender's computer after arriving and ${checked === 1 ? "is" : "are"} the same; ${count(rest, "file was", "files were")} not compared.`;
 }
 
 export function Returned({ page, receipt }: { page: Page; receipt: Receipt }) {

@@ -40,6 +40,7 @@ fn upload(id: u8, link: Option<LinkId>, length: Option<u64>, offset: u64) -> Upl
         },
         progress,
         role: Role::File,
+        checked: false,
         created_at: now,
         expires_at: None,
     }

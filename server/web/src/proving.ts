@@ -1,0 +1,138 @@
+// Proves that what the server has is what lies on this disk: reads every file once more after it has
+// arrived and compares it with the server's hash. In the background, one at a time, by a worker.
+//
+// Promises: a file is called checked when the server has confirmed the hash that was read here. What
+// differs, or cannot be read any more, is handed back to the one who sends.
+
+import { Refused, type Link } from "./api";
+import type { Reading } from "./hashing";
+import type { Item } from "./items";
+import { pass } from "./looking";
+import { backOff } from "./pure/trouble";
+
+/** What is heard of it. */
+export interface Proven {
+  /** What arrived is not the file, which has so many bytes now. */
+  differs(item: Item, size: number): void;
+  /** The file cannot be read any more as it was. */
+  unreadable(item: Item): void;
+  /** Something else about a check has changed. */
+  changed(): void;
+  /** Asks the server for its list, and takes it in. */
+  refresh(): Promise<void>;
+}
+
+const WORKER = "hashing.js";
+/** Hashes that one request tells the server at most. */
+const TOLD = 256;
+
+export class Proving {
+  private readonly worker: Worker | undefined;
+  private waiting: Item[] = [];
+  private running = false;
+  private answer: ((reading: Reading) => void) | undefined;
+  private ends: (() => void)[] = [];
+  private last: Promise<unknown> = Promise.resolve();
+  private same: { item: Item; upload: string; hash: string }[] = [];
+
+  constructor(
+    private readonly link: Link,
+    private readonly heard: Proven,
+  ) {
+    try {
+      // An entry of its own beside this one: the server gives it a policy of its own, as it needs WASM.
+      this.worker = new Worker(new URL(/* @vite-ignore */ WORKER, import.meta.url), { type: "module" });
+      this.worker.addEventListener("message", (event: MessageEvent<Reading>) => this.answer?.(event.data));
+      this.worker.addEventListener("error", () => this.answer?.("unavailable"));
+    } catch {
+      this.worker = undefined;
+    }
+  }
+
+  /** Compares these, which have arrived, with the files. */
+  check(items: Item[]): void {
+    for (const item of items) {
+      // A copy says nothing of the disk.
+      item.check = item.copy || item.file === undefined ? undefined : "due";
+      if (item.check === "due") this.waiting.push(item);
+    }
+    if (!this.running) void this.run();
+  }
+
+  /** Resolves when some of what is due is known, or nothing is. */
+  settled(): Promise<void> {
+    if (!this.running) return Promise.resolve();
+    return new Promise((resolve) => this.ends.push(resolve));
+  }
+
+  /** Reads a file as it is now. */
+  read(file: File): Promise<Reading> {
+    const reading = this.last.then(() => {
+      if (this.worker === undefined) return "unavailable" as const;
+      return new Promise<Reading>((resolve) => {
+        this.answer = resolve;
+        this.worker!.postMessage(file);
+      });
+    });
+    this.last = reading;
+    return reading;
+  }
+
+  private async run(): Promise<void> {
+    this.running = true;
+    while (this.waiting.length > 0) {
+      const item = this.waiting.shift()!;
+      const { file } = item;
+      const due = () => item.stage === "here" && item.check === "due" && item.file === file;
+      if (file === undefined || !due()) continue;
+      const reading = await this.read(file);
+      if (!due()) continue;
+      if (reading === "unavailable") {
+        item.check = "unable";
+      } else if (reading === "unreadable") {
+        this.heard.unreadable(item);
+      } else {
+        await this.compare(item, reading, due);
+      }
+      if (this.same.length >= TOLD || this.waiting.length === 0) await this.tell();
+      this.heard.changed();
+    }
+    this.running = false;
+    for (const end of this.ends.splice(0)) end();
+  }
+
+  private async compare(item: Item, reading: { size: number; hash: string }, due: () => boolean): Promise<void> {
+    // Its answer got lost on the way, or it was sent from somewhere else.
+    if (item.hash === undefined) await this.untilAnswered(() => this.heard.refresh());
+    if (!due()) return;
+    if (item.hash === undefined || item.upload === undefined) item.check = "unable";
+    else if (item.hash === reading.hash) this.same.push({ item, upload: item.upload, hash: reading.hash });
+    else this.heard.differs(item, reading.size);
+  }
+
+  private async tell(): Promise<void> {
+    const told = this.same;
+    this.same = [];
+    if (told.length === 0) return;
+    const files = Object.fromEntries(told.map(({ upload, hash }) => [upload, hash]));
+    const answer = await this.untilAnswered(() => this.link.checked(files));
+    const confirmed = new Set(answer?.checked);
+    for (const { item, upload } of told) {
+      if (item.upload !== upload || item.check !== "due") continue;
+      item.check = confirmed.has(upload) ? "same" : "unable";
+    }
+  }
+
+  /** Asks for as long as it takes; nothing if the answer is no. */
+  private async untilAnswered<T>(ask: () => Promise<T>): Promise<T | undefined> {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof Refused)) throw error;
+        if (error.trouble.kind !== "wait") return undefined;
+        await pass(backOff(tries, error.trouble.after));
+      }
+    }
+  }
+}
