@@ -46,7 +46,8 @@ pub async fn confirm(
 ) -> Answer<Confirmed> {
     let count = said.files.len();
     if count > MOST {
-        let message = format!("{count} files in one request, at most {MOST}: send several requests");
+        let message =
+            format!("{count} files in one request, at most {MOST}: send several requests");
         return Err(Refusal::new(RefusalKind::TooLarge, message).into());
     }
     let checked = app.vault.note_checked(order, kind, &said.files).await?;

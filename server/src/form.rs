@@ -188,8 +188,13 @@ pub fn check_plain(form: &Form) -> Result<(), Refusal> {
             "the form has {length} bytes, at most {FORM_MAX} fit: shorten it, or send the text as a file"
         )));
     }
-    if let Some(ours) = [INCOMPLETE, LEFT_OUT].iter().find(|it| form.contains_key(**it)) {
-        return Err(bad(format!("{ours:?} is no field of the form: leave it out")));
+    if let Some(ours) = [INCOMPLETE, LEFT_OUT]
+        .iter()
+        .find(|it| form.contains_key(**it))
+    {
+        return Err(bad(format!(
+            "{ours:?} is no field of the form: leave it out"
+        )));
     }
     let odd = |text: &str| {
         text.chars()

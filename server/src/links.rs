@@ -238,7 +238,9 @@ async fn checked(
 ) -> Answer {
     // The link first: what a stranger sends is not read.
     let link = open(&app, &link).await?;
-    let said = Body::<checked::Hashes>::from_request(request, &app).await?.0;
+    let said = Body::<checked::Hashes>::from_request(request, &app)
+        .await?
+        .0;
     let confirmed = checked::confirm(&app, link.order, Some(Kind::Material), &said).await?;
     Ok(json(StatusCode::OK, confirmed))
 }

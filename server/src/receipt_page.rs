@@ -68,7 +68,10 @@ pub fn body(receipt: &Receipt, zone: Tz) -> String {
         }
         say(format_args!("</ul>\n"));
     }
-    say(format_args!("<h2>Files</h2>\n<p>{}</p>\n", compared(manifest)));
+    say(format_args!(
+        "<h2>Files</h2>\n<p>{}</p>\n",
+        compared(manifest)
+    ));
     say(format_args!(
         "<table>\n<thead><tr><th scope=\"col\">File</th><th scope=\"col\">Bytes</th><th scope=\"col\">BLAKE3, as <code>b3sum</code> prints it</th><th scope=\"col\">Checked</th></tr></thead>\n<tbody>\n"
     ));

@@ -8,8 +8,8 @@ use stemvault_storage::session::{Form, Kind, Receipt, Rules};
 
 use crate::app::App;
 use crate::error::Answer;
-use crate::form::{INCOMPLETE, LEFT_OUT, check_complete, check_plain, left_out, trimmed};
 use crate::form::LeftOut;
+use crate::form::{INCOMPLETE, LEFT_OUT, check_complete, check_plain, left_out, trimmed};
 
 /// What the one who submits says of the form.
 #[derive(Clone, Debug, Default)]

@@ -61,6 +61,20 @@ async fn a_file_that_changes_while_it_is_sent_is_named_and_starts_again(
     play(engine, "changed").await?.check_hashes()
 }
 
+async fn what_was_taken_back_is_gone_and_the_receipt_names_it(engine: Engine) -> Result<()> {
+    play(engine, "taken").await.map(drop)
+}
+
+async fn a_mixture_of_two_files_is_found_by_its_bytes_and_sent_again(engine: Engine) -> Result<()> {
+    play(engine, "mixed").await?.check_hashes()
+}
+
+async fn a_file_that_grows_or_shrinks_while_it_is_sent_arrives_as_it_is(
+    engine: Engine,
+) -> Result<()> {
+    play(engine, "resized").await?.check_hashes()
+}
+
 async fn where_the_checks_cannot_be_asked_the_page_says_so_of_their_files_alone(
     engine: Engine,
 ) -> Result<()> {
@@ -105,6 +119,9 @@ scenes!(chromium, Chromium:
     requests_shrink_to_what_a_proxy_lets_through,
     a_proxy_that_takes_everything_at_once_does_not_make_the_page_lie,
     a_file_that_changes_while_it_is_sent_is_named_and_starts_again,
+    what_was_taken_back_is_gone_and_the_receipt_names_it,
+    a_mixture_of_two_files_is_found_by_its_bytes_and_sent_again,
+    a_file_that_grows_or_shrinks_while_it_is_sent_arrives_as_it_is,
     where_the_checks_cannot_be_asked_the_page_says_so_of_their_files_alone,
     a_keyboard_is_enough,
     it_fits_three_screens_and_can_be_read_aloud,
@@ -119,6 +136,9 @@ scenes!(firefox, Firefox:
     a_killed_browser_with_handles_goes_on_unasked,
     requests_shrink_to_what_a_proxy_lets_through,
     a_proxy_that_takes_everything_at_once_does_not_make_the_page_lie,
+    what_was_taken_back_is_gone_and_the_receipt_names_it,
+    a_mixture_of_two_files_is_found_by_its_bytes_and_sent_again,
+    a_file_that_grows_or_shrinks_while_it_is_sent_arrives_as_it_is,
     where_the_checks_cannot_be_asked_the_page_says_so_of_their_files_alone,
     a_keyboard_is_enough,
     it_fits_three_screens_and_can_be_read_aloud,

@@ -17,9 +17,9 @@ use crate::bag;
 use crate::checked::{Confirmed, Hashes, confirm};
 use crate::download;
 use crate::error::Answer;
+use crate::form::LeftOut;
 use crate::shape::{Receipt, Uploads};
 use crate::state::listed;
-use crate::form::LeftOut;
 use crate::submit::{Filled, known_form, submit as seal};
 
 /// The fewest digits that name a session.

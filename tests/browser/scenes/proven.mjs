@@ -1,7 +1,7 @@
 // What the page says was done was done: what was taken back is gone, what arrived is the file on the
 // disk, and a link whose files were accepted says so.
 
-import { rm, utimes } from "node:fs/promises";
+import { rm, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import {
@@ -107,6 +107,33 @@ export async function mixed({ link, home, session, random }) {
   await page.getByText("It was changed on this computer while it was sent, so it is sent again.").waitFor();
   await arrived(page);
   await page.getByText("all checked").waitFor();
+  await fill(page, FORM);
+  tell("receipt", { hashes: await submit(page) });
+  clean(page);
+  await context.close();
+}
+
+/**
+ * One file grows and one shrinks while they are sent. A browser that notices has them chosen again; one
+ * that does not finds it by their bytes: in each, what arrives is what lies on the disk.
+ */
+export async function resized({ link, home, session, random }) {
+  await lay(session, { "Länger.wav": wav(9_000_000, random), "Kürzer.wav": wav(9_000_000, random) });
+  const context = await open(home);
+  const page = await visit(context, link, withoutHandles);
+  await network(page, 3e6);
+  await chooseFolder(page, session);
+  await until(page, 20);
+  await writeFile(join(session, "Länger.wav"), wav(11_000_000, random));
+  await writeFile(join(session, "Kürzer.wav"), wav(2_000_000, random));
+  await network(page, -1);
+  const done = page.locator(".progress.done");
+  const lost = page.getByText(/files? (is|are) still to come/);
+  await eventually("it does not end", async () => {
+    if ((await lost.count()) > 0) await chooseFolder(page, session);
+    return (await done.count()) > 0;
+  });
+  await arrived(page);
   await fill(page, FORM);
   tell("receipt", { hashes: await submit(page) });
   clean(page);
