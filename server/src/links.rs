@@ -70,34 +70,44 @@ async fn look(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let found = uploads(&app, &link).await;
-    let (by, order, uploads) = match found {
-        Ok(found) => found,
-        Err(failure) => return failed(failure, &headers),
-    };
     if wants(&headers, "application/json") && !wants(&headers, "text/html") {
-        return match listed(&app, &order, &uploads, Some(&by)).await {
-            Ok(listed) => json(StatusCode::OK, listed),
-            Err(failure) => failed(failure, &headers),
-        };
+        let listed = list(State(app), Path(link)).await;
+        return listed.unwrap_or_else(|failure| failed(failure, &headers));
     }
-    let session = match app.vault.sessions(order.id).await {
-        Ok(rows) => rows.into_iter().rfind(|row| row.kind == Kind::Material),
-        Err(error) => return failed(error.into(), &headers),
-    };
+    match page(&app, &link, query.as_deref()).await {
+        Ok(page) => page,
+        Err(failure) => failed(failure, &headers),
+    }
+}
+
+/// The page of a link, for people.
+async fn page(app: &App, link: &str, query: Option<&str>) -> Answer {
+    let (by, accepted) = known(app, link).await?;
+    let (order, uploads) = uploads(app, &by).await?;
+    let rows = app.vault.sessions(order.id).await?.into_iter();
+    let session = rows.rev().find(|row| row.kind == Kind::Material);
     let base = app.public_url.as_str().trim_end_matches('/');
     let address = format!("{base}/u/{link}");
     let title = format!("Upload for order {}", order.number);
-    let plain = describe(&order, session.as_ref(), &uploads, &address);
+    let prefix = app.prefix();
+    let at = format!("{prefix}/u/{link}");
+    let mut plain = describe(&order, session.as_ref(), &uploads);
+    if accepted {
+        let session = session.map_or_else(String::new, |row| row.session.to_string());
+        plain = format!(
+            "<p>The studio has accepted your files. This link takes nothing any more; if something has to be added, ask the studio for a new one.</p>\n<p><a href=\"{}/receipts/{session}\">The receipt</a>, to print or keep.</p>\n{plain}",
+            Escaped(&at)
+        );
+    } else {
+        plain.push_str(&how_to(&address));
+    }
     let built = assets::is_built();
-    if !built || query.as_deref() == Some(PLAIN) {
+    if !built || query == Some(PLAIN) {
         let why = if built { "" } else { NOT_BUILT };
         let plain = format!("{why}{plain}");
-        return page_with(StatusCode::OK, &title, &plain, Needs::default());
+        return Ok(page_with(StatusCode::OK, &title, &plain, Needs::default()));
     }
-    let prefix = app.prefix();
     let asset = |name: &str| format!("{prefix}/assets/{name}");
-    let at = format!("{prefix}/u/{link}");
     let body = format!(
         "<p id=\"loading\" role=\"status\">The upload page is on its way. If it does not come, <a href=\"{}?{PLAIN}\">there are other ways to upload</a>.</p>\n\
          <noscript>\n{plain}</noscript>\n",
@@ -108,13 +118,15 @@ async fn look(
         style: Some(&style),
         script: Some((&script, &at)),
     };
-    page_with(StatusCode::OK, &title, &body, needs)
+    Ok(page_with(StatusCode::OK, &title, &body, needs))
 }
 
 async fn stand(State(app): State<SharedApp>, Path(link): Path<String>) -> Answer {
-    let (by, order, uploads) = uploads(&app, &link).await?;
+    let (by, accepted) = known(&app, &link).await?;
+    let (order, uploads) = uploads(&app, &by).await?;
     let at = format!("{}/u/{link}", app.prefix());
-    let state = state(&app, &order, &uploads, &by, &at).await?;
+    let mut state = state(&app, &order, &uploads, &by, &at).await?;
+    state.stage_open &= !accepted;
     Ok(json(StatusCode::OK, state))
 }
 
@@ -178,7 +190,7 @@ async fn receipt_of(
     link: &str,
     session: &str,
 ) -> Answer<stemvault_storage::session::Receipt> {
-    let link = open(app, link).await?;
+    let (link, _) = known(app, link).await?;
     let rows = app.vault.sessions(link.order).await?;
     let wanted = session.parse::<SessionId>().ok();
     let found = rows
@@ -192,7 +204,8 @@ async fn receipt_of(
 }
 
 async fn list(State(app): State<SharedApp>, Path(link): Path<String>) -> Answer {
-    let (by, order, uploads) = uploads(&app, &link).await?;
+    let by = open(&app, &link).await?;
+    let (order, uploads) = uploads(&app, &by).await?;
     let listed = listed(&app, &order, &uploads, Some(&by)).await?;
     Ok(json(StatusCode::OK, listed))
 }
@@ -245,19 +258,42 @@ async fn checked(
     Ok(json(StatusCode::OK, confirmed))
 }
 
-async fn open(app: &App, link: &str) -> Answer<Link> {
-    let link = app.vault.open_link(&Token::presented(link)).await?;
-    link.filter(|link| link.scope == Scope::Upload)
-        .ok_or_else(closed)
+/// The upload link that a text is, while it takes files.
+///
+/// # Errors
+/// It opens nothing, or the studio has accepted what came by it.
+pub async fn open(app: &App, text: &str) -> Answer<Link> {
+    match known(app, text).await? {
+        (link, false) => Ok(link),
+        (_, true) => {
+            let message = "the studio has accepted the files, and this link takes nothing any more: ask the studio for a new one if something has to be added";
+            Err(Failure::refused(RefusalKind::WrongStage, message))
+        }
+    }
 }
 
-/// The link, its order and the uploads of material: what the studio uploads is not for this link.
-async fn uploads(app: &App, link: &str) -> Answer<(Link, Order, Vec<Upload>)> {
-    let link = open(app, link).await?;
+/// The same, and whether it has ended because the studio has accepted what came by it: then it still
+/// shows that, and the receipt.
+async fn known(app: &App, text: &str) -> Answer<(Link, bool)> {
+    let token = Token::presented(text);
+    if let Some(link) = app.vault.open_link(&token).await? {
+        let ours = link.scope == Scope::Upload;
+        return if ours {
+            Ok((link, false))
+        } else {
+            Err(closed())
+        };
+    }
+    let accepted = app.vault.accepted_link(&token).await?;
+    accepted.map(|link| (link, true)).ok_or_else(closed)
+}
+
+/// The uploads of material of a link's order: what the studio uploads is not for this link.
+async fn uploads(app: &App, link: &Link) -> Answer<(Order, Vec<Upload>)> {
     let order = app.vault.order(link.order).await?;
     let mut uploads = app.vault.uploads(order.id).await?;
     uploads.retain(|upload| upload.kind == Kind::Material);
-    Ok((link, order, uploads))
+    Ok((order, uploads))
 }
 
 fn json(status: StatusCode, body: impl serde::Serialize) -> Response {
@@ -269,12 +305,7 @@ fn json(status: StatusCode, body: impl serde::Serialize) -> Response {
     response
 }
 
-fn describe(
-    order: &Order,
-    session: Option<&SessionRow>,
-    uploads: &[Upload],
-    address: &str,
-) -> String {
+fn describe(order: &Order, session: Option<&SessionRow>, uploads: &[Upload]) -> String {
     let mut html = String::new();
     let mut say = |text: std::fmt::Arguments<'_>| {
         html.write_fmt(text).expect("a string takes everything");
@@ -316,15 +347,19 @@ fn describe(
         say(format_args!("</ul>\n"));
     }
     say(format_args!("{}", submitted(session)));
+    html
+}
+
+/// The ways to upload without the page's script.
+fn how_to(address: &str) -> String {
     let address = Breakable(address);
-    say(format_args!(
+    format!(
         "<h2>How to upload</h2>\n\
          <p>With the program <code>stemvault</code>, which goes on where it stopped:</p>\n\
          <p><code>stemvault push FOLDER --to {address} --submit</code></p>\n\
          <p>Or with any program that speaks tus 1.0, or the IETF&#39;s draft of resumable uploads: give it the address of this page as its endpoint.</p>\n\
          <p>Whoever knows the address can upload here: pass it on with care.</p>\n"
-    ));
-    html
+    )
 }
 
 /// What became of the files that were submitted last, for the one who waits for an answer.

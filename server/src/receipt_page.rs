@@ -25,7 +25,7 @@ pub fn body(receipt: &Receipt, zone: Tz) -> String {
     };
     let sealed = manifest.sealed_at.with_timezone(&zone);
     say(format_args!(
-        "<p class=\"screen\">Print or save this page: its address works as long as the upload link does, which ends when the studio accepts the files.</p>\n\
+        "<p class=\"screen\">Print or save this page. Its address works as long as the studio keeps the order, unless it takes the upload link back.</p>\n\
          <dl>\n<dt>Received</dt><dd>{} files, {} ({} bytes)</dd>\n<dt>Submitted</dt><dd>{} ({zone})</dd>\n<dt>State</dt><dd>{}</dd>\n<dt>Session</dt><dd><code>{}</code></dd>\n",
         manifest.files.len(),
         Size(manifest.bytes()),

@@ -72,6 +72,9 @@ pub struct Link {
     pub expires_at: Option<DateTime<Utc>>,
     /// Whether it was taken back.
     pub revoked: bool,
+    /// The session whose acceptance ended it: whoever has the link may read that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<SessionId>,
 }
 
 impl Link {
@@ -93,6 +96,7 @@ impl Link {
             created_at: now,
             expires_at,
             revoked: false,
+            accepted: None,
         };
         (link, token)
     }

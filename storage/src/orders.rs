@@ -198,6 +198,26 @@ impl Vault {
             .filter(|link| link.is_open(self.clock.now())))
     }
 
+    /// The upload link that a token opened until the studio accepted what came by it. One that was
+    /// taken back is none, and one whose session was returned after all.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub async fn accepted_link(&self, token: &Token) -> Result<Option<Link>> {
+        let link = load::<Link>(&*self.catalog, &tables::link(Digest(token.digest()))).await?;
+        let Some((link, _)) = link.filter(|(link, _)| !link.revoked) else {
+            return Ok(None);
+        };
+        let Some(session) = link.accepted else {
+            return Ok(None);
+        };
+        let row = load::<SessionRow>(&*self.catalog, &tables::session(link.order, session)).await?;
+        let accepted = row
+            .map(|(row, _)| row)
+            .filter(|row| matches!(row.review, Review::Accepted { .. }));
+        Ok(accepted.map(|_| link))
+    }
+
     /// The engineer takes a session. Upload links of the order end with accepted material.
     ///
     /// # Errors
@@ -287,6 +307,7 @@ impl Vault {
                 for link in open.filter(|link| link.scope == Scope::Upload && link.is_open(now)) {
                     let ended = Link {
                         expires_at: Some(now),
+                        accepted: Some(session),
                         ..link
                     };
                     batch = put(batch, tables::link(ended.digest), &ended);

@@ -191,15 +191,18 @@ async fn obey(studio: &mut Studio, wanted: &str, said: &Value) -> Result<Value> 
             let path = format!("orders/{NUMBER}/uploads");
             return Ok(studio.door().get(&path).await?["uploads"].clone());
         }
-        "return" => {
+        "return" | "accept" => {
             let door = studio.door();
             let order = door.get(&format!("orders/{NUMBER}")).await?;
             let last = order["sessions"].as_array().and_then(|all| all.last());
             let session = last.and_then(|it| it["session"].as_str());
             let session = session.context("nothing was submitted")?;
-            let path = format!("orders/{NUMBER}/sessions/{session}/return");
-            door.post(&path, json!({"reasons": said["reasons"]}))
-                .await?;
+            let path = format!("orders/{NUMBER}/sessions/{session}/{wanted}");
+            let why = match wanted {
+                "return" => json!({"reasons": said["reasons"]}),
+                _ => json!({}),
+            };
+            door.post(&path, why).await?;
         }
         "pull" => {
             let scene = studio.scratch().join("scene");

@@ -75,6 +75,10 @@ async fn a_file_that_grows_or_shrinks_while_it_is_sent_arrives_as_it_is(
     play(engine, "resized").await?.check_hashes()
 }
 
+async fn an_accepted_order_s_link_says_so_and_has_the_receipt(engine: Engine) -> Result<()> {
+    play(engine, "accepted").await.map(drop)
+}
+
 async fn where_the_checks_cannot_be_asked_the_page_says_so_of_their_files_alone(
     engine: Engine,
 ) -> Result<()> {
@@ -122,6 +126,7 @@ scenes!(chromium, Chromium:
     what_was_taken_back_is_gone_and_the_receipt_names_it,
     a_mixture_of_two_files_is_found_by_its_bytes_and_sent_again,
     a_file_that_grows_or_shrinks_while_it_is_sent_arrives_as_it_is,
+    an_accepted_order_s_link_says_so_and_has_the_receipt,
     where_the_checks_cannot_be_asked_the_page_says_so_of_their_files_alone,
     a_keyboard_is_enough,
     it_fits_three_screens_and_can_be_read_aloud,
@@ -139,6 +144,7 @@ scenes!(firefox, Firefox:
     what_was_taken_back_is_gone_and_the_receipt_names_it,
     a_mixture_of_two_files_is_found_by_its_bytes_and_sent_again,
     a_file_that_grows_or_shrinks_while_it_is_sent_arrives_as_it_is,
+    an_accepted_order_s_link_says_so_and_has_the_receipt,
     where_the_checks_cannot_be_asked_the_page_says_so_of_their_files_alone,
     a_keyboard_is_enough,
     it_fits_three_screens_and_can_be_read_aloud,

@@ -1,9 +1,9 @@
 //! Who may upload where: an API token opens every order, an upload link opens its own.
 
 use axum::http::HeaderMap;
-use stemvault_storage::ids::{OrderId, Token, UploadId};
+use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::intake::ByLink;
-use stemvault_storage::link::{Link, Scope};
+use stemvault_storage::link::Link;
 use stemvault_storage::order::OrderNumber;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 use stemvault_storage::session::Kind;
@@ -125,9 +125,7 @@ impl Door {
 
 /// The upload link that `text` is.
 pub(super) async fn upload_link(app: &App, text: &str) -> Answer<Link> {
-    let link = app.vault.open_link(&Token::presented(text)).await?;
-    link.filter(|link| link.scope == Scope::Upload)
-        .ok_or_else(links::closed)
+    links::open(app, text).await
 }
 
 /// An order number of the studio's form.

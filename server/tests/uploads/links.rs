@@ -3,7 +3,7 @@
 
 use axum::body::Body;
 
-use crate::studio::{Studio, whole};
+use crate::studio::{Studio, b3, whole};
 
 const TUS: &str = "Tus-Resumable: 1.0.0";
 
@@ -128,4 +128,81 @@ async fn the_link_shows_and_submits_what_arrived() {
         .ask("DELETE", &at, &[TUS], Body::empty())
         .await
         .expect(403);
+}
+
+#[tokio::test]
+async fn what_the_sender_compared_and_left_out_is_on_the_receipt_and_acceptance_ends_with_a_page() {
+    let studio = Studio::new().await;
+    let page = format!("/u/{}", studio.link);
+    let (one, two) = (studio.create("one.bin", 4), studio.create("two.bin", 4));
+    let (one, two) = (one.await, two.await);
+    for at in [&one, &two] {
+        studio.patch(at, 0, None, whole(b"abcd")).await.expect(204);
+    }
+    let id = |at: &str| at.rsplit('/').next().unwrap().to_owned();
+    let (right, wrong) = (b3(b"abcd"), b3(b"abce"));
+    let hashes = format!(
+        r#"{{"files": {{"{}": "{right}", "{}": "{wrong}", "{}": "{right}"}}}}"#,
+        id(&one),
+        id(&two),
+        "0".repeat(32)
+    );
+    let checked = format!("{page}/checked");
+    for _ in 0..2 {
+        let said = Body::from(hashes.clone());
+        let said = studio.ask("POST", &checked, &[], said).await.expect(200);
+        assert_eq!(said.json()["checked"], serde_json::json!([id(&one)]));
+    }
+    let state = studio.get(&format!("{page}/state"), &[]).await.expect(200);
+    let known = |at: &str| {
+        let uploads = state.json()["uploads"].as_array().unwrap().clone();
+        let upload = uploads.into_iter().find(|it| it["id"] == id(at));
+        upload.unwrap()["checked"].clone()
+    };
+    assert_eq!((known(&one), known(&two)), (true.into(), false.into()));
+
+    let submit = format!("{page}/submit");
+    let said = r#"{"left_out": {"paths": ["S/<three>.bin"], "more": 2}}"#;
+    let receipt = studio.ask("POST", &submit, &[], Body::from(said)).await;
+    let receipt = receipt.expect(201).json();
+    assert_eq!(receipt["left_out"], "S/<three>.bin and 2 more");
+    let of = |n: usize| (&receipt["files"][n]["path"], &receipt["files"][n]["checked"]);
+    assert_eq!(of(0), (&"one.bin".into(), &true.into()));
+    assert_eq!(of(1), (&"two.bin".into(), &false.into()));
+    // The form of the next one does not inherit it.
+    let form = studio.get(&format!("{page}/state"), &[]).await.expect(200);
+    assert!(!form.json()["form"].to_string().contains("three"));
+
+    let session = receipt["session"].as_str().unwrap();
+    let printed = format!("{page}/receipts/{session}");
+    let vault = &studio.app.vault;
+    let accepted = vault.accept(studio.order.id, session.parse().unwrap(), None);
+    accepted.await.unwrap();
+    let html = studio.get(&page, &["Accept: text/html"]).await.expect(200);
+    for said in ["The studio has accepted your files", &printed] {
+        assert!(html.text().contains(said), "{}", html.text());
+    }
+    assert!(!html.text().contains("stemvault push"), "{}", html.text());
+    let receipt = studio.get(&printed, &[]).await.expect(200);
+    for said in [
+        "accepted by the studio",
+        "Left out by the sender",
+        "S/&lt;three&gt;.bin and 2 more",
+        "Checked, 1 of 2",
+    ] {
+        assert!(receipt.text().contains(said), "{}", receipt.text());
+    }
+    let state = studio.get(&format!("{page}/state"), &[]).await.expect(200);
+    assert_eq!(state.json()["stage_open"], false);
+    // It takes nothing any more, and says why.
+    let late = studio.ask("POST", &page, &[TUS], Body::empty()).await;
+    assert!(late.expect(403).text().contains("has accepted the files"));
+    let again = studio.ask("POST", &submit, &[], Body::empty()).await;
+    again.expect(409);
+    // Taken back, it is nothing to anybody.
+    let links = vault.links(studio.order.id).await.unwrap();
+    let ended = links.iter().find(|link| link.accepted.is_some()).unwrap();
+    vault.revoke_link(ended.id).await.unwrap();
+    studio.get(&page, &["Accept: text/html"]).await.expect(404);
+    studio.get(&printed, &[]).await.expect(404);
 }

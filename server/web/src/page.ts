@@ -25,7 +25,6 @@ export type Submitting = "comparing" | "sealing" | undefined;
 export class Page {
   readonly sending: Sending;
   readonly draft: Draft;
-  session: Receipt | null;
   /** What was missing when somebody last pressed Submit. */
   asked: Missing | undefined;
   /** What the server said against it. */
@@ -43,11 +42,20 @@ export class Page {
     memory: Memory,
     private readonly changed: () => void,
   ) {
-    this.session = state.session;
     const touched = () => this.touched();
     this.draft = new Draft(link, memory.key, state.form.fields, touched);
     this.sending = new Sending(link, memory, state, touched);
     askBeforeLeaving(() => this.sending.active || this.unsubmitted);
+  }
+
+  /** The receipt of what was submitted last. */
+  get session(): Receipt | null {
+    return this.sending.session;
+  }
+
+  /** The studio has accepted what was submitted, and takes nothing any more. */
+  get accepted(): boolean {
+    return this.session?.review.state === "accepted" && this.sending.closed !== undefined;
   }
 
   /** Files are here that belong to no session yet. */
@@ -73,6 +81,7 @@ export class Page {
 
   /** Whether the session that was submitted is all there is to see. */
   get finished(): boolean {
+    if (this.accepted) return true;
     const { of } = this.sending.totals;
     const more = of.looking + of.queued + of.sending + of.refused + of.failed + of.absent + of.leaving;
     return this.session !== null && this.session.review.state !== "returned" && !this.unsubmitted && more === 0;
@@ -111,7 +120,6 @@ export class Page {
       await this.sending.compared();
       if (this.isMissing()) return;
       const receipt = await this.seal();
-      this.session = receipt;
       this.submitted = true;
       this.draft.over();
       this.sending.sealed(receipt);

@@ -39,6 +39,8 @@ export class Sending {
   /** What could not be read when it was picked. */
   readonly unread = new Set<string>();
   lookingTrouble: string | undefined;
+  /** The receipt of what was submitted last, as the server last said. */
+  session: Receipt | null;
 
   private readonly engine: Engine;
   private readonly looking: Looking;
@@ -88,6 +90,7 @@ export class Sending {
       lost: (item) => this.lost(item),
       changed: () => this.touch(),
     });
+    this.session = state.session;
     if (!state.stage_open) this.closed = "this order takes no files at the moment";
     addEventListener("offline", () => this.offline());
     addEventListener("online", () => void this.recover());
@@ -197,6 +200,7 @@ export class Sending {
 
   /** After submitting: what the receipt names is part of a session now, whatever was thought of it. */
   sealed(receipt: Receipt): void {
+    this.session = receipt;
     seal(this.items, receipt.files);
     this.keep();
     this.touch();
@@ -239,6 +243,7 @@ export class Sending {
   }
 
   private takeIn(state: State): void {
+    this.session = state.session;
     this.findings.here(state.findings ?? []);
     reconcile(this.items, state.uploads, (key) => this.engine.has(key));
   }
@@ -313,6 +318,8 @@ export class Sending {
   private close(text: string): void {
     this.closed = sentence(text);
     this.halt();
+    // Perhaps because the studio has accepted what is here: then its receipt says so.
+    this.link.state().then((state) => (this.takeIn(state), this.touch()), () => {});
   }
 
   private halt(): void {

@@ -12,6 +12,8 @@ export function Done({ page, receipt }: { page: Page; receipt: Receipt }) {
     if (page.submitted) head.current?.focus();
   }, [receipt.session]);
   const accepted = receipt.review.state === "accepted";
+  const { of, sealed } = page.sending.totals;
+  const late = of.here - sealed + of.looking + of.queued + of.sending + of.refused + of.failed + of.absent;
   return (
     <section class="card receipt" aria-labelledby="receipt">
       <h2 id="receipt" ref={head} tabIndex={-1}>
@@ -28,6 +30,12 @@ export function Done({ page, receipt }: { page: Page; receipt: Receipt }) {
       {receipt.left_out && (
         <p>
           <strong>Left out by you:</strong> {receipt.left_out}
+        </p>
+      )}
+      {page.accepted && late > 0 && (
+        <p class="notice bad">
+          <strong>{count(late, "file")} came too late:</strong> what you added since then was not submitted. Ask the studio
+          for a new link, and add it there.
         </p>
       )}
       {accepted && receipt.review.reasons.map((reason) => <p key={reason}>{sentence(reason)}</p>)}
