@@ -166,7 +166,12 @@ async fn what_the_sender_compared_and_left_out_is_on_the_receipt_and_acceptance_
     let receipt = studio.ask("POST", &submit, &[], Body::from(said)).await;
     let receipt = receipt.expect(201).json();
     assert_eq!(receipt["left_out"], "S/<three>.bin and 2 more");
-    let of = |n: usize| (&receipt["files"][n]["path"], &receipt["files"][n]["checked"]);
+    let of = |n: usize| {
+        (
+            &receipt["files"][n]["path"],
+            &receipt["files"][n]["checked"],
+        )
+    };
     assert_eq!(of(0), (&"one.bin".into(), &true.into()));
     assert_eq!(of(1), (&"two.bin".into(), &false.into()));
     // The form of the next one does not inherit it.
