@@ -41,6 +41,10 @@ async fn a_killed_browser_has_copies_of_small_files(engine: Engine) -> Result<()
     play(engine, "copies").await?.check_hashes()
 }
 
+async fn copies_of_small_files_outlive_the_page_that_is_left(engine: Engine) -> Result<()> {
+    play(engine, "left").await?.check_hashes()
+}
+
 async fn a_killed_browser_with_handles_goes_on_unasked(engine: Engine) -> Result<()> {
     play(engine, "handles").await.map(drop)
 }
@@ -119,6 +123,7 @@ scenes!(chromium, Chromium:
     the_page_goes_on_by_itself_after_a_crash_a_pause_and_an_outage,
     a_closed_page_goes_on_with_the_same_folder,
     a_killed_browser_has_copies_of_small_files,
+    copies_of_small_files_outlive_the_page_that_is_left,
     a_killed_browser_with_handles_goes_on_unasked,
     requests_shrink_to_what_a_proxy_lets_through,
     a_proxy_that_takes_everything_at_once_does_not_make_the_page_lie,
@@ -138,6 +143,7 @@ scenes!(firefox, Firefox:
     the_page_goes_on_by_itself_after_a_crash_a_pause_and_an_outage,
     a_closed_page_goes_on_with_the_same_folder,
     a_killed_browser_has_copies_of_small_files,
+    copies_of_small_files_outlive_the_page_that_is_left,
     a_killed_browser_with_handles_goes_on_unasked,
     requests_shrink_to_what_a_proxy_lets_through,
     a_proxy_that_takes_everything_at_once_does_not_make_the_page_lie,
@@ -152,4 +158,7 @@ scenes!(firefox, Firefox:
 
 scenes!(webkit, WebKit:
     what_outlives_a_crash_and_a_reload_is_pulled_as_it_was,
+    a_killed_browser_has_copies_of_small_files,
+    copies_of_small_files_outlive_the_page_that_is_left,
+    a_mixture_of_two_files_is_found_by_its_bytes_and_sent_again,
 );

@@ -8,6 +8,7 @@
 import { work } from "./kept";
 import type { Item } from "./items";
 import type { Picked } from "./pick";
+import type { Roots } from "./roots";
 
 /** The largest file that is copied, and all copies together, in bytes. */
 const LARGEST = 16 << 20;
@@ -29,7 +30,6 @@ export class Copies {
   private readonly gone = new Set<string>();
   private waiting: Item[] = [];
   private running = false;
-  private over = false;
 
   /** `link`: as the memory names it. */
   constructor(private readonly link: string) {}
@@ -54,9 +54,12 @@ export class Copies {
     return picks;
   }
 
-  /** Copies these as long as they are to come. */
-  keep(items: Item[]): void {
-    if (this.over) return;
+  /**
+   * Copies these as long as they are to come; from the first of `roots` on, with which the browser
+   * opens the files again by itself, no more.
+   */
+  keep(items: Item[], roots: Roots): void {
+    if (roots.some) return this.end();
     this.waiting.push(...items);
     this.run();
   }
@@ -68,9 +71,7 @@ export class Copies {
     this.run();
   }
 
-  /** The browser can open the files again: no copies from now on. */
-  end(): void {
-    this.over = true;
+  private end(): void {
     this.waiting = [];
     for (const key of [...this.kept.keys()]) this.drop(key);
   }

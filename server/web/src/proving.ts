@@ -26,6 +26,16 @@ const WORKER = "hashing.js";
 /** Hashes that one request tells the server at most. */
 const TOLD = 256;
 
+/** After the last file, in milliseconds, before the server is told. */
+const QUIET = 500;
+
+/** The hash of a file here, for an upload. */
+interface Told {
+  item: Item;
+  upload: string;
+  hash: string;
+}
+
 export class Proving {
   private readonly worker: Worker | undefined;
   private waiting: Item[] = [];
@@ -33,7 +43,9 @@ export class Proving {
   private answer: ((reading: Reading) => void) | undefined;
   private ends: (() => void)[] = [];
   private last: Promise<unknown> = Promise.resolve();
-  private same: { item: Item; upload: string; hash: string }[] = [];
+  private readonly same: Told[] = [];
+  private telling: Promise<void> | undefined;
+  private timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly link: Link,
@@ -59,10 +71,13 @@ export class Proving {
     if (!this.running) void this.run();
   }
 
-  /** Resolves when some of what is due is known, or nothing is. */
-  settled(): Promise<void> {
-    if (!this.running) return Promise.resolve();
-    return new Promise((resolve) => this.ends.push(resolve));
+  /** Waits for what is under way; false if nothing is. */
+  async settled(): Promise<boolean> {
+    if (!this.running && this.same.length === 0 && this.telling === undefined) return false;
+    if (this.running) await new Promise<void>((resolve) => this.ends.push(resolve));
+    await this.telling;
+    await this.tell();
+    return true;
   }
 
   /** Reads a file as it is now. */
@@ -94,10 +109,12 @@ export class Proving {
       } else {
         await this.compare(item, reading, due);
       }
-      if (this.same.length >= TOLD || this.waiting.length === 0) await this.tell();
+      if (this.same.length >= TOLD) await this.tell();
       this.heard.changed();
     }
     this.running = false;
+    // Small files arrive many a second: they are told of together.
+    this.timer ??= setTimeout(() => void this.tell(), QUIET);
     for (const end of this.ends.splice(0)) end();
   }
 
@@ -110,10 +127,20 @@ export class Proving {
     else this.heard.differs(item, reading.size);
   }
 
-  private async tell(): Promise<void> {
-    const told = this.same;
-    this.same = [];
-    if (told.length === 0) return;
+  private tell(): Promise<void> {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const told = this.same.splice(0);
+    if (told.length === 0) return Promise.resolve();
+    const telling = Promise.all([this.telling, this.ask(told)]).then(() => {
+      if (this.telling === telling) this.telling = undefined;
+      this.heard.changed();
+    });
+    return (this.telling = telling);
+  }
+
+  /** Asks the server which of these are its own. */
+  private async ask(told: Told[]): Promise<void> {
     const files = Object.fromEntries(told.map(({ upload, hash }) => [upload, hash]));
     const answer = await this.untilAnswered(() => this.link.checked(files));
     const confirmed = new Set(answer?.checked);

@@ -106,7 +106,6 @@ export class Sending {
     const some = kept.items.some(({ left }) => !left);
     for (const brought of await this.roots.recall(some ? kept.roots : [])) this.add(brought, true);
     const copies = await this.copies.load();
-    if (this.roots.some) this.copies.end();
     this.ready = true;
     this.add({ picks: copies, roots: [], unread: [] }, true);
     this.pump();
@@ -128,18 +127,12 @@ export class Sending {
     this.proving.check(arrived);
     this.keep();
     this.touch();
-    if (onlyKnown || brought.picks.length === 0) return this.backUp(fresh);
+    if (onlyKnown || brought.picks.length === 0) return this.copies.keep(fresh, this.roots);
     void this.roots.add(brought.roots).then(() => {
       this.keep();
-      this.backUp(fresh);
+      this.copies.keep(fresh, this.roots);
       this.touch();
     });
-  }
-
-  /** Handles open the files again by themselves; without them small files are kept as copies. */
-  private backUp(items: Item[]): void {
-    if (this.roots.some) this.copies.end();
-    else this.copies.keep(items);
   }
 
   pause(): void {
@@ -176,9 +169,7 @@ export class Sending {
 
   /** Takes in after all what was left out. */
   include(item: Item): void {
-    item.note = undefined;
-    item.junk = false;
-    item.stage = item.file ? "looking" : "absent";
+    Object.assign(item, { note: undefined, junk: false, stage: item.file ? "looking" : "absent" });
     this.looking.look([item]);
     this.keep();
     this.touch();
@@ -186,7 +177,7 @@ export class Sending {
 
   /** Waits until everything that is here has been compared with the files. */
   async compared(): Promise<void> {
-    while (this.totals.due > 0) await this.proving.settled();
+    while (this.totals.due > 0 && (await this.proving.settled()));
   }
 
   /** Before submitting: the server's list once more, and what was replaced or left out goes. */

@@ -220,6 +220,32 @@ export async function copies({ link, home, session, random }) {
   await second.close();
 }
 
+/** The page is left in the middle and opened again: the copies of small files outlive it, and go on unasked. */
+export async function left({ link, home, session, random }) {
+  const files = {};
+  for (let n = 1; n <= 14; n += 1) files[`Take ${n}.wav`] = wav(300_000, random);
+  await lay(session, files);
+  const context = await open(home);
+  const page = await visit(context, link, async (page) => {
+    await withoutHandles(page);
+    await readableStores(page);
+  });
+  page.on("dialog", (dialog) => dialog.accept());
+  await network(page, 1e5);
+  await chooseFolder(page, session);
+  await copied(page, Object.keys(files).map((path) => `Nachtzug/${path}`));
+  for (let times = 0; times < 2; times += 1) {
+    await page.reload();
+    await page.locator(".progress").waitFor();
+  }
+  await network(page, -1);
+  await arrived(page);
+  await fill(page, FORM);
+  tell("receipt", { hashes: await submit(page) });
+  clean(page);
+  await context.close();
+}
+
 /**
  * The same in a browser with handles: it goes on with nothing asked. The origin's private files
  * stand for a folder of the disk, as nobody can click in a picker of the system here; their handles

@@ -59,7 +59,7 @@ export async function taken({ link, home, session, random }) {
   const first = await submit(page);
   check(Object.keys(first).length === 3 && !first["Nachtzug/b.wav"], `submitted: ${Object.keys(first)}`);
   await page.getByText("Left out by you: Nachtzug/b.wav").waitFor();
-  await page.getByText("Every file was compared with the one on the sender's computer").waitFor();
+  await page.getByText("Every file was compared with the one on your computer").waitFor();
   const address = await page.getByRole("link", { name: "Open the receipt" }).getAttribute("href");
   clean(page);
 

@@ -54,7 +54,7 @@ function now(page: Page, done: boolean): string {
   if (done) {
     const undecided = of.refused + of.failed;
     if (undecided > 0) return `Everything else has arrived. ${count(undecided, "file waits", "files wait")} for you, below.`;
-    if (page.session?.review.state === "returned" && !page.unsubmitted) return "Submitted before. Add what is mended.";
+    if (page.session?.review.state === "returned" && !page.unsubmitted) return "Submitted before. Add what is mended, or leave out what does not belong.";
     return page.unsubmitted ? "Everything has arrived. Now submit, below." : "Everything has arrived.";
   }
   const waiting = of.looking + of.queued + of.sending + of.absent;

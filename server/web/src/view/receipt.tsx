@@ -84,11 +84,11 @@ export function Done({ page, receipt }: { page: Page; receipt: Receipt }) {
 function compared({ files }: Receipt): string {
   const checked = files.filter((file) => file.checked).length;
   if (checked === files.length) {
-    return "Every file was compared with the one on the sender's computer after it had arrived: they are the same.";
+    return "Every file was compared with the one on your computer after it had arrived: they are the same.";
   }
-  if (checked === 0) return "The files were not compared with those on the sender's computer after they had arrived.";
+  if (checked === 0) return "The files were not compared with those on your computer after they had arrived.";
   const rest = files.length - checked;
-  return `${count(checked, "file was", "files were")} compared with the sender's computer after arriving and ${checked === 1 ? "is" : "are"} the same; ${count(rest, "file was", "files were")} not compared.`;
+  return `${count(checked, "file was", "files were")} compared with the one on your computer after arriving and ${checked === 1 ? "is" : "are"} the same; ${count(rest, "file was", "files were")} not compared.`;
 }
 
 export function Returned({ page, receipt }: { page: Page; receipt: Receipt }) {
@@ -106,8 +106,8 @@ export function Returned({ page, receipt }: { page: Page; receipt: Receipt }) {
         ))}
       </ul>
       <p>
-        Add the mended files below, with the same names in the same folders, then submit again. The others need not be
-        sent again.
+        Add the mended files below, with the same names in the same folders, or leave out there what does not belong; then
+        submit again. The others need not be sent again.
       </p>
     </section>
   );
