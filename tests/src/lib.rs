@@ -26,4 +26,5 @@ pub mod scenes;
 pub mod sender;
 pub mod studio;
 pub mod tus;
+pub mod victim;
 pub mod wav;

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -100,6 +100,39 @@ impl Process {
         }
     }
 
+    /// Sends it a signal: its name, without `SIG`.
+    ///
+    /// # Errors
+    /// If it cannot be sent.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let told = format!("kill -{name} {}", self.id());
+        let status = Command::new("sh").args(["-c", &told]).status()?;
+        ensure!(status.success(), "{told} ended with {status}");
+        Ok(())
+    }
+
+    /// Stops it where it is (SIGSTOP): from here on it answers nobody. Whether there was anything to
+    /// stop; it may have ended by itself.
+    ///
+    /// # Errors
+    /// If it does neither.
+    pub fn freeze(&self) -> Result<bool> {
+        self.signal("STOP")?;
+        let pid = self.id();
+        let began = Instant::now();
+        while began.elapsed() < PATIENCE {
+            let states = states(pid)?;
+            if states.iter().all(|state| *state == 'T') {
+                return Ok(true);
+            }
+            if states.iter().any(|state| matches!(state, 'Z' | 'X')) {
+                return Ok(false);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        bail!("the server does not stop")
+    }
+
     /// SIGKILL, and waits.
     ///
     /// # Errors
@@ -129,6 +162,23 @@ impl Process {
             .lines
             .clone()
     }
+}
+
+/// What the kernel says of every thread of a process that nobody has waited for: `T` is stopped.
+fn states(pid: u32) -> Result<Vec<char>> {
+    let mut states = Vec::new();
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread may end while it is looked at.
+        let Ok(stat) = std::fs::read_to_string(thread?.path().join("stat")) else {
+            continue;
+        };
+        // The name before it, in brackets, may hold anything.
+        let state = stat
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.chars().next());
+        states.push(state.context("a state in /proc")?);
+    }
+    Ok(states)
 }
 
 impl Drop for Process {

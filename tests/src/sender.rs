@@ -12,7 +12,7 @@ use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use futures::{StreamExt, future, stream};
+use futures::{future, stream};
 use reqwest::{Body, Method};
 
 use crate::door::{Answer, Door};
@@ -81,6 +81,8 @@ pub struct Sender {
     pub pace: Duration,
     /// How often an answer did not come, over all who share this.
     pub unheard: Arc<AtomicUsize>,
+    /// Bodies under way, over all who share this; not of those who get in their own way.
+    pub under_way: Option<Arc<AtomicUsize>>,
 }
 
 /// Bytes that leave this side at once.
@@ -91,6 +93,27 @@ enum Heard {
     Answer(Answer),
     /// None came, or the server is out of order.
     Nothing,
+}
+
+/// Counts a body from the moment at which a connection takes it up to the moment before its last bytes
+/// leave: who dies meanwhile cannot have answered it.
+struct UnderWay(Option<Arc<AtomicUsize>>);
+
+impl UnderWay {
+    fn begin(count: &Option<Arc<AtomicUsize>>) -> Self {
+        if let Some(count) = count {
+            count.fetch_add(1, Ordering::SeqCst);
+        }
+        Self(count.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(count) = &self.0 {
+            count.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
 }
 
 /// An upload, as far as its sender was told.
@@ -345,15 +368,20 @@ impl Sender {
     }
 
     fn slowly(&self, body: &Bytes) -> Body {
-        let pace = self.pace;
-        let steps: Vec<_> = (0..body.len())
-            .step_by(STEP)
-            .map(|at| body.slice(at..body.len().min(at + STEP)))
-            .collect();
-        Body::wrap_stream(stream::iter(steps).then(move |step| async move {
-            tokio::time::sleep(pace).await;
-            anyhow::Ok(step)
-        }))
+        let (pace, count) = (self.pace, self.under_way.clone());
+        let steps = stream::unfold((body.clone(), None), move |(mut rest, begun)| {
+            // Not before it is asked for: then there is a connection, with who serves it.
+            let ask = || begun.unwrap_or_else(|| UnderWay::begin(&count));
+            let begun = (!rest.is_empty()).then(ask);
+            async move {
+                let begun = begun?;
+                tokio::time::sleep(pace).await;
+                let step = rest.split_to(rest.len().min(STEP));
+                let begun = (!rest.is_empty()).then_some(begun);
+                Some((anyhow::Ok(step), (rest, begun)))
+            }
+        });
+        Body::wrap_stream(steps)
     }
 }
 

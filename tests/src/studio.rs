@@ -117,7 +117,8 @@ impl Studio {
     pub async fn restart(&mut self) -> Result<()> {
         ensure!(self.server.is_none(), "the server is running");
         self.spawn()?;
-        let port = tokio::task::block_in_place(|| self.wait_for_address())?;
+        let port = tokio::task::block_in_place(|| self.server()?.wait_for(address));
+        let port = port.with_context(|| self.log())?;
         self.port = port;
         // The line and the file for the command line come in whichever order.
         let data_dir = self.data_dir();
@@ -185,12 +186,7 @@ impl Studio {
     /// # Errors
     /// If it ends with an error or not at all.
     pub fn stop(&mut self) -> Result<()> {
-        let pid = self.pid()?;
-        let told = Command::new("sh")
-            .arg("-c")
-            .arg(format!("kill -TERM {pid}"))
-            .status()?;
-        ensure!(told.success(), "kill -TERM {pid} ended with {told}");
+        self.server()?.signal("TERM")?;
         let status = tokio::task::block_in_place(|| self.wait_for_end())?;
         let log = self.log();
         ensure!(status.success(), "it ended with {status}:\n{log}");
@@ -239,7 +235,15 @@ impl Studio {
     /// # Errors
     /// If none runs.
     pub fn pid(&self) -> Result<u32> {
-        Ok(self.server.as_ref().context("no server runs")?.id())
+        Ok(self.server()?.id())
+    }
+
+    /// The running server.
+    ///
+    /// # Errors
+    /// If none runs.
+    pub fn server(&self) -> Result<&Process> {
+        self.server.as_ref().context("no server runs")
     }
 
     /// The way in by HTTPS.
@@ -381,13 +385,6 @@ impl Studio {
         command.envs(self.setup.env.iter().map(|(key, value)| (key, value)));
         self.server = Some(Process::start(command)?);
         Ok(())
-    }
-
-    /// Waits for the line that says where the server listens.
-    fn wait_for_address(&mut self) -> Result<u16> {
-        let server = self.server.as_ref().context("no server runs")?;
-        let port = server.wait_for(address);
-        port.with_context(|| self.log())
     }
 }
 

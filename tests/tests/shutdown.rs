@@ -10,7 +10,7 @@ use rand::{RngExt, SeedableRng};
 use reqwest::{Body, Url};
 use stemvault_tests::door::client;
 use stemvault_tests::order::{Job, b3};
-use stemvault_tests::studio::{PATIENCE, Studio};
+use stemvault_tests::studio::{PATIENCE, Setup, Studio};
 use stemvault_tests::tus::{Hanging, Place};
 
 const NUMBER: &str = "2026-0117";
@@ -94,7 +94,13 @@ async fn all_under_way(studio: &Studio, count: usize) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_the_middle_of_uploads() -> Result<()> {
-    let mut studio = Studio::start().await?;
+    // Nothing but the signal ends these uploads.
+    let settings = "[server]\nidle_timeout = \"1 h\"\n".to_owned();
+    let mut studio = Studio::open(Setup {
+        settings,
+        ..Setup::default()
+    })
+    .await?;
     Job::create(studio.door(), NUMBER).await?;
     let mut seeded = StdRng::seed_from_u64(11);
     let mut before: Vec<(String, Url)> = Vec::new();
@@ -123,15 +129,9 @@ async fn in_the_middle_of_uploads() -> Result<()> {
             all.extend(twos);
             all.into_iter().collect::<Result<Vec<Told>>>()
         };
-        let pid = studio.pid()?;
         let stopping = async {
             all_under_way(&studio, uploads.len() + before.len()).await?;
-            let told = std::process::Command::new("sh")
-                .arg("-c")
-                .arg(format!("kill -TERM {pid}"))
-                .status()?;
-            ensure!(told.success(), "kill -TERM {pid} ended with {told}");
-            anyhow::Ok(())
+            studio.server()?.signal("TERM")
         };
         let (answers, stopped) = tokio::join!(answers, stopping);
         stopped?;

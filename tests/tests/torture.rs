@@ -10,19 +10,20 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use bytes::Bytes;
 use rand::rngs::StdRng;
-use rand::{Rng, RngExt, SeedableRng};
+use rand::{Rng, RngExt};
 use serde_json::json;
 use stemvault_tests::bucket;
 use stemvault_tests::disk::Disk;
 use stemvault_tests::order::{Files, Job, b3, check_receipt, text};
 use stemvault_tests::sender::{Dialect, Sender};
 use stemvault_tests::studio::{PATIENCE, Setup, Stores, Studio};
+use stemvault_tests::victim::{Fate, Victim, somebody_sends};
 use tokio::task::JoinSet;
 
 /// How long, in seconds, and of which seed, unless the environment says so.
@@ -79,26 +80,7 @@ fn objects(sender: &Sender) -> usize {
     }
 }
 
-/// A studio that is killed, and the disk under it, if that loses its power.
-struct Victim {
-    studio: Studio,
-    disk: Option<Disk>,
-    in_buckets: bool,
-}
-
-impl Victim {
-    fn die(&mut self, rng: &mut StdRng) -> Result<()> {
-        self.studio.kill9()?;
-        if self.in_buckets && rng.random_bool(0.3) {
-            let s3 = self.studio.s3()?;
-            s3.stop()?;
-            s3.go_on()?;
-        }
-        self.disk.as_mut().map_or(Ok(()), Disk::cut_power)
-    }
-}
-
-/// One order: everybody sends, the server dies `deaths` times.
+/// One order: everybody sends, the server dies meanwhile.
 struct Round {
     number: String,
     senders: Vec<Sender>,
@@ -109,16 +91,12 @@ struct Round {
 }
 
 impl Round {
-    async fn begin(
-        studio: &Studio,
-        rng: &mut StdRng,
-        nth: usize,
-        unheard: &Arc<AtomicUsize>,
-    ) -> Result<Self> {
+    async fn begin(studio: &Studio, fate: &mut Fate, nth: usize) -> Result<Self> {
         let number = format!("2026-{nth:04}");
         let job = Job::create(studio.door(), &number).await?;
         let link = job.link(json!({"scope": "upload"})).await?;
         let link = studio.door().url(&link)?.to_string();
+        let (rng, unheard) = (&mut fate.rng, &fate.unheard);
         let mut sender = |path: Option<String>, dialect| {
             // Most are of a few blocks, some of less than one.
             let most = [30_000, 400_000, 1_600_000][rng.random_range(0..3)];
@@ -133,9 +111,14 @@ impl Round {
                 piece: rng.random_range(100_000..3_000_000),
                 pace: Duration::from_millis(rng.random_range(0..20)),
                 unheard: Arc::clone(unheard),
+                under_way: None,
             }
         };
-        let named = |dialect| sender(Some(format!("{dialect:?}.wav")), dialect);
+        let named = |dialect| Sender {
+            // A rival is answered before its end, by itself.
+            under_way: (dialect != Dialect::Rivals).then(|| Arc::clone(&fate.under_way)),
+            ..sender(Some(format!("{dialect:?}.wav")), dialect)
+        };
         let senders = Dialect::ALL.map(named).to_vec();
         let quitters = [Dialect::Pieces, Dialect::WithCreation].map(|it| sender(None, it));
         let remover = |name: &str| sender(Some(name.to_owned()), Dialect::Whole);
@@ -160,8 +143,8 @@ impl Round {
         self.senders.iter().filter_map(file).collect()
     }
 
-    /// Everybody sends; how often the server died meanwhile.
-    async fn send(&self, victim: &mut Victim, rng: &mut StdRng, mortal: bool) -> Result<usize> {
+    /// Everybody sends; in a mortal round the server dies meanwhile, and once when all are done.
+    async fn send(&self, victim: &mut Victim, fate: &mut Fate, mortal: bool) -> Result<()> {
         let mut sending = JoinSet::new();
         for sender in &self.senders {
             let sender = sender.clone();
@@ -184,8 +167,15 @@ impl Round {
         tokio::pin!(patience);
         // Enough for everybody to be somewhere else each time, and an end to it.
         while mortal && deaths < 6 {
-            let life = Duration::from_millis(rng.random_range(10..900));
-            let over = tokio::time::sleep(life);
+            let life = Duration::from_millis(fate.rng.random_range(10..900));
+            let (under_way, first) = (Arc::clone(&fate.under_way), deaths == 0);
+            let over = async {
+                tokio::time::sleep(life).await;
+                if first {
+                    // However slow the machine is, the first death meets somebody.
+                    somebody_sends(&under_way).await;
+                }
+            };
             tokio::pin!(over);
             let all = loop {
                 tokio::select! {
@@ -199,11 +189,11 @@ impl Round {
             if all {
                 break;
             }
-            victim.die(rng)?;
+            victim.die(fate)?;
             deaths += 1;
             // Every second one may die by itself, right before a write.
-            let point = rng.random_range(1..120_u32).to_string();
-            let point = rng.random_bool(0.5).then_some(&*point);
+            let point = fate.rng.random_range(1..120_u32).to_string();
+            let point = fate.rng.random_bool(0.5).then_some(&*point);
             victim.studio.set_env("STEMVAULT_CRASH_AT", point);
             if let Err(error) = victim.studio.restart().await {
                 // Before it was seen to be ready.
@@ -213,16 +203,15 @@ impl Round {
             }
         }
         if mortal {
-            victim.die(rng)?;
+            victim.die(fate)?;
             victim.studio.set_env("STEMVAULT_CRASH_AT", None);
             victim.studio.restart().await?;
-            deaths += 1;
         }
         loop {
             tokio::select! {
                 joined = sending.join_next() => match joined {
                     Some(joined) => joined??,
-                    None => return Ok(deaths),
+                    None => return Ok(()),
                 },
                 () = &mut patience => bail!("some never end:\n{}", victim.studio.log()),
             }
@@ -230,7 +219,7 @@ impl Round {
     }
 
     /// What everybody sent is there, and stays there through a submit.
-    async fn submit(&self, victim: &mut Victim, rng: &mut StdRng, mortal: bool) -> Result<()> {
+    async fn submit(&self, victim: &mut Victim, fate: &mut Fate, mortal: bool) -> Result<()> {
         let files = self.files();
         if mortal {
             let job = self.number.clone();
@@ -240,8 +229,8 @@ impl Round {
                 let door = &door;
                 drop(Job { door, number }.submit().await);
             });
-            tokio::time::sleep(Duration::from_millis(rng.random_range(0..300))).await;
-            victim.die(rng)?;
+            tokio::time::sleep(Duration::from_millis(fate.rng.random_range(0..300))).await;
+            victim.die(fate)?;
             submit.await?;
             victim.studio.restart().await?;
         }
@@ -336,10 +325,9 @@ async fn torture(place: impl Fn() -> Result<Option<Place>>) -> Result<()> {
     let seed = said("STEMVAULT_TORTURE_SEED", SEED)?;
     let span = Duration::from_secs(said("STEMVAULT_TORTURE_SECONDS", SECONDS)?);
     println!("seed {seed}, {span:?}");
-    let mut rng = StdRng::seed_from_u64(seed);
+    let mut fate = Fate::new(seed);
     let enough = tokio::spawn(tokio::time::sleep(span));
-    let unheard = Arc::new(AtomicUsize::new(0));
-    let (mut files, mut deaths, mut swept) = (0, 0, 0);
+    let (mut files, mut swept) = (0, 0);
     let mut lives = 0;
     while lives < 1 || !enough.is_finished() {
         let Some(Place { disk, stores }) = place()? else {
@@ -364,14 +352,13 @@ async fn torture(place: impl Fn() -> Result<Option<Place>>) -> Result<()> {
             if nth >= 2 && enough.is_finished() {
                 break;
             }
-            let round = Round::begin(&victim.studio, &mut rng, nth, &unheard).await?;
+            let round = Round::begin(&victim.studio, &mut fate, nth).await?;
             let mortal = nth > 0;
             let told = || format!("seed {seed}, life {lives}, round {nth}");
-            let died = round.send(&mut victim, &mut rng, mortal).await;
-            deaths += died.with_context(told)?;
-            let submitted = round.submit(&mut victim, &mut rng, mortal).await;
+            let sent = round.send(&mut victim, &mut fate, mortal).await;
+            sent.with_context(told)?;
+            let submitted = round.submit(&mut victim, &mut fate, mortal).await;
             submitted.with_context(told)?;
-            deaths += usize::from(mortal);
             expected += round.senders.iter().map(objects).sum::<usize>();
             swept += sweep(&victim.studio, expected).await.with_context(told)?;
             files += Dialect::ALL.len();
@@ -379,9 +366,18 @@ async fn torture(place: impl Fn() -> Result<Option<Place>>) -> Result<()> {
         victim.studio.done().await?;
         lives += 1;
     }
-    let unheard = unheard.load(Ordering::Relaxed);
-    println!("{deaths} deaths under {files} files: {unheard} answers lost, {swept} objects swept");
-    ensure!(deaths >= 3 && unheard >= deaths, "the server died in peace");
+    let unheard = fate.unheard.load(Ordering::Relaxed);
+    let Fate {
+        deaths, cut_off, ..
+    } = fate;
+    println!(
+        "{deaths} deaths under {files} files, {cut_off} of them in the middle of a body: {unheard} answers lost, {swept} objects swept"
+    );
+    // Like with like: deaths while nobody sent, or under a submit, cost no sender an answer.
+    ensure!(
+        cut_off > 0 && unheard >= cut_off,
+        "the server died in peace"
+    );
     ensure!(swept > 0, "nothing was ever left over");
     Ok(())
 }
