@@ -20,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// In what way a request fails.
@@ -38,6 +39,8 @@ pub enum Fault {
     AnswerLost,
     /// The store does what it is asked so late that nobody waits for it any more.
     Late(Duration),
+    /// The store does what it is asked once it is [let go](Faulty::let_go).
+    Held,
     /// The answer's body breaks off half way.
     Truncated,
     /// Bodies pass at so many bytes a second, each connection for itself.
@@ -94,6 +97,7 @@ struct State {
     random: StdRng,
     faults: usize,
     landed: usize,
+    let_go: watch::Sender<bool>,
 }
 
 /// The proxy; ends with its value.
@@ -119,6 +123,7 @@ impl Faulty {
             random: StdRng::seed_from_u64(seed),
             faults: 0,
             landed: 0,
+            let_go: watch::Sender::new(false),
         }));
         let shared = Arc::clone(&state);
         let accepting = tokio::spawn(async move {
@@ -150,7 +155,12 @@ impl Faulty {
         self.state().faults
     }
 
-    /// How many of them were late, and have been carried out all the same.
+    /// What was held goes on to the store.
+    pub fn let_go(&self) {
+        self.state().let_go.send_replace(true);
+    }
+
+    /// How many of them were late or held, and have been carried out all the same.
     #[must_use]
     pub fn landed(&self) -> usize {
         self.state().landed
@@ -228,14 +238,13 @@ async fn answer(
             Err(cut())
         }
         Some(Fault::Late(time)) => {
-            // In a task of its own: the request goes on when its sender is gone.
-            let late = tokio::spawn(async move {
-                tokio::time::sleep(time).await;
-                let passed = pass(request, &upstream).await;
-                lock(&state).landed += 1;
-                passed
-            });
-            late.await.map_err(Cut::other)?
+            let rest = tokio::time::sleep(time);
+            pass_after(rest, request, upstream, state).await
+        }
+        Some(Fault::Held) => {
+            let mut let_go = lock(&state).let_go.subscribe();
+            let told = async move { drop(let_go.wait_for(|let_go| *let_go).await) };
+            pass_after(told, request, upstream, state).await
         }
         Some(Fault::Truncated) => {
             let (head, body) = pass(request, &upstream).await?.into_parts();
@@ -273,6 +282,22 @@ async fn answer(
             Ok(answer)
         }
     }
+}
+
+/// Passes it on after that. In a task of its own: the request goes on when its sender is gone.
+async fn pass_after(
+    wait: impl Future<Output = ()> + Send + 'static,
+    request: Request<Full<Bytes>>,
+    upstream: String,
+    state: Arc<Mutex<State>>,
+) -> Result<Response<Body>, Cut> {
+    let late = tokio::spawn(async move {
+        wait.await;
+        let passed = pass(request, &upstream).await;
+        lock(&state).landed += 1;
+        passed
+    });
+    late.await.map_err(Cut::other)?
 }
 
 /// How much passes between two pauses of a slow connection.

@@ -156,10 +156,9 @@ async fn a_put_that_lands_late_replaces_nothing() -> Result<()> {
     let place = Place::files(studio.door(), NUMBER)?;
     let stem = stem()?;
     let upload = place.create("a.wav", stem.len() as u64).await?;
-    let late = Fault::Late(Duration::from_secs(8));
     studio
         .faulty()?
-        .set(Some(Rule::some(late, Method::PUT, 100)));
+        .set(Some(Rule::some(Fault::Held, Method::PUT, 100)));
     let refused = place.try_patch(&upload, 0, stem.slice(..1_000_000)).await?;
     says_when(&refused)?;
     studio.faulty()?.set(None);
@@ -167,6 +166,7 @@ async fn a_put_that_lands_late_replaces_nothing() -> Result<()> {
     place.patch(&upload, 0, stem.slice(..2_000_000)).await?;
     let (faults, faulty) = (studio.faulty()?.faults(), studio.faulty()?);
     ensure!(faults > 0, "nothing was late");
+    faulty.let_go();
     let landed = async {
         while faulty.landed() < faults {
             tokio::time::sleep(Duration::from_millis(20)).await;

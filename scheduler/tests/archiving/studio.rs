@@ -31,6 +31,7 @@ use stemvault_storage::session::{Form, Kind, Rules};
 use stemvault_storage::store::Store;
 use stemvault_storage::upload::Role;
 use stemvault_storage::{Limits, Vault};
+use tokio::sync::Notify;
 
 pub const POLICY: Policy = Policy {
     working_days: 90,
@@ -47,6 +48,8 @@ pub struct Watched {
     pub good: AtomicU64,
     /// It hangs then, as for a process that dies; otherwise it fails.
     hangs: bool,
+    /// Told when it begins to hang.
+    pub hung: Notify,
     /// The put that is changed on its way.
     pub rotten: Mutex<Option<usize>>,
 }
@@ -68,6 +71,7 @@ impl ObjectStore for Watched {
         let nth = self.puts.lock().unwrap().len();
         if nth as u64 >= self.good.load(Ordering::SeqCst) {
             if self.hangs {
+                self.hung.notify_one();
                 std::future::pending::<()>().await;
             }
             return Err(object_store::Error::NotImplemented {
@@ -161,6 +165,7 @@ impl Studio {
             puts: Mutex::default(),
             good: AtomicU64::new(good),
             hangs,
+            hung: Notify::new(),
             rotten: Mutex::default(),
         });
         let keys = Store::of("keys", Arc::clone(&self.keys) as Arc<dyn ObjectStore>);

@@ -207,7 +207,7 @@ async fn one_dialect_goes_on_where_the_other_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_arrived_before_an_interruption_is_kept() {
     let studio = Studio::with(|settings, _| {
-        settings.server.idle_timeout = Duration::from_secs(5);
+        settings.server.idle_timeout = Duration::from_secs(3600);
     });
     let studio = studio.await;
     let file = noise(61, 6 << 20);
@@ -268,6 +268,11 @@ async fn a_creation_that_is_interrupted_is_there() {
         let at = early.header("location");
         assert_eq!(head(&studio, at).await.expect(200).offset(), 3);
     }
+    // Told before the silence could end it.
+    let studio = Studio::with(|settings, _| {
+        settings.server.idle_timeout = Duration::from_secs(3600);
+    });
+    let studio = studio.await;
     let (body, taken) = stalled(b"abc");
     let (ended, ()) = tokio::join!(post(&studio, "c.wav", &[ALL], body), async {
         until(|| taken.load(Ordering::Relaxed) == 3).await;
