@@ -20,6 +20,7 @@ use stemvault_storage::{Limits, Vault};
 
 use crate::first_start::{make_private_folder, write_durably};
 use crate::master_file::lines;
+use crate::private;
 
 /// The stores, the keys and the catalog of a process.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl House {
         clock: SharedClock,
         rebuilding: Option<PathBuf>,
     ) -> anyhow::Result<Self> {
-        make_private_folder(&settings.data_dir)?;
+        private::data_folder(&settings.data_dir)?;
         let stores = Stores::open(settings)?;
         let masters = stores.masters(settings).await?;
         stores.check_keys().await?;
@@ -184,7 +185,7 @@ impl Stores {
         };
         let masters = MasterKeys::read(path)?;
         if masters.is_some() {
-            warn_if_shared(path);
+            private::master_key(path);
         } else if KeyStore::holds_keys(&self.keys).await? {
             let place = path.display().to_string();
             return Err(KeyError::NoMaster { place }.into());
@@ -268,18 +269,6 @@ fn make_master(settings: &Settings) -> anyhow::Result<MasterKeys> {
     }
     write_durably(path, lines(&MasterKey::random()).as_bytes(), 0o600)?;
     MasterKeys::read(path)?.with_context(|| format!("{} is gone again", path.display()))
-}
-
-fn warn_if_shared(path: &std::path::Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let mode = path.metadata().map_or(0, |file| file.permissions().mode());
-    if mode & 0o077 != 0 {
-        let advice = format!("chmod 600 {}", path.display());
-        tracing::warn!(
-            advice,
-            "other accounts of this machine can read the master key"
-        );
-    }
 }
 
 fn limits(settings: &Settings) -> anyhow::Result<Limits> {

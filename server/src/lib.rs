@@ -29,6 +29,7 @@ mod master_file;
 pub mod page;
 pub mod prefix;
 pub mod preflight;
+mod private;
 pub mod ranges;
 mod reads;
 pub mod ready;

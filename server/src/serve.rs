@@ -24,7 +24,7 @@ use crate::listen::{Reached, Speaks};
 use crate::preflight::Paces;
 use crate::tls::{self, Certificate, Keeper};
 use crate::tries::Tries;
-use crate::{assets, listen, log, ready, router, terminal};
+use crate::{assets, listen, log, private, ready, router, terminal};
 
 /// How often measured times are summed up.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -63,7 +63,7 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
     let names = names(&settings, &addresses);
     let public_url = public_url(&settings, &addresses)?;
 
-    crate::first_start::make_private_folder(&settings.data_dir)?;
+    private::data_folder(&settings.data_dir)?;
     let (clock, hands) = clock(&settings, how, &machine)?;
     let house = Box::pin(House::open(&settings, Arc::clone(&clock), None)).await?;
     let keeper = Arc::new(Keeper::new(&settings, &names, Arc::clone(&machine))?);

@@ -1,9 +1,11 @@
 //! The first start: no configuration, no arguments but the port, and words a newcomer understands.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use reqwest::Url;
 use stemvault_tests::door::client;
 use stemvault_tests::studio::{PATIENCE, Setup, Studio};
@@ -42,9 +44,9 @@ async fn it_says_what_it_made_and_what_to_do_next() -> Result<()> {
     ] {
         ensure!(home.join(made).exists(), "{made} was not made");
     }
+    let mode = |path: &Path| Ok::<_, Error>(path.metadata()?.permissions().mode() & 0o777);
     for secret in ["master.key", "cli.toml", "tls/key.pem"] {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = home.join(secret).metadata()?.permissions().mode() & 0o777;
+        let mode = mode(&home.join(secret))?;
         ensure!(mode == 0o600, "{secret} can be read by others: {mode:o}");
     }
     let key = std::fs::read_to_string(home.join("master.key"))?;
@@ -65,9 +67,18 @@ async fn it_says_what_it_made_and_what_to_do_next() -> Result<()> {
         "no link to send: {link}"
     );
 
+    // Somebody's chmod in between; the server closes what it would have closed.
     let before = studio.log().len();
     studio.stop()?;
+    for opened in [home.clone(), home.join("master.key")] {
+        std::fs::set_permissions(opened, Permissions::from_mode(0o755))?;
+    }
     studio.restart().await?;
+    ensure!(mode(&home)? == 0o700, "the data folder stays open");
+    ensure!(
+        mode(&home.join("master.key"))? == 0o700,
+        "the master key stays open"
+    );
     let again = studio.log().split_off(before).to_lowercase();
     ensure!(
         !again.contains("order create"),
