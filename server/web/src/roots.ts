@@ -12,14 +12,11 @@ export class Roots {
     return this.all.length > 0;
   }
 
-  /** Takes in new ones; the same folder twice is one. */
+  /** Takes in what may be read: the same folder twice is one, and is locked no more. */
   async add(roots: readonly Root[]): Promise<void> {
     for (const root of roots) {
-      if (await isIn(this.all, root)) continue;
-      this.all.push(root);
-      const locked: Root[] = [];
-      for (const one of this.locked) if (!(await one.isSameEntry(root))) locked.push(one);
-      this.locked = locked;
+      this.all = [...(await without(this.all, root)), root];
+      this.locked = await without(this.locked, root);
     }
   }
 
@@ -55,6 +52,12 @@ export class Roots {
     }
     return brought;
   }
+}
+
+async function without(roots: readonly Root[], root: Root): Promise<Root[]> {
+  const rest: Root[] = [];
+  for (const one of roots) if (!(await one.isSameEntry(root))) rest.push(one);
+  return rest;
 }
 
 async function isIn(roots: readonly Root[], root: Root): Promise<boolean> {

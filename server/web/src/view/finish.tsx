@@ -11,6 +11,9 @@ export function Finish({ page }: { page: Page }) {
   useLayoutEffect(() => {
     if (asked) box.current?.focus();
   }, [asked, page.refusal]);
+  const { of, due, checked, unsealed } = page.sending.totals;
+  // What is still to come will be compared by itself.
+  const unchecked = unsealed > 0 && !page.sending.active ? of.here - due - checked : 0;
   const step = page.state.form.fields.length > 0 ? 3 : 2;
   return (
     <section aria-labelledby="submit">
@@ -21,6 +24,13 @@ export function Finish({ page }: { page: Page }) {
         The studio starts when you submit. Until then nobody there sees that you are done, even if every file has
         arrived.
       </p>
+      {unchecked > 0 && (
+        <p class="hint">
+          {count(unchecked, "file that has arrived was", "files that have arrived were")} not compared with your computer. To
+          be sure, choose the same files or their folder again, above: they are compared, and sent again only if they
+          differ. You can submit without.
+        </p>
+      )}
       {asked && (
         <div class="notice bad" ref={box} tabIndex={-1} role="alert">
           {page.refusal !== undefined && (
