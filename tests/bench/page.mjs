@@ -2,10 +2,33 @@
 //
 //   node page.mjs LINK FOLDER HOME
 //
-// One JSON object: seconds from the choice to the last acknowledgement, the longest tasks of the page's
-// main thread (Chromium says them) and its heap.
+// One JSON object: seconds from the choice to the last acknowledgement; as Chromium says them, the longest
+// tasks of the page's main thread, the seconds of a core that its process took, and its heap.
 
-import { chooseFolder, launch } from "../browser/engines.mjs";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+
+import { chooseFolder, ENGINE, launch } from "../browser/engines.mjs";
+
+/** Seconds of a core that the processes took which run pages, since they began. */
+function rendering(home) {
+  const [browser] = execFileSync("pgrep", ["-f", "--", `--user-data-dir=${home}`]).toString().split("\n");
+  let ticks = 0;
+  for (const pid of execFileSync("ps", ["-eo", "pid=,args="]).toString().split("\n")) {
+    const [, id, words] = /^ *(\d+) (.*)$/.exec(pid) ?? [];
+    if (!words?.includes("--type=renderer") || !descends(id, browser)) continue;
+    const fields = readFileSync(`/proc/${id}/stat`, "utf8").split(") ")[1].split(" ");
+    ticks += Number(fields[11]) + Number(fields[12]);
+  }
+  return ticks / 100;
+}
+
+function descends(id, from) {
+  for (let now = id; now > 1; now = readFileSync(`/proc/${now}/stat`, "utf8").split(") ")[1].split(" ")[1]) {
+    if (now === from) return true;
+  }
+  return false;
+}
 
 const PATIENCE = 1_800_000;
 
@@ -36,5 +59,6 @@ const said = await page.evaluate(() => ({
   heap: performance.memory?.usedJSHeapSize,
   text: document.querySelector(".progress").innerText,
 }));
-process.stdout.write(`${JSON.stringify(said)}\n`);
+const cpu = ENGINE === "chromium" ? rendering(home) : undefined;
+process.stdout.write(`${JSON.stringify({ ...said, cpu })}\n`);
 await context.close();

@@ -51,6 +51,8 @@ export interface Looked {
     path: string;
     normalised: string;
     action: "upload" | "already_here" | "skip";
+    /** Whether all that is judged was in what was sent of the file; if not, more of it would tell more. */
+    known: "header" | "format" | "length";
     findings: Finding[];
   }[];
   session: Finding[];

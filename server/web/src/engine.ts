@@ -1,4 +1,4 @@
-// Sends bytes: Uppy with its tus plug-in.
+// Sends bytes: large files by Uppy with its tus plug-in, small ones as `whole.ts` does.
 //
 // Promises: a file that is fed ends in exactly one of `done` and `failed`, or is withdrawn; nothing
 // is retried here, as the one who feeds asks the server first where a file stands. Withdrawing never
@@ -9,7 +9,8 @@ import Tus from "@uppy/tus";
 
 import { keepCap, keptCap } from "./kept";
 import { RequestSize } from "./pure/request-size";
-import { judge, retryAfter, type Trouble } from "./pure/trouble";
+import { judge, retryAfter, type Answer, type Trouble } from "./pure/trouble";
+import { Whole } from "./whole";
 
 /** A file to send. */
 export interface Load {
@@ -34,6 +35,14 @@ export interface Heard {
 
 /** Silence after which a request is given up, in milliseconds: longer than a line is ever quiet. */
 const SILENCE = 90_000;
+/** Files up to here go as a whole, if a request may carry so much: half a second on a good line. */
+const SMALL = 4 << 20;
+/** Files in Uppy at most: each change of its state looks at all of them. */
+const AHEAD = 48;
+/** Requests at once; the server takes 128 of a connection, and some are for other things. */
+const STREAMS = 112;
+/** HTTP/1.1 gives six connections a server: two stay free for everything else. */
+const CONNECTIONS = 4;
 const TOO_TIGHT =
   "something between this computer and the studio refuses even small uploads: another network may help, or ask the studio";
 
@@ -60,6 +69,7 @@ export class Engine {
   /** By Uppy's id of the file. */
   private readonly going = new Map<string, Going>();
   private readonly ids = new Map<string, string>();
+  private readonly whole: Whole;
   private fed = 0;
   private readonly run = Date.now().toString(36);
 
@@ -68,12 +78,14 @@ export class Engine {
     private readonly heard: Heard,
   ) {
     this.uppy = new Uppy<FileMeta, Body>({ autoProceed: false, logger: silent });
-    // HTTP/1.1 gives six connections a server: two stay free for everything else.
     const [page] = performance.getEntriesByType("navigation") as PerformanceNavigationTiming[];
-    const limit = page?.nextHopProtocol === "h2" ? 6 : 4;
+    const streams = page?.nextHopProtocol === "h2";
+    const most = () => (streams ? STREAMS : Math.max(1, CONNECTIONS - this.going.size));
+    const broke = (key: string, bytes: number, answer: Answer) => this.failed(key, bytes, answer);
+    this.whole = new Whole(endpoint, most, heard, broke);
     this.uppy.use(Tus, {
       endpoint,
-      limit,
+      limit: streams ? 6 : CONNECTIONS,
       retryDelays: [],
       chunkSize: this.size.bytes,
       uploadDataDuringCreation: true,
@@ -92,16 +104,28 @@ export class Engine {
     setInterval(() => this.watch(), 15_000);
   }
 
-  /** How many files are in here. */
-  get busy(): number {
-    return this.ids.size;
+  /** Whether a file of this size can go as a whole. */
+  isSmall(size: number): boolean {
+    return size <= Math.min(SMALL, this.size.bytes);
+  }
+
+  /** How many more files are wanted: none as long as there are enough, then many at once. */
+  get room(): { small: number; large: number } {
+    const room = (busy: number, most: number) => (busy > most / 2 ? 0 : most - busy);
+    return { small: room(this.whole.busy, 2 * this.whole.most()), large: room(this.ids.size, AHEAD) };
   }
 
   has(key: string): boolean {
-    return this.ids.has(key);
+    return this.ids.has(key) || this.whole.has(key);
   }
 
   feed(loads: Load[]): void {
+    const isSmall = ({ file, url }: Load) => url === undefined && this.isSmall(file.size);
+    this.whole.feed(loads.filter(isSmall));
+    this.feedLarge(loads.filter((load) => !isSmall(load)));
+  }
+
+  private feedLarge(loads: Load[]): void {
     if (loads.length === 0) return;
     this.tus.setOptions({ chunkSize: this.size.bytes });
     const urls = new Map<string, string | undefined>();
@@ -129,6 +153,7 @@ export class Engine {
 
   /** Stops sending; the files stay in here. */
   pause(): void {
+    this.whole.pause();
     this.uppy.pauseAll();
     this.going.clear();
   }
@@ -136,11 +161,12 @@ export class Engine {
   /** Whether a request of this file is under way. */
   isGoing(key: string): boolean {
     const id = this.ids.get(key);
-    return id !== undefined && this.going.has(id);
+    return this.whole.isGoing(key) || (id !== undefined && this.going.has(id));
   }
 
   /** Takes a file out. What has arrived of it stays where it is. */
   withdraw(key: string): void {
+    this.whole.withdraw(key);
     const id = this.ids.get(key);
     if (id === undefined) return;
     this.ids.delete(key);
@@ -152,7 +178,7 @@ export class Engine {
   }
 
   withdrawAll(): void {
-    for (const key of [...this.ids.keys()]) this.withdraw(key);
+    for (const key of [...this.ids.keys(), ...this.whole.keys()]) this.withdraw(key);
   }
 
   private keyOf(id: string): string | undefined {
@@ -222,14 +248,17 @@ export class Engine {
     const bytes = this.going.get(id)?.bytes ?? this.size.bytes;
     this.going.delete(id);
     if (key === undefined) return;
-    const ours = xhr !== undefined && xhr.getResponseHeader("Tus-Resumable") !== null;
-    const trouble = judge({
+    this.failed(key, bytes, {
       status: xhr?.status ?? 0,
-      ours,
+      ours: xhr !== undefined && xhr.getResponseHeader("Tus-Resumable") !== null,
       text: xhr === undefined ? "" : xhr.responseText,
       after: retryAfter(xhr?.getResponseHeader("Retry-After")),
     });
-    if (trouble.kind === "smaller" && xhr?.status === 413) {
+  }
+
+  private failed(key: string, bytes: number, answer: Answer): void {
+    const trouble = judge(answer);
+    if (trouble.kind === "smaller" && answer.status === 413) {
       if (this.size.refused(bytes)) {
         keepCap(this.size.cap);
       } else {

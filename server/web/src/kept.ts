@@ -63,6 +63,8 @@ export async function work<T>(
 /** Remembers per link; the link itself, a secret, is not written down. */
 export class Memory {
   private timer: ReturnType<typeof setTimeout> | undefined;
+  /** How long writing took last, in milliseconds: a long list is written more rarely. */
+  private took = 0;
 
   private constructor(readonly key: string) {}
 
@@ -81,9 +83,12 @@ export class Memory {
   save(what: () => Kept): void {
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
+      const began = performance.now();
       const kept = what();
-      void work("uploads", "readwrite", (store) => store.put(kept, this.key));
-    }, 300);
+      void work("uploads", "readwrite", (store) => store.put(kept, this.key)).then(() => {
+        this.took = performance.now() - began;
+      });
+    }, Math.max(300, 20 * this.took));
   }
 }
 

@@ -1,5 +1,6 @@
-// Preflight: sends the beginning of every file to the studio's own checks before the file itself.
-// Nothing is judged here.
+// Preflight: sends the beginning of every file to the studio's own checks before the file itself, first
+// as little as most headers take, then as much as the checks can use where they say that this was too
+// little. Nothing is judged here.
 
 import { Refused, type Link, type Looked } from "./api";
 import type { Item } from "./items";
@@ -20,6 +21,12 @@ export interface LookedAt {
 
 const FILES = 256;
 const BYTES = 16 << 20;
+/** What is sent of a file first: the beginning of a small one is most of it, and would go twice. */
+const FIRST = 4096;
+/** Requests under way: while one is answered the next one's files are read. */
+const LANES = 2;
+/** Files that are read at once: the page answers in between. */
+const READS = 32;
 
 export class Looking {
   private waiting: Item[] = [];
@@ -39,36 +46,52 @@ export class Looking {
 
   private async run(): Promise<void> {
     this.running = true;
+    const first = Math.min(FIRST, this.head);
     while (this.waiting.length > 0) {
-      const weigh = (item: Item) => weight(item.size, this.head, item.path);
       const list = this.waiting;
       this.waiting = [];
-      for (const batch of batches(list, weigh, FILES, this.bytes)) await this.ask(batch);
+      const queue = batches(list, (item) => weight(item.size, first, item.path), FILES, this.bytes);
+      const lane = async () => {
+        for (let batch = queue.shift(); batch !== undefined; batch = queue.shift()) await this.deepen(batch, first);
+      };
+      await Promise.all(Array.from({ length: LANES }, lane));
     }
     this.running = false;
   }
 
-  private async ask(batch: Item[]): Promise<void> {
+  /** Asks with so many bytes of each, and again with more of those of which more is worth it. */
+  private async deepen(batch: Item[], bytes: number): Promise<void> {
+    const more = await this.ask(batch, bytes);
+    for (const part of batches(more, (item) => weight(item.size, this.head, item.path), FILES, this.bytes, FILES)) {
+      await this.ask(part, this.head);
+    }
+  }
+
+  /** The items of which the checks want to see more. */
+  private async ask(batch: Item[], bytes: number): Promise<Item[]> {
     const heads: Head[] = [];
     const read: Item[] = [];
-    for (const item of batch) {
+    const begin = async (item: Item) => {
       // Replaced or taken out meanwhile.
-      if (item.stage !== "looking" || item.file === undefined) continue;
+      if (item.stage !== "looking" || item.file === undefined) return;
       try {
-        const bytes = new Uint8Array(await item.file.slice(0, this.head).arrayBuffer());
-        heads.push({ path: item.path, size: item.size, bytes });
+        const start = new Uint8Array(await item.file.slice(0, bytes).arrayBuffer());
+        heads.push({ path: item.path, size: item.size, bytes: start });
         read.push(item);
       } catch {
         this.heard.unreadable(item);
       }
-    }
-    if (read.length === 0) return;
+    };
+    for (let at = 0; at < batch.length; at += READS) await Promise.all(batch.slice(at, at + READS).map(begin));
+    if (read.length === 0) return [];
     for (let tries = 0; ; tries += 1) {
       try {
         const answer = await this.link.preflight(frames(heads));
         this.heard.trouble(undefined);
-        this.heard.looked(read, answer);
-        return;
+        const unknown = new Set(answer.files.filter(({ known }) => known !== "header").map(({ path }) => path));
+        const isShort = (item: Item) => bytes < Math.min(this.head, item.size) && unknown.has(item.path);
+        this.heard.looked(read.filter((item) => !isShort(item)), answer);
+        return read.filter(isShort);
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         const { kind, text, after } = error.trouble;
@@ -80,12 +103,10 @@ export class Looking {
         } else if ((kind === "smaller" || error.status === 413) && read.length > 1) {
           this.bytes = Math.max(2 * this.head, Math.floor(this.bytes / 2));
           const half = Math.ceil(read.length / 2);
-          await this.ask(read.slice(0, half));
-          await this.ask(read.slice(half));
-          return;
+          return [...(await this.ask(read.slice(0, half), bytes)), ...(await this.ask(read.slice(half), bytes))];
         } else {
           this.heard.unlooked(read);
-          return;
+          return [];
         }
       }
     }

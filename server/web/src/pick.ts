@@ -37,6 +37,9 @@ declare global {
   }
 }
 
+/** Files of a folder that are opened at once: one after another takes long where there are thousands. */
+const AT_ONCE = 64;
+
 const nothing = (): Brought => ({ picks: [], roots: [], unread: [] });
 
 /** Whether folders can be chosen at all; phones may not be able to. */
@@ -121,7 +124,13 @@ async function into(handle: Root, before: string, brought: Brought): Promise<voi
       brought.picks.push({ path, file: await handle.getFile(), again: () => handle.getFile() });
       return;
     }
-    for await (const inner of handle.values()) await into(inner as Root, `${path}/`, brought);
+    const files: Root[] = [];
+    const folders: Root[] = [];
+    for await (const inner of handle.values()) (inner.kind === "file" ? files : folders).push(inner as Root);
+    for (let at = 0; at < files.length; at += AT_ONCE) {
+      await Promise.all(files.slice(at, at + AT_ONCE).map((file) => into(file, `${path}/`, brought)));
+    }
+    for (const folder of folders) await into(folder, `${path}/`, brought);
   } catch {
     brought.unread.push(path);
   }
@@ -143,10 +152,19 @@ async function climb(entry: FileSystemEntry, before: string, brought: Brought): 
         reader.readEntries(resolve, reject),
       );
       if (part.length === 0) return;
-      for (const inner of part) await climb(inner, `${path}/`, brought);
+      await Promise.all(part.filter((inner) => inner.isFile).map((file) => climb(file, `${path}/`, brought)));
+      for (const inner of part) if (inner.isDirectory) await climb(inner, `${path}/`, brought);
     }
   } catch {
     brought.unread.push(path);
+  }
+}
+
+/** What was picked, a hundred files at a time; in between the page answers. */
+export async function* parts({ picks, roots, unread }: Brought): AsyncGenerator<Brought> {
+  for (let at = 0; at === 0 || at < picks.length; at += 100) {
+    yield { picks: picks.slice(at, at + 100), roots, unread };
+    await new Promise((resolve) => setTimeout(resolve, 0));
   }
 }
 

@@ -37,7 +37,7 @@ interface Told {
 }
 
 export class Proving {
-  private readonly worker: Worker | undefined;
+  private worker: Worker | undefined;
   private waiting: Item[] = [];
   private running = false;
   private answer: ((reading: Reading) => void) | undefined;
@@ -55,7 +55,11 @@ export class Proving {
       // An entry of its own beside this one: the server gives it a policy of its own, as it needs WASM.
       this.worker = new Worker(new URL(/* @vite-ignore */ WORKER, import.meta.url), { type: "module" });
       this.worker.addEventListener("message", (event: MessageEvent<Reading>) => this.answer?.(event.data));
-      this.worker.addEventListener("error", () => this.answer?.("unavailable"));
+      this.worker.addEventListener("error", () => {
+        // One that did not come up answers nothing, ever.
+        this.worker = undefined;
+        this.answer?.("unavailable");
+      });
     } catch {
       this.worker = undefined;
     }

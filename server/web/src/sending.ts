@@ -7,22 +7,23 @@
 
 import { Refused, type Link, type Looked, type Receipt, type State } from "./api";
 import { Copies } from "./copies";
-import { Engine, type Load } from "./engine";
+import { Engine } from "./engine";
+import { Feeding } from "./feeding";
 import { Findings } from "./findings";
-import { hear, next, reconcile, recall, seal, take, toKeep, totals, type Item, type Items, type Totals } from "./items";
+import { hear, reconcile, recall, seal, take, toKeep, totals, type Item, type Items, type Totals } from "./items";
 import type { Memory } from "./kept";
 import { Leaving } from "./leaving";
 import { Looking } from "./looking";
 import { Meter } from "./meter";
-import { readable, type Brought } from "./pick";
+import { parts, readable, type Brought } from "./pick";
 import { Proving } from "./proving";
 import { backOff, type Trouble, type Waiting } from "./pure/trouble";
 import { sentence } from "./pure/words";
 import { Renewing } from "./renewing";
 import { Roots } from "./roots";
 
-
-const AHEAD = 48;
+/** Changes are told at most so often, in milliseconds: thousands of small files have many a second. */
+const TELL = 50;
 const OFFLINE = "this computer is offline";
 const LOST = "It was changed, moved or renamed on this computer: choose it again.";
 
@@ -43,6 +44,7 @@ export class Sending {
   session: Receipt | null;
 
   private readonly engine: Engine;
+  private readonly feeding: Feeding;
   private readonly looking: Looking;
   private readonly proving: Proving;
   private readonly copies: Copies;
@@ -54,6 +56,7 @@ export class Sending {
   private stopped = false;
   private ready = false;
   private sum: Totals | undefined;
+  private telling: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly link: Link,
@@ -67,6 +70,10 @@ export class Sending {
       acknowledged: (key, offset) => this.on(key, (item) => this.acknowledged(item, offset)),
       done: (key, hash) => this.on(key, (item) => this.done(item, hash)),
       failed: (key, trouble) => this.on(key, (item) => void this.failed(item, trouble)),
+    });
+    this.feeding = new Feeding(link, this.items, this.engine, {
+      may: () => this.mayGo(),
+      feeds: () => this.meter.resume(),
     });
     this.looking = new Looking(link, Number(state.preflight?.bytes ?? 65536), {
       looked: (items, answer) => this.looked(items, answer),
@@ -104,21 +111,26 @@ export class Sending {
     this.takeIn(state);
     this.touch();
     const some = kept.items.some(({ left }) => !left);
-    for (const brought of await this.roots.recall(some ? kept.roots : [])) this.add(brought, true);
+    for (const brought of await this.roots.recall(some ? kept.roots : [])) void this.add(brought, true);
     const copies = await this.copies.load();
     this.ready = true;
-    this.add({ picks: copies, roots: [], unread: [] }, true);
+    void this.add({ picks: copies, roots: [], unread: [] }, true);
     this.pump();
   }
 
   /** Reads what may be read again after a click: call it in one. */
   async unlock(): Promise<void> {
-    for (const brought of await this.roots.unlock()) this.add(brought, true);
+    for (const brought of await this.roots.unlock()) void this.add(brought, true);
     this.touch();
   }
 
-  /** Takes in what was picked. `onlyKnown`: nothing that was not in the list before. */
-  add(brought: Brought, onlyKnown = false): void {
+  /** Takes in what was picked, some at a time: a browser asks the disk about each, and thousands are a freeze. */
+  async bring(brought: Brought): Promise<void> {
+    for await (const part of parts(brought)) await this.add(part);
+  }
+
+  /** Takes these in. `onlyKnown`: nothing that was not in the list before. */
+  private async add(brought: Brought, onlyKnown = false): Promise<void> {
     for (const { path } of brought.picks) this.unread.delete(path);
     for (const path of brought.unread) this.unread.add(path);
     const { fresh, arrived } = take(this.items, brought.picks, onlyKnown);
@@ -128,11 +140,10 @@ export class Sending {
     this.keep();
     this.touch();
     if (onlyKnown || brought.picks.length === 0) return this.copies.keep(fresh, this.roots);
-    void this.roots.add(brought.roots).then(() => {
-      this.keep();
-      this.copies.keep(fresh, this.roots);
-      this.touch();
-    });
+    await this.roots.add(brought.roots);
+    this.keep();
+    this.copies.keep(fresh, this.roots);
+    this.touch();
   }
 
   pause(): void {
@@ -223,7 +234,10 @@ export class Sending {
 
   private touch(): void {
     this.sum = undefined;
-    this.changed();
+    this.telling ??= setTimeout(() => {
+      this.telling = undefined;
+      this.changed();
+    }, TELL);
   }
 
   private keep(): void {
@@ -259,7 +273,7 @@ export class Sending {
     item.note = LOST;
     this.touch();
     // Where the folder can still be read, the file's new state is found there.
-    void this.roots.reread().then((all) => all.forEach((brought) => this.add(brought, true)));
+    void this.roots.reread().then((all) => all.forEach((brought) => void this.add(brought, true)));
   }
 
   private acknowledged(item: Item, offset: number): void {
@@ -279,7 +293,7 @@ export class Sending {
     this.copies.drop(item.key);
     this.proving.check([item]);
     this.keep();
-    setTimeout(() => this.pump(), 0);
+    this.feeding.goOn();
   }
 
   private async failed(item: Item, trouble: Trouble): Promise<void> {
@@ -375,25 +389,11 @@ export class Sending {
     }
   }
 
-  /** Feeds the engine. */
   private pump(): void {
-    if (!this.ready || this.paused || this.stopped || this.waiting || this.closed !== undefined) return;
-    const now = performance.now();
-    // Many at once: each time costs a look at everything that is in there.
-    if (this.engine.busy > AHEAD / 2) return;
-    let room = AHEAD - this.engine.busy;
-    const { ready, later } = next(this.items, now, (key) => this.engine.has(key));
-    const loads: Load[] = [];
-    for (const item of ready) {
-      if (room-- <= 0) break;
-      // Before submitting it is asked again whether they went.
-      for (const id of item.replaces.splice(0)) this.link.remove(id).catch(() => {});
-      const url = item.upload === undefined ? undefined : `${this.link.address}/${item.upload}`;
-      const { key, path, file, modified } = item;
-      loads.push({ key, path, file: file!, modified: modified!, url });
-    }
-    if (loads.length > 0) this.meter.resume();
-    this.engine.feed(loads);
-    if (later < Infinity) setTimeout(() => this.pump(), later - now);
+    this.feeding.feed();
+  }
+
+  private mayGo(): boolean {
+    return this.ready && !this.paused && !this.stopped && !this.waiting && this.closed === undefined;
   }
 }

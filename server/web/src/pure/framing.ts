@@ -43,18 +43,20 @@ export function weight(size: number, head: number, path: string): number {
 
 /**
  * Cuts a list into requests of at most `files` files and `bytes` bytes each; a file that alone is
- * more goes alone. The first ones are small, so that there is something to read soon.
+ * more goes alone. The first ones are small, `first` files and then twice as many, so that there is
+ * something to read soon.
  */
 export function batches<T>(
   list: readonly T[],
   weigh: (one: T) => number,
   files: number,
   bytes: number,
+  first = 16,
 ): T[][] {
   const all: T[][] = [];
   let batch: T[] = [];
   let sum = 0;
-  let most = Math.min(16, files);
+  let most = Math.min(first, files);
   for (const one of list) {
     const more = weigh(one);
     if (batch.length > 0 && (batch.length >= most || sum + more > bytes)) {

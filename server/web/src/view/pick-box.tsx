@@ -24,7 +24,7 @@ export function PickBox({ sending, compact }: Props) {
     try {
       const got = await brought;
       if (got === undefined) instead?.click();
-      else if (got.picks.length + got.unread.length > 0) sending.add(got);
+      else if (got.picks.length + got.unread.length > 0) await sending.bring(got);
     } finally {
       setReading(false);
     }
