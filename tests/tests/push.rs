@@ -108,9 +108,10 @@ async fn a_file_that_changes_while_it_is_sent_is_sent_again_as_it_is_now() -> Re
         let sealed = sealed
             .iter()
             .find(|it| it["path"] == format!("{change:?}.bin"));
+        let sealed = sealed.context("the file")?;
         ensure!(
-            text(sealed.context("the file")?, "hash")? == now,
-            "{change:?}: a mixture was sealed: {receipt}"
+            text(sealed, "hash")? == now && sealed["checked"] == true,
+            "{change:?}: a mixture was sealed, or the receipt does not say that it was compared: {receipt}"
         );
     }
     studio.done().await
@@ -144,6 +145,14 @@ async fn nobody_has_to_listen() -> Result<()> {
     ensure!(
         order["sessions"][0]["files"] == 30,
         "not all of it: {order}"
+    );
+    let session = text(&order["sessions"][0], "session")?;
+    let path = format!("orders/{NUMBER}/sessions/{session}");
+    let receipt = studio.door().get(&path).await?;
+    let sealed = receipt["files"].as_array().context("files")?;
+    ensure!(
+        sealed.iter().all(|file| file["checked"] == true),
+        "compared by push, and not on the receipt: {receipt}"
     );
     for (at, command) in [
         vec!["pull", NUMBER, "--into", "pulled"],

@@ -30,6 +30,7 @@ mod session;
 mod status;
 mod table;
 mod token;
+mod told;
 mod upload;
 
 use std::process::ExitCode;

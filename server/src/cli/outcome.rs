@@ -24,6 +24,9 @@ pub(super) struct Outcome<How> {
     pub checked: bool,
     /// Why it did not arrive.
     pub problem: Option<String>,
+    /// The id of its upload, where it has one.
+    #[serde(skip)]
+    pub upload: Option<String>,
     #[serde(skip)]
     pub bytes: u64,
     #[serde(skip)]
@@ -40,6 +43,7 @@ impl<How> Outcome<How> {
             hash: None,
             checked: false,
             problem: None,
+            upload: None,
             bytes: length,
             moved: 0,
         }

@@ -17,6 +17,7 @@ use super::connect::ConnectArgs;
 use super::outcome::{failed, files, moved, print_json, print_problems};
 use super::receipt::{check_receipt, print_receipt};
 use super::sending::{Line, Sending};
+use super::told::tell_checked;
 use crate::client::answer::{Failure, printable};
 use crate::client::collect::{Collected, LocalFile, collect};
 use crate::client::connection::{Connection, below, link};
@@ -129,6 +130,14 @@ pub async fn run(args: PushArgs, clock: SharedClock) -> anyhow::Result<()> {
     let failed = failed(&lines);
     if !args.json {
         summarise(&uploads.order, &lines);
+    }
+    let to = checked(&args, &target.connection)?;
+    if let Err(failure) = tell_checked(&target.connection, &to, &lines).await
+        && !args.json
+    {
+        tell(&format!(
+            "the receipt will not say that the files were compared: {failure}"
+        ));
     }
     let receipt = if args.submit && failed == 0 {
         Some(submit(&args, &target).await?)
@@ -290,6 +299,19 @@ async fn submit(args: &PushArgs, target: &Target) -> anyhow::Result<serde_json::
              the same command again, it finds out whether it was submitted"
         ),
         Err(failure) => bail!("everything is on the server, but it was not submitted: {failure}"),
+    }
+}
+
+/// Where the server is told what was compared.
+fn checked(args: &PushArgs, connection: &Connection) -> anyhow::Result<Url> {
+    match (&args.to, &args.order) {
+        (None, Some(number)) => {
+            connection.api(&["api", "v1", "orders", number, "uploads", "checked"])
+        }
+        (to, _) => Ok(below(
+            &link(to.as_deref().unwrap_or_default())?,
+            &["checked"],
+        )),
     }
 }
 

@@ -159,6 +159,8 @@ impl<'a> Sending<'a> {
                 line.outcome = Some(arrived.how);
                 line.hash = Some(arrived.hash.to_string());
                 line.moved = arrived.moved;
+                let segments = arrived.upload.path_segments();
+                line.upload = segments.and_then(|mut all| all.next_back().map(str::to_owned));
                 self.prove(&file, arrived, bar)
             }
             Err(NotSent::Changed) => {
