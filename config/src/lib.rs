@@ -37,7 +37,7 @@ pub use problem::{Origin, Problem, Problems};
 pub use reader::{InForce, Overrides};
 pub use secret::Secret;
 pub use sections::{
-    Archive, FreeDiskFloor, Intake, Jobs, Log, Orders, Prove, Retention, Server, Uploads,
+    Archive, Downloads, FreeDiskFloor, Intake, Jobs, Log, Orders, Prove, Retention, Server, Uploads,
 };
 pub use settings::Settings;
 pub use store::{StoreUrl, Stores};

@@ -162,6 +162,15 @@ section! {
 }
 
 section! {
+    /// Limits of downloads.
+    Downloads in "downloads" {
+        /// Bytes that were read for downloads and are not taken yet, at once, for all clients; one
+        /// link has a quarter of it; 32 MiB to 1 TB.
+        memory: u64 = "256 MiB" as size("MiB", "32 MiB", "1 TB");
+    }
+}
+
+section! {
     /// What is kept how long, and what makes a deletion run stop and ask.
     Retention in "retention" {
         /// Days from completion until the working files may go; 1 to 3650.

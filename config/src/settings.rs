@@ -9,7 +9,9 @@ use crate::keys::Keys;
 use crate::kind::{Kind, WholePath, Wrong, quoted};
 use crate::problem::{Origin, Problems};
 use crate::reader::{InForce, Overrides, Reader};
-use crate::sections::{Archive, Intake, Jobs, Log, Orders, Prove, Retention, Server, Uploads};
+use crate::sections::{
+    Archive, Downloads, Intake, Jobs, Log, Orders, Prove, Retention, Server, Uploads,
+};
 use crate::store::Stores;
 
 /// All settings, checked. The fields are in force; [`Settings::describe`] says who set them.
@@ -29,6 +31,8 @@ pub struct Settings {
     pub orders: Orders,
     /// Limits of uploads.
     pub uploads: Uploads,
+    /// Limits of downloads.
+    pub downloads: Downloads,
     /// Which files are fit to be submitted.
     pub intake: Intake,
     /// What is kept how long.
@@ -86,6 +90,7 @@ impl Settings {
             keys: Keys::read(&mut reader, &data_dir),
             orders: Orders::read(&mut reader),
             uploads: Uploads::read(&mut reader),
+            downloads: Downloads::read(&mut reader),
             intake: Intake::read(&mut reader),
             retention: Retention::read(&mut reader),
             prove: Prove::read(&mut reader),

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use url::Url;
 
 use crate::demo::Hands;
+use crate::pace::Spending;
 use crate::preflight::Paces;
 use crate::ready::Readiness;
 use crate::tls::Keeper;
@@ -43,6 +44,8 @@ pub struct App {
     pub tries: Tries,
     /// How often each link asked for a preflight.
     pub paces: Paces,
+    /// What each link and address has asked for.
+    pub spending: Spending,
     /// True once the server is to end: bodies are cut short, commit what arrived, and answer.
     pub ending: watch::Receiver<bool>,
 }
@@ -66,6 +69,7 @@ impl App {
             clock: Arc::clone(vault.clock()),
             tries: Tries::new(&settings.server),
             paces: Paces::default(),
+            spending: Spending::default(),
             vault,
             settings,
             hands: None,

@@ -5,15 +5,13 @@
 //! client sees that it is short. The entity tag is the file's hash, so that ranges of one file always fit
 //! together, whenever and wherever they are asked for.
 
-use std::fmt::Write as _;
 use std::ops::Range;
 use std::time::Duration;
 
-use axum::Json;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -22,16 +20,19 @@ use stemvault_storage::ids::{SessionId, Token};
 use stemvault_storage::link::{Link, Scope};
 use stemvault_storage::outlet::Source;
 use stemvault_storage::refusal::RefusalKind;
-use stemvault_storage::session::{FileEntry, Receipt};
+use stemvault_storage::session::FileEntry;
 
 use crate::app::{App, SharedApp};
-use crate::attachment::{content_type, disposition, encoded};
+use crate::attachment::{content_type, disposition};
 use crate::bag;
 use crate::error::{Answer, Failure};
+use crate::keeping::keeping;
 use crate::links::closed;
-use crate::page::{Escaped, Size, failed, page, wants};
+use crate::pace::Cost;
+use crate::page::failed;
 use crate::ranges::{Wanted, wanted};
-use crate::shape;
+use crate::session_page::session_page;
+use crate::turns::Asked;
 
 /// Blocks of a file, each checked.
 pub(crate) type Verified = BoxStream<'static, Result<Bytes, Error>>;
@@ -57,12 +58,20 @@ async fn look(
     RawQuery(query): RawQuery,
     method: Method,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Response {
-    let answer = match (open(&app, &link).await, bag::Form::asked(query.as_deref())) {
+    let opened = open(&app, &link).await;
+    let asked = Asked {
+        link: opened.as_ref().ok().map(|(link, _)| link.id),
+        method: &method,
+        headers: &headers,
+        extensions: &extensions,
+    };
+    let answer = match (opened, bag::Form::asked(query.as_deref())) {
         (Ok((of, Scope::Session { session })), Some(form)) => {
-            bag::serve(&app, of.order, session, form).await
+            bag::serve(&app, of.order, session, form, &asked).await
         }
-        (opened, _) => look_at(&app, opened, &link, &headers, &method).await,
+        (opened, _) => look_at(&app, opened, &link, &asked).await,
     };
     answer.unwrap_or_else(|failure| failed(failure, &headers))
 }
@@ -71,14 +80,13 @@ async fn look_at(
     app: &App,
     opened: Answer<(Link, Scope)>,
     link: &str,
-    headers: &HeaderMap,
-    method: &Method,
+    asked: &Asked<'_>,
 ) -> Answer {
     match opened? {
-        (of, Scope::File { session, path }) => {
-            send(app, &of, session, &path, headers, method).await
+        (of, Scope::File { session, path }) => send(app, &of, session, &path, asked).await,
+        (of, Scope::Session { session }) => {
+            session_page(app, &of, session, link, asked.headers).await
         }
-        (of, Scope::Session { session }) => session_page(app, &of, session, link, headers).await,
         (_, Scope::Upload) => Err(closed()),
     }
 }
@@ -88,10 +96,17 @@ async fn file(
     Path((link, path)): Path<(String, String)>,
     method: Method,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Response {
     let answer = match open(&app, &link).await {
         Ok((link, Scope::Session { session })) => {
-            send(&app, &link, session, &path, &headers, &method).await
+            let asked = Asked {
+                link: Some(link.id),
+                method: &method,
+                headers: &headers,
+                extensions: &extensions,
+            };
+            send(&app, &link, session, &path, &asked).await
         }
         Ok(_) => Err(closed()),
         Err(failure) => Err(failure),
@@ -107,78 +122,18 @@ async fn open(app: &App, text: &str) -> Answer<(Link, Scope)> {
     Ok((link, scope))
 }
 
-async fn send(
-    app: &App,
-    link: &Link,
-    session: SessionId,
-    path: &str,
-    headers: &HeaderMap,
-    method: &Method,
-) -> Answer {
+async fn send(app: &App, link: &Link, session: SessionId, path: &str, asked: &Asked<'_>) -> Answer {
     let source = app.vault.file(link.order, session, path).await?;
-    serve(source, headers, method).await
-}
-
-/// What a session link shows: the receipt for programs, a list of files for people.
-async fn session_page(
-    app: &App,
-    link: &Link,
-    session: SessionId,
-    text: &str,
-    headers: &HeaderMap,
-) -> Answer {
-    let receipt = app.vault.receipt(link.order, session).await?;
-    if wants(headers, "application/json") && !wants(headers, "text/html") {
-        let mut response = Json(shape::Receipt::from(&receipt)).into_response();
-        let no_store = HeaderValue::from_static("no-store");
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, no_store);
-        return Ok(response);
-    }
-    let order = app.vault.order(link.order).await?;
-    app.vault.check_may_leave(&order, &receipt.row)?;
-    let title = format!("Order {}: {}", order.number, receipt.manifest.kind);
-    let before = app.public_url.path().trim_end_matches('/');
-    let base = format!("{before}/d/{text}");
-    Ok(page(StatusCode::OK, &title, &describe(&receipt, &base)))
-}
-
-fn describe(receipt: &Receipt, base: &str) -> String {
-    let manifest = &receipt.manifest;
-    let mut html = format!(
-        "<p>{} files, {} in all, sealed on {}.</p>\n<ul>\n",
-        manifest.files.len(),
-        Size(manifest.bytes()),
-        manifest.sealed_at.format("%F")
-    );
-    for file in &manifest.files {
-        let path = file.path.as_str();
-        let href = path.split('/').map(|name| encoded(name).to_string());
-        let href = href.collect::<Vec<_>>().join("/");
-        writeln!(
-            html,
-            "<li><a href=\"{}/{}\" download>{}</a>, {}</li>",
-            Escaped(base),
-            Escaped(href),
-            Escaped(path),
-            Size(file.length)
-        )
-        .expect("a string takes everything");
-    }
-    html.push_str(
-        "</ul>\n<p>A download that breaks off goes on where it stopped. \
-         <code>stemvault pull</code> with the address of this page gets all files and compares them \
-         with their hashes.</p>\n",
-    );
-    html
+    serve(app, source, asked).await
 }
 
 /// Answers GET and HEAD of a file: conditions, ranges, and verified bytes.
 ///
 /// # Errors
-/// When the first blocks that are asked for are damaged or cannot be read.
-pub async fn serve(source: Source, headers: &HeaderMap, method: &Method) -> Answer {
+/// When the first blocks that are asked for are damaged or cannot be read; when too many downloads
+/// run at once.
+pub async fn serve(app: &App, source: Source, asked: &Asked<'_>) -> Answer {
+    let (headers, method) = (asked.headers, asked.method);
     let file = source.entry().clone();
     let tag = format!("\"{}\"", file.hash);
     if matches(headers, &header::IF_MATCH, &tag) == Some(false) {
@@ -206,27 +161,46 @@ pub async fn serve(source: Source, headers: &HeaderMap, method: &Method) -> Answ
         Some(range) if method == Method::GET && same => wanted(range, file.length),
         _ => Wanted::Whole,
     };
+    if wanted == Wanted::Nothing {
+        return Ok(outside(&file, &tag));
+    }
+    let turn = match *method {
+        Method::HEAD => None,
+        _ => Some(asked.turn(app).await?),
+    };
+    let source = match &turn {
+        Some(turn) => source.lent(&turn.share),
+        None => source,
+    };
+    let mut cost = Cost(0);
     let mut response = match wanted {
-        Wanted::Whole => {
+        Wanted::Whole | Wanted::Nothing => {
             let mut response = one(&source, 0..file.length, method).await?;
             describe_file(&mut response, &file);
             response
         }
-        Wanted::Nothing => return Ok(outside(&file, &tag)),
-        Wanted::Parts(parts) => match <[Range<u64>; 1]>::try_from(parts) {
-            Ok([range]) => {
-                let said = content_range(&range, file.length);
-                let mut response = one(&source, range, method).await?;
-                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-                describe_file(&mut response, &file);
-                insert(&mut response, header::CONTENT_RANGE, &said);
-                response
+        Wanted::Parts(parts) => {
+            let unasked = |range: &Range<u64>| source.read_for(range) - (range.end - range.start);
+            cost = Cost::of_unasked(parts.iter().map(unasked).sum());
+            match <[Range<u64>; 1]>::try_from(parts) {
+                Ok([range]) => {
+                    let said = content_range(&range, file.length);
+                    let mut response = one(&source, range, method).await?;
+                    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+                    describe_file(&mut response, &file);
+                    insert(&mut response, header::CONTENT_RANGE, &said);
+                    response
+                }
+                Err(parts) => several(&source, &parts, &file).await?,
             }
-            Err(parts) => several(&source, &parts, &file).await?,
-        },
+        }
     };
     validators(&mut response, &tag);
-    Ok(response)
+    response.extensions_mut().insert(cost);
+    Ok(match turn {
+        Some(turn) => keeping(response, turn),
+        None => response,
+    })
 }
 
 async fn one(source: &Source, range: Range<u64>, method: &Method) -> Answer {

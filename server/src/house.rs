@@ -285,6 +285,7 @@ fn limits(settings: &Settings) -> anyhow::Result<Limits> {
         max_new_per_minute: uploads.max_new_per_minute.into(),
         expire_after: TimeDelta::from_std(uploads.expire_after)?,
         memory: usize::try_from(uploads.memory)?,
+        outflow: usize::try_from(settings.downloads.memory)?,
         floor_bytes: uploads.free_disk_floor.bytes,
         floor_percent: uploads.free_disk_floor.percent.into(),
         archive_threads: settings.archive.threads.unwrap_or_else(half_of_the_cores),

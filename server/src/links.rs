@@ -30,6 +30,7 @@ use crate::assets;
 use crate::checked;
 use crate::error::{Answer, Failure};
 use crate::form::{LeftOut, check_plain};
+use crate::pace::Cost;
 use crate::page::{Breakable, Escaped, Needs, Size, failed, page_with, wants};
 use crate::preflight::{self, preflight};
 use crate::receipt_page;
@@ -50,6 +51,9 @@ pub fn router() -> Router<SharedApp> {
         .route("/u/{link}/submit", post(seal))
         .route("/u/{link}/receipts/{session}", get(receipt))
 }
+
+/// What it costs to keep a draft: all of it is written.
+const DRAFT: Cost = Cost(100);
 
 /// The query that asks for the page without its script.
 const PLAIN: &str = "plain";
@@ -161,7 +165,9 @@ async fn draft(State(app): State<SharedApp>, Path(link): Path<String>, request: 
     let Body(Draft { form }) = Body::from_request(request, &app).await?;
     check_plain(&form)?;
     app.vault.keep_draft(link.order, &form).await?;
-    Ok(StatusCode::NO_CONTENT.into_response())
+    let mut kept = StatusCode::NO_CONTENT.into_response();
+    kept.extensions_mut().insert(DRAFT);
+    Ok(kept)
 }
 
 async fn receipt(

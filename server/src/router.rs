@@ -14,7 +14,7 @@ use stemvault_storage::refusal::RefusalKind;
 
 use crate::app::SharedApp;
 use crate::error::Failure;
-use crate::{api, assets, cors, download, links, log, prefix, ready, tries, tus};
+use crate::{api, assets, cors, download, links, log, pace, prefix, ready, tries, tus};
 
 /// Nothing from elsewhere, no script that is not ours, no frame around it.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -29,6 +29,7 @@ pub fn router(app: SharedApp) -> Router {
         .fallback(nothing_here)
         .layer(from_fn_with_state(app.clone(), unless_ending))
         .layer(from_fn_with_state(app.clone(), tries::layer))
+        .layer(from_fn_with_state(app.clone(), pace::layer))
         .layer(from_fn_with_state(app.clone(), cors::layer))
         .layer(from_fn_with_state(app.clone(), headers))
         .layer(from_fn_with_state(app.clone(), log::request))

@@ -21,6 +21,7 @@ use crate::demo::{self, Hands};
 use crate::first_start::{CliFile, Told, put_readme};
 use crate::house::{House, catalog_folder};
 use crate::listen::{Reached, Speaks};
+use crate::pace::Spending;
 use crate::preflight::Paces;
 use crate::tls::{self, Certificate, Keeper};
 use crate::tries::Tries;
@@ -92,6 +93,7 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
         jobs,
         tries: Tries::new(&settings.server),
         paces: Paces::default(),
+        spending: Spending::default(),
         settings: Arc::new(settings),
         clock,
         hands,

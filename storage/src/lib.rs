@@ -29,6 +29,7 @@ pub mod mirror;
 pub mod names;
 pub mod order;
 pub mod orders;
+pub mod outflow;
 pub mod outlet;
 mod pace;
 pub mod path;

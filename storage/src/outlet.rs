@@ -3,11 +3,9 @@
 //! Every byte that leaves was checked against its block's BLAKE3 first. A damaged block ends the
 //! stream with an error that names it, and raises `stemvault_damaged_blocks_total`.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
 
 use crate::archive::{ArchivedFile, Index};
@@ -18,14 +16,14 @@ use crate::ids::{AttemptId, OrderId, SessionId};
 use crate::keys::SealingKeys;
 use crate::order::{Order, Stage};
 use crate::orders::gone;
+use crate::outflow::Share;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{BlockRef, FileEntry, Kind, Manifest, SessionRow};
 use crate::store::Store;
 use crate::vault::Vault;
 
-/// Blocks read ahead of the reader: hides one round trip to the store, holds at most 8 MiB.
-const READ_AHEAD: usize = 2;
+mod stream;
 
 /// One file, where it lies now. Holds what it needs: the vault may change meanwhile.
 #[derive(Clone, Debug)]
@@ -40,6 +38,8 @@ pub struct Source {
     background: Option<Arc<Background>>,
     /// Where what is bad is noted, if it is read for somebody outside.
     notice: Option<(SessionId, Arc<Noticed>)>,
+    /// Whose memory its blocks take on their way out.
+    share: Option<Arc<Share>>,
 }
 
 #[derive(Clone, Debug)]
@@ -141,6 +141,7 @@ impl Source {
             place: Place::Working,
             background: None,
             notice: None,
+            share: None,
         })
     }
 
@@ -181,6 +182,7 @@ impl Source {
             manifest,
             background: None,
             notice: None,
+            share: None,
         })
     }
 
@@ -262,29 +264,6 @@ impl Source {
             Place::Working => None,
             Place::Archive { index, session } => Some(&index.sessions[*session].files[self.file]),
         }
-    }
-
-    /// The bytes of `range`, which must lie within the file; verified before they leave.
-    pub fn stream(&self, range: Range<u64>) -> BoxStream<'static, Result<Bytes>> {
-        let mut parts = Vec::new();
-        let mut start = 0;
-        for at in 0..self.block_count() {
-            let end = start + u64::from(self.block_ref(at).length);
-            let (from, to) = (range.start.max(start), range.end.min(end));
-            if from < to {
-                let within = |byte: u64| usize::try_from(byte - start).expect("within a block");
-                parts.push((at, within(from)..within(to)));
-            }
-            start = end;
-        }
-        let source = self.clone();
-        stream::iter(parts)
-            .map(move |(at, within)| {
-                let source = source.clone();
-                async move { Ok(source.block(at).await?.slice(within)) }
-            })
-            .buffered(READ_AHEAD)
-            .boxed()
     }
 
     /// A block, verified.

@@ -21,6 +21,7 @@ use crate::manifests::Manifests;
 use crate::mirror::Mirror;
 use crate::order::{Order, OrderNumber};
 use crate::orders::gone;
+use crate::outflow::Outflow;
 use crate::pace::Pace;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::{Lease, Store};
@@ -53,6 +54,8 @@ pub struct Limits {
     pub expire_after: chrono::TimeDelta,
     /// Bytes of bodies held in memory at once.
     pub memory: usize,
+    /// Bytes of blocks that were read for downloads and are not taken yet, at once.
+    pub outflow: usize,
     /// Free bytes of the disk that uploads may not touch: at least this many ...
     pub floor_bytes: u64,
     /// ... and at least this share of it.
@@ -77,6 +80,7 @@ impl Default for Limits {
             max_new_per_minute: 10_000,
             expire_after: chrono::TimeDelta::days(14),
             memory: 256 << 20,
+            outflow: 256 << 20,
             floor_bytes: 20_000_000_000,
             floor_percent: 5,
             archive_threads: 1,
@@ -104,6 +108,7 @@ pub struct Vault {
     pub(crate) pace: Arc<Pace>,
     pub(crate) mirror: Option<Mirror>,
     pub(crate) noticed: Arc<Noticed>,
+    pub(crate) outflow: Arc<Outflow>,
     /// Who decides, for the audit log.
     pub(crate) who: Actor,
 }
@@ -145,6 +150,7 @@ impl Vault {
             pace,
             mirror: None,
             noticed: Arc::default(),
+            outflow: Arc::new(Outflow::new(limits.outflow)),
             who: Actor::default(),
         }
     }
@@ -171,6 +177,12 @@ impl Vault {
     #[must_use]
     pub fn archive(&self) -> &Store {
         &self.archive
+    }
+
+    /// The memory of what leaves.
+    #[must_use]
+    pub fn outflow(&self) -> &Outflow {
+        &self.outflow
     }
 
     /// The keys.

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{Extensions, HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 use stemvault_storage::ids::{OrderId, SessionId, UploadId};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
@@ -21,6 +21,7 @@ use crate::form::LeftOut;
 use crate::shape::{Receipt, Uploads};
 use crate::state::listed;
 use crate::submit::{Filled, known_form, submit as seal};
+use crate::turns::Asked;
 
 /// The fewest digits that name a session.
 const PREFIX_MIN: usize = 8;
@@ -142,31 +143,59 @@ pub(super) async fn file(
     Path((number, session, path)): Path<(String, String, String)>,
     method: Method,
     headers: HeaderMap,
+    extensions: Extensions,
 ) -> Answer {
     let (order, session) = named(&app, &number, &session).await?;
     let source = app.vault.file(order, session, &path).await?;
-    download::serve(source, &headers, &method).await
+    let asked = by_staff(&method, &headers, &extensions);
+    download::serve(&app, source, &asked).await
+}
+
+fn by_staff<'a>(
+    method: &'a Method,
+    headers: &'a HeaderMap,
+    extensions: &'a Extensions,
+) -> Asked<'a> {
+    Asked {
+        link: None,
+        method,
+        headers,
+        extensions,
+    }
 }
 
 pub(super) async fn bag(
     _: Staff,
     State(app): State<SharedApp>,
     Path(names): Path<(String, String)>,
+    method: Method,
+    headers: HeaderMap,
+    extensions: Extensions,
 ) -> Answer {
-    bag_as(&app, names, bag::Form::Parts).await
+    let asked = by_staff(&method, &headers, &extensions);
+    bag_as(&app, names, bag::Form::Parts, &asked).await
 }
 
 pub(super) async fn bag_zip(
     _: Staff,
     State(app): State<SharedApp>,
     Path(names): Path<(String, String)>,
+    method: Method,
+    headers: HeaderMap,
+    extensions: Extensions,
 ) -> Answer {
-    bag_as(&app, names, bag::Form::Zip).await
+    let asked = by_staff(&method, &headers, &extensions);
+    bag_as(&app, names, bag::Form::Zip, &asked).await
 }
 
-async fn bag_as(app: &App, (number, session): (String, String), form: bag::Form) -> Answer {
+async fn bag_as(
+    app: &App,
+    (number, session): (String, String),
+    form: bag::Form,
+    asked: &Asked<'_>,
+) -> Answer {
     let (order, session) = named(app, &number, &session).await?;
-    bag::serve(app, order, session, form).await
+    bag::serve(app, order, session, form, asked).await
 }
 
 pub(super) async fn accept(

@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::error::Answer;
 use crate::shape;
+use crate::turns::Asked;
 use tags::Tag;
 
 /// Everything of a bag but the bytes of its files, and the manifests that follow from them.
@@ -78,11 +79,18 @@ impl Form {
 /// Answers with a bag.
 ///
 /// # Errors
-/// When the session may not leave now; when its first bytes are damaged.
-pub async fn serve(app: &App, order: OrderId, session: SessionId, form: Form) -> Answer {
+/// When the session may not leave now; when its first bytes are damaged; when too many downloads
+/// run at once.
+pub async fn serve(
+    app: &App,
+    order: OrderId,
+    session: SessionId,
+    form: Form,
+    asked: &Asked<'_>,
+) -> Answer {
     let bag = Bag::of(app, order, session).await?;
     match form {
-        Form::Zip => stream::zip(app, bag).await,
+        Form::Zip => stream::zip(app, bag, asked).await,
         Form::Parts => Ok(parts(bag)),
     }
 }

@@ -8,10 +8,11 @@
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use futures::StreamExt;
 use futures::stream;
+use stemvault_storage::outflow::Share;
 use stemvault_storage::{Error, Vault};
 use tokio::sync::mpsc;
 
@@ -21,10 +22,13 @@ use crate::app::App;
 use crate::attachment::disposition;
 use crate::download::checked;
 use crate::error::Answer;
+use crate::keeping::keeping;
+use crate::pace::Cost;
+use crate::turns::Asked;
 use crate::zip::{Entry, Zip, length};
 
 /// Pieces that wait for a slow reader; each is a block at most.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 
 /// Whoever asked went away, or something is damaged.
 enum Stop {
@@ -42,14 +46,19 @@ impl From<Error> for Stop {
 ///
 /// # Errors
 /// When its first bytes are damaged or cannot be read.
-pub(super) async fn zip(app: &App, bag: Bag) -> Answer {
+pub(super) async fn zip(app: &App, bag: Bag, asked: &Asked<'_>) -> Answer {
     let length = bag.zip_length();
     let name = format!("{}.zip", bag.name);
+    if asked.method == Method::HEAD {
+        return Ok(described(Body::empty().into_response(), &name, length));
+    }
+    let turn = asked.turn(app).await?;
+    let share = Arc::clone(&turn.share);
     let (number, session) = (bag.manifest.number.clone(), bag.session);
     let (pieces, queue) = mpsc::channel(AHEAD);
     let vault = Arc::clone(&app.vault);
     tokio::spawn(async move {
-        match send(&vault, &bag, &pieces).await {
+        match send(&vault, &bag, &share, &pieces).await {
             Ok(()) => {
                 tracing::info!(order = %number, session = %session, bytes = length, "session exported as a zip");
             }
@@ -68,17 +77,25 @@ pub(super) async fn zip(app: &App, bag: Bag) -> Answer {
         Some((piece, queue))
     });
     let body = Body::from_stream(checked(received.boxed()).await?);
-    let mut response: Response = body.into_response();
+    Ok(keeping(
+        described(body.into_response(), &name, length),
+        turn,
+    ))
+}
+
+fn described(mut response: Response, name: &str, length: u64) -> Response {
+    // Its length is not what it costs.
+    response.extensions_mut().insert(Cost(0));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_LENGTH, length.into());
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/zip"),
     );
-    let said = HeaderValue::try_from(disposition(&name)).expect("made of plain ASCII");
+    let said = HeaderValue::try_from(disposition(name)).expect("made of plain ASCII");
     headers.insert(header::CONTENT_DISPOSITION, said);
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
 }
 
 type Pieces = mpsc::Sender<Result<Bytes, Error>>;
@@ -87,7 +104,7 @@ async fn put(pieces: &Pieces, bytes: Bytes) -> Result<(), Stop> {
     pieces.send(Ok(bytes)).await.map_err(|_| Stop::Gone)
 }
 
-async fn send(vault: &Vault, bag: &Bag, pieces: &Pieces) -> Result<(), Stop> {
+async fn send(vault: &Vault, bag: &Bag, share: &Arc<Share>, pieces: &Pieces) -> Result<(), Stop> {
     let mut zip = Zip::new(bag.manifest.sealed_at);
     let mut payload = Vec::new();
     for (file, entry) in bag.manifest.files.iter().zip(bag.entries()) {
@@ -95,7 +112,7 @@ async fn send(vault: &Vault, bag: &Bag, pieces: &Pieces) -> Result<(), Stop> {
         let source = vault.file(bag.order, bag.session, path).await?;
         put(pieces, zip.file(entry).into()).await?;
         let mut summing = Summing::default();
-        let mut blocks = source.stream(0..file.length);
+        let mut blocks = source.lent(share).stream(0..file.length);
         while let Some(block) = blocks.next().await {
             let block = block.map_err(|error| error.of_file(path))?;
             let bytes = block.clone();

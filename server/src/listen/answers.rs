@@ -238,6 +238,7 @@ mod tests {
     use http_body_util::BodyExt;
     use stemvault_storage::clock::{MovableClock, SharedClock, SystemClock};
 
+    use super::super::line::ROOM;
     use super::*;
 
     struct Case {
@@ -290,15 +291,15 @@ mod tests {
     #[tokio::test]
     async fn no_more_is_handed_on_than_there_is_room_for() {
         let case = Case::new();
-        let long = vec![7; 3 << 20];
+        let long = vec![7; 2 * ROOM];
         let (mut body, _stand) = case.answer(Body::from(long.clone()));
-        assert_eq!(body.size_hint().exact(), Some(3 << 20));
+        assert_eq!(body.size_hint().exact(), Some(2 * ROOM as u64));
         let mut pieces = Vec::new();
         while let Poll::Ready(frame) = futures::poll!(body.frame()) {
             pieces.push(frame.unwrap().unwrap().into_data().unwrap());
         }
         assert!(pieces.iter().all(|piece| piece.len() == PIECE));
-        assert_eq!(pieces.len(), (1 << 20) / PIECE);
+        assert_eq!(pieces.len(), ROOM / PIECE);
         // On the same connection another answer waits as well.
         let (mut other, _other) = case.answer(Body::from("x"));
         assert!(futures::poll!(other.frame()).is_pending());
@@ -306,7 +307,7 @@ mod tests {
         assert_eq!(piece(&mut body).await.len(), PIECE);
         assert_eq!(piece(&mut other).await, "x");
         let rest = body.collect().await.unwrap().to_bytes();
-        assert_eq!(rest.len(), long.len() - (1 << 20) - PIECE);
+        assert_eq!(rest.len(), long.len() - ROOM - PIECE);
     }
 
     #[tokio::test]

@@ -13,8 +13,9 @@ use tokio::sync::{Semaphore, watch};
 
 use super::answers::Stand;
 
-/// Bytes of answers that were handed on and have not left, on one connection.
-const ROOM: usize = 1 << 20;
+/// Bytes of answers that were handed on and have not left, on one connection: enough that many which
+/// stand still, as paused players do, leave room for one that does not.
+pub(super) const ROOM: usize = 8 << 20;
 
 /// How often a connection looks whether an answer stands still, at least.
 const LOOK: Duration = Duration::from_secs(5);

@@ -21,6 +21,7 @@ use super::line::Line;
 use super::pace::{Pace, noted};
 use super::streams::{Streams, Together};
 use super::{GOODBYE, KEEP_ALIVE, Served};
+use crate::turns::OfConnection;
 
 /// A connection without a request is closed after this long.
 const IDLE: Duration = Duration::from_secs(90);
@@ -51,7 +52,7 @@ impl Served {
         let (first, mut came) = watch::channel(false);
         let streams = Streams::new(pace.clone().unwrap_or_default());
         let builder = builder(pace.is_some(), rules.header_timeout, streams.clone());
-        let coming = streams.clone();
+        let (coming, downloads) = (streams.clone(), OfConnection::default());
         let service = service_fn(move |request: Request<Incoming>| {
             let one = Stand::begin(&line, &under_way);
             if pace.is_some() {
@@ -60,6 +61,7 @@ impl Served {
             first.send_replace(true);
             let mut request = request.map(|body| Body::new(noted(body, &line, pace.as_ref())));
             request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(downloads.clone());
             let answer = router.clone().call(request);
             async move { Ok::<_, Infallible>(held(answer.await?, one)) }
         });

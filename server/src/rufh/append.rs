@@ -15,7 +15,7 @@ use super::digest::{self, Digest, another_file};
 use super::said::{DRAFT_03, DRAFT_05, Said, bad, is_partial_upload};
 use crate::app::App;
 use crate::tus::answer::too_much;
-use crate::tus::append::{discard, is_another_file};
+use crate::tus::append::{cost, discard, is_another_file};
 use crate::tus::checksum::CHECKED_MAX;
 use crate::tus::receive::{End, Ending, Noted, Patience, SharedBody, frames, receive};
 
@@ -68,6 +68,7 @@ pub(super) async fn append(
             Took::Gone(refused) => return Err(refused),
         };
     stand(&mut answer, app, said.version, &upload, complete);
+    answer.extensions_mut().insert(cost(offset, &upload));
     Ok(answer)
 }
 

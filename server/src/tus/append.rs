@@ -18,6 +18,14 @@ use super::protocol::{Appending, config, protocol};
 use super::receive::{End, Noted, Patience, SharedBody, frames};
 use crate::app::App;
 use crate::error::Failure;
+use crate::pace::Cost;
+
+/// The longest block, in bytes.
+const BLOCK_MAX: u64 = 4 << 20;
+
+/// An append of fewer bytes than this that does not end its file costs so much.
+const FEW: u64 = 16 << 10;
+const CRUMBS: u64 = 5;
 
 /// Answers a PATCH.
 pub(super) async fn append(
@@ -51,7 +59,19 @@ pub(super) async fn append(
     }
     let checked = checksum.is_some();
     let (end, upload) = drive(app, writer, headers, body, checksum).await?;
-    Ok(answer(end, &upload, checked))
+    let mut answer = answer(end, &upload, checked);
+    answer.extensions_mut().insert(cost(offset, &upload));
+    Ok(answer)
+}
+
+/// What an append cost: the start of an unfinished block was read again for it, however few bytes it
+/// brought; and a commit that finishes nothing costs the catalog more than some bytes are worth.
+pub(crate) fn cost(before: u64, upload: &Upload) -> Cost {
+    let brought = upload.offset.saturating_sub(before);
+    let kept = before % BLOCK_MAX;
+    let Cost(read) = Cost::of_unasked(kept.saturating_sub(brought));
+    let crumbs = upload.state == UploadState::Open && brought < FEW;
+    Cost(read + if crumbs { CRUMBS } else { 0 })
 }
 
 /// Runs a body through the protocol into the upload. The upload is as it was last committed: what

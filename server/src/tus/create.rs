@@ -21,6 +21,7 @@ use super::protocol::{Creating, config, protocol};
 use super::receive::{End, SharedBody};
 use crate::app::App;
 use crate::error::Failure;
+use crate::pace::Cost;
 
 /// Files made of parts that are no longer than this are read before the answer ...
 const JOINED_AT_ONCE: u64 = 32 << 20;
@@ -52,7 +53,8 @@ pub(super) async fn create(
             return Err(Refusal::new(kind, message).into());
         }
         let upload = join(app, mount, &door, headers, parts).await?;
-        let created = StatusCode::CREATED.into_response();
+        let mut created = StatusCode::CREATED.into_response();
+        created.extensions_mut().insert(Cost(parts.len() as u64));
         return Ok(located(app, mount, created, &upload));
     }
     let upload = new_upload(app, &door, headers, said, with_upload, concat.is_some()).await?;

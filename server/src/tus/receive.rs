@@ -258,7 +258,10 @@ pub(crate) async fn receive(
             (end, Some(_)) => Ok(end),
         }
     };
-    received.await.unwrap_or_else(End::Failed)
+    let end = received.await.unwrap_or_else(End::Failed);
+    // What was held back and is not kept goes at once.
+    writer.discard().await;
+    end
 }
 
 async fn take(

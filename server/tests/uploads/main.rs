@@ -11,6 +11,7 @@ mod limits;
 mod line;
 mod links;
 mod origins;
+mod pace;
 mod page;
 mod parts;
 mod pinned;

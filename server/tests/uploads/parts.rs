@@ -292,7 +292,8 @@ async fn foreign_parts_are_not_there() {
 async fn limits_hold_for_the_whole() {
     let studio = Studio::with(|_, limits| (limits.max_file, limits.max_order) = (10, 16)).await;
     let part = part(&studio, b"abcdef").await;
-    join(&studio, "a.bin", &[&part, &part]).await.expect(413);
+    let no = join(&studio, "a.bin", &[&part, &part]).await.expect(400);
+    assert!(no.text().contains("name each part once"), "{}", no.text());
     join(&studio, "a.bin", &[&part]).await.expect(201);
     join(&studio, "b.bin", &[&part]).await.expect(201);
     let no = join(&studio, "c.bin", &[&part]).await.expect(413);
@@ -303,6 +304,18 @@ async fn limits_hold_for_the_whole() {
     let headers = [TUS, &concat, &name, "Upload-Length: 6"];
     let no = studio.ask("POST", &path, &headers, Body::empty()).await;
     assert!(no.expect(400).text().contains("neither"));
+}
+
+#[tokio::test]
+async fn a_part_makes_a_few_files_and_not_a_hundred() {
+    let studio = Studio::new().await;
+    let part = part(&studio, b"abcdef").await;
+    for nth in 0..4 {
+        let name = format!("{nth}.bin");
+        join(&studio, &name, &[&part]).await.expect(201);
+    }
+    let no = join(&studio, "more.bin", &[&part]).await.expect(400);
+    assert!(no.text().contains("send the part again"), "{}", no.text());
 }
 
 #[tokio::test]

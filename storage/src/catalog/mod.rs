@@ -261,7 +261,7 @@ pub enum CatalogError {
         limit: usize,
     },
     /// The disk that holds the catalog is full. Nothing that was acknowledged is lost.
-    #[error("no space is left for the catalog in {}: free some, then start the server again", .path.display())]
+    #[error("no space is left for the catalog in {}: free some, and it goes on by itself", .path.display())]
     Full {
         /// The catalog's directory.
         path: PathBuf,

@@ -50,6 +50,10 @@ impl Vault {
         offset: u64,
     ) -> Result<Writer> {
         let running = self.intake.begin(id).await;
+        if let Err(error) = self.intake.unkept.over(order, id).await {
+            self.intake.end(&running);
+            return Err(error);
+        }
         let writer = self.writer(order, id, offset, &running).await;
         if writer.is_err() {
             self.intake.end(&running);
@@ -106,6 +110,7 @@ impl Vault {
             lease,
             gathering: None,
             held: None,
+            unkept: None,
             in_flight: VecDeque::new(),
             hashed: None,
             broken: false,

@@ -20,8 +20,11 @@ use crate::upload::Fragment;
 /// Plain bytes of the largest fragment that is a row.
 const INLINE_MAX: usize = MAX_VALUE - Overhead::BYTES;
 
-/// From so many on they are joined: the record stays small, and a trickle of bytes costs little.
+/// There are never more: the record stays small.
 const FRAGMENTS_MAX: usize = 15;
+
+/// Bytes that are always written together: so few cost no more than none.
+const TOGETHER: usize = 1 << 10;
 
 impl Writer {
     /// How many bytes of the block in the making stand in fragments only: after a resume, or
@@ -145,12 +148,70 @@ impl Writer {
     }
 }
 
-/// Takes those fragments off the list that are written again together with `fresh` bytes: all of
-/// them when they are many, the last one when the two fit a row.
+/// Takes those fragments off the list that are written again together with `fresh` bytes: the
+/// last ones, as long as none is twice as long as what comes behind it. So what stays at least halves
+/// from one to the next, their number is small, and a byte is written again only now and then,
+/// however many came before it.
 fn replaced(fragments: &mut Vec<Fragment>, fresh: usize) -> Vec<Fragment> {
     if fragments.len() >= FRAGMENTS_MAX {
         return std::mem::take(fragments);
     }
-    let fits = |last: &mut Fragment| last.inline && last.length as usize + fresh <= INLINE_MAX;
-    fragments.pop_if(fits).into_iter().collect()
+    let (mut from, mut behind) = (fragments.len(), fresh);
+    while let Some(before) = from.checked_sub(1) {
+        let length = fragments[before].length as usize;
+        if length >= 2 * behind && length + behind > TOGETHER {
+            break;
+        }
+        (from, behind) = (before, behind + length);
+    }
+    fragments.split_off(from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fragment(length: usize) -> Fragment {
+        Fragment {
+            number: 0,
+            id: FragmentId::random(),
+            length: u32::try_from(length).unwrap(),
+            inline: length <= INLINE_MAX,
+        }
+    }
+
+    /// Writes pieces behind what is there; how many bytes that writes, and the longest list.
+    fn written(start: usize, piece: usize, pieces: usize) -> (usize, usize) {
+        let mut fragments = vec![fragment(start)];
+        let (mut written, mut longest) = (0, 0);
+        for _ in 0..pieces {
+            let again: u32 = replaced(&mut fragments, piece)
+                .iter()
+                .map(|it| it.length)
+                .sum();
+            let length = again as usize + piece;
+            written += length;
+            fragments.push(fragment(length));
+            longest = longest.max(fragments.len());
+        }
+        let there: u32 = fragments.iter().map(|it| it.length).sum();
+        assert_eq!(there as usize, start + pieces * piece);
+        (written, longest)
+    }
+
+    #[test]
+    fn what_is_there_is_not_written_again_for_a_byte() {
+        let (bytes, longest) = written(3_900_000, 1, 20_000);
+        assert!(
+            bytes < 20_000 * 600 && longest < FRAGMENTS_MAX,
+            "{bytes} {longest}"
+        );
+        // In pieces of any length each byte is written some times, and the list stays short.
+        for piece in [100, 5_000, 60_000] {
+            let pieces = BLOCK_MAX / piece;
+            let (bytes, longest) = written(1, piece, pieces);
+            assert!(longest < FRAGMENTS_MAX, "{piece}: {longest}");
+            assert!(bytes < 14 * piece * pieces, "{piece}: {bytes}");
+        }
+    }
 }

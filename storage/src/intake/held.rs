@@ -2,20 +2,23 @@
 //!
 //! A body with a checksum goes to the store as every other: blocks are sealed and put as they
 //! become whole. But nothing of it is committed until its end has come and its sum was compared.
-//! Then all of it is, in one batch; or nothing, and the blocks that were put are named by nothing
-//! and go with the next sweep after their upload is closed.
+//! Then all of it is, in one batch; or nothing, and the blocks that were put go at once
+//! ([`unkept`](super::unkept)). Meanwhile their place is that of the upload: its length was promised
+//! to it, and stays so.
 //!
 //! Meanwhile no fragments are made, so the block in the making cannot be written down when memory
 //! is short. The memory for a whole block is taken at its start, while nothing else is held, and
-//! only so many appends of this kind run that they leave half the budget to the others.
+//! only so many appends of this kind run that they leave half the budget to the others, and only
+//! some of them for one link.
 
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::running::Signal;
+use super::turns::Turn;
 use super::writer::{LAST_ONES, Writer};
 use crate::block::BLOCK_MAX;
 use crate::catalog::Batch;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::upload::{Fragment, Upload};
 
 /// What an append has, and has not committed.
@@ -25,7 +28,7 @@ pub(super) struct Held {
     pub(super) durable: Upload,
     pub(super) batch: Batch,
     pub(super) replaced: Vec<Fragment>,
-    _turn: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 impl Writer {
@@ -35,14 +38,20 @@ impl Writer {
     /// # Errors
     /// When another request takes over meanwhile.
     pub async fn hold_back(&mut self) -> Result<()> {
-        let turns = std::sync::Arc::clone(&self.vault.intake.checked);
+        let (vault, link) = (std::sync::Arc::clone(&self.vault), self.upload.link);
         let running = std::sync::Arc::clone(&self.running);
         let stopped = async { while running.signal().await != Signal::Stop {} };
         let turn = tokio::select! {
             biased;
-            turn = turns.acquire_owned() => turn.expect("never closed"),
             () = stopped => return Err(self.taken_over().into()),
+            turn = vault.intake.checked.take(link) => turn,
         };
+        let unkept = self.vault.intake.unkept.begin(self.upload.id);
+        // Whoever takes over fences first and looks for this afterwards: one of the two sees it.
+        if self.running.is_fenced() {
+            return Err(self.taken_over().into());
+        }
+        self.unkept = Some(unkept);
         self.held = Some(Box::new(Held {
             durable: self.upload.clone(),
             batch: Batch::new(),
@@ -59,6 +68,10 @@ impl Writer {
     pub async fn keep(&mut self) -> Result<u64> {
         self.begin_step()?;
         let kept = self.keep_held().await;
+        // After a failure of the catalog nobody knows: then nothing goes.
+        if matches!(kept, Ok(_) | Err(Error::Catalog(_))) {
+            self.unkept = None;
+        }
         self.noted(kept)
     }
 

@@ -6,11 +6,11 @@
 //! goes as far as parts are whole and begins again when the next one is.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::progress::Progress;
 use super::running::Signal;
@@ -43,6 +43,8 @@ const COMMIT_EVERY: u64 = 16;
 pub(super) struct Joins {
     running: Mutex<HashMap<UploadId, Joining>>,
     turns: Arc<Semaphore>,
+    /// An order has one of them at most: it keeps nobody else's files waiting.
+    orders: Mutex<HashMap<OrderId, Weak<Semaphore>>>,
 }
 
 /// Answers when a file has come as far as it can for now.
@@ -61,11 +63,27 @@ impl Default for Joins {
         Self {
             running: Mutex::default(),
             turns: Arc::new(Semaphore::new(AT_ONCE)),
+            orders: Mutex::default(),
         }
     }
 }
 
 impl Joins {
+    /// Waits until it is this order's turn.
+    async fn turn(&self, order: OrderId) -> [OwnedSemaphorePermit; 2] {
+        let own = {
+            let mut orders = self.orders.lock().unwrap_or_else(PoisonError::into_inner);
+            orders.retain(|_, own| own.strong_count() > 0);
+            let own = orders.get(&order).and_then(Weak::upgrade);
+            let own = own.unwrap_or_else(|| Arc::new(Semaphore::new(1)));
+            orders.insert(order, Arc::downgrade(&own));
+            own
+        };
+        let own = own.acquire_owned().await.expect("never closed");
+        let turns = Arc::clone(&self.turns).acquire_owned().await;
+        [own, turns.expect("never closed")]
+    }
+
     /// What to wait for, and whether nobody works on it yet.
     fn begin(&self, id: UploadId) -> (Joined, bool) {
         let (done, joined) = oneshot::channel();
@@ -173,8 +191,7 @@ impl Vault {
     }
 
     async fn join(self: &Arc<Self>, order: OrderId, id: UploadId) -> Result<()> {
-        let turns = Arc::clone(&self.intake.joins.turns);
-        let _turn = turns.acquire_owned().await.expect("never closed");
+        let _turn = self.intake.joins.turn(order).await;
         let Some((file, _)) = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?
         else {
             return Ok(());

@@ -26,7 +26,7 @@ use crate::vault::Vault;
 
 /// A file of unknown length reserves so many bytes at a time: few enough to leave room to others,
 /// enough to ask the disk rarely.
-const STEP: u64 = 4 << 20;
+pub(super) const STEP: u64 = 4 << 20;
 
 /// The place of a new upload; given up when it is dropped before the row is there.
 #[derive(Debug)]
@@ -189,7 +189,7 @@ impl Vault {
 
     /// The disk of the working store as it is now. What others write between this and the check is
     /// promised to them until it is committed, so it counts once or twice, never not at all.
-    async fn disk(&self) -> Result<Option<Disk>> {
+    pub(super) async fn disk(&self) -> Result<Option<Disk>> {
         let space = self.working.space().await?;
         Ok(space.map(|(free, total)| {
             let share = total / 100 * self.limits.floor_percent;
@@ -269,6 +269,9 @@ impl Writer {
     /// How many of the next `wanted` bytes may come, and why not all. A file that said its length
     /// has its place since it was created.
     pub(super) async fn admit(&mut self, wanted: usize) -> Result<(usize, Option<Refusal>)> {
+        if let Some(refusal) = self.below_the_floor(wanted).await? {
+            return Ok((0, Some(refusal)));
+        }
         if self.upload.length.is_some() || self.received + wanted as u64 <= self.granted {
             return Ok((wanted, None));
         }
@@ -335,7 +338,7 @@ impl Writer {
         Ok(self.vault.bounds(link, self.vault.disk().await?))
     }
 
-    async fn refusal(&self, over: Over, asked: Asked) -> Result<Refusal> {
+    pub(super) async fn refusal(&self, over: Over, asked: Asked) -> Result<Refusal> {
         let no = No {
             over,
             number: &self.vault.order(self.upload.order).await?.number,

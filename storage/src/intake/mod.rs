@@ -14,6 +14,7 @@ pub mod cut;
 mod declare;
 pub mod facts;
 mod family;
+mod floor;
 mod fragments;
 mod gather;
 pub mod hash;
@@ -29,6 +30,8 @@ pub mod progress;
 mod room;
 mod running;
 pub mod sum;
+mod turns;
+mod unkept;
 mod writer;
 
 pub use create::{ByLink, NewUpload};

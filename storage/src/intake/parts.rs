@@ -27,8 +27,9 @@ const TRIES: usize = 64;
 /// The most parts of one file: clients make a handful, and every one is a few rows.
 const PARTS_MAX: usize = 1000;
 
-/// The most files that are made of one part: its row has to hold their names.
-const FINALS_MAX: usize = 100;
+/// The most files that are made of one part: a client whose answer was lost makes one again, and
+/// each is read whole.
+const FINALS_MAX: usize = 4;
 
 /// A part as a client names it.
 #[derive(Clone, Debug)]
@@ -85,7 +86,14 @@ impl Vault {
                     .zip(part.length)
                     .map(|(before, part)| before.saturating_add(part));
                 if !seen.insert(part.id) {
-                    continue;
+                    let message = format!(
+                        "{:?} is to be made of the part {} more than once: name each part once, and send bytes that come again as a part of their own",
+                        new.path.as_str(),
+                        named.said
+                    );
+                    return Err(Refusal::new(RefusalKind::BadRequest, message)
+                        .of_file(new.path.as_str())
+                        .into());
                 }
                 let (mut uses, row) = self.uses(part.id).await?;
                 uses.finals.push(new.id);

@@ -11,8 +11,11 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
+use super::bounds::Disk;
 use super::join::Joins;
 use super::ledger::Ledger;
+use super::turns::Turns;
+use super::unkept::Pending;
 use crate::block::{BLOCK_MAX, Buffers};
 use crate::ids::{LinkId, OrderId, UploadId};
 use crate::rate::Rate;
@@ -49,7 +52,11 @@ pub struct Intake {
     pub(super) reading: tokio::sync::Mutex<bool>,
     pub(super) joins: Joins,
     /// Turns of appends that hold a block until its sum is known: half of the budget at most.
-    pub(super) checked: Arc<Semaphore>,
+    pub(super) checked: Turns,
+    /// Uploads whose blocks may still be deleted.
+    pub(super) unkept: Arc<Pending>,
+    /// The disk as it was when it was last looked at, and when that was.
+    pub(super) disk: Mutex<Option<(Duration, Disk)>>,
 }
 
 /// One running append.
@@ -97,7 +104,9 @@ impl Intake {
             begun_by_link: Mutex::new(Rate::new(per_minute, MINUTE)),
             reading: tokio::sync::Mutex::new(false),
             joins: Joins::default(),
-            checked: Arc::new(Semaphore::new((memory / 2 / BLOCK_MAX).max(1))),
+            checked: Turns::new(memory / 2 / BLOCK_MAX),
+            unkept: Arc::default(),
+            disk: Mutex::default(),
         }
     }
 

@@ -6,7 +6,7 @@
 //! returns is durable; nothing else is ever told to anyone.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
@@ -17,6 +17,7 @@ use super::gather::Gathering;
 use super::held::Held;
 use super::progress::Sums;
 use super::running::{Running, Signal};
+use super::unkept::Unkept;
 use crate::block::{Codec, Logical, aside};
 use crate::catalog::Version;
 use crate::catalog::tables::{self, Gate, load};
@@ -64,6 +65,8 @@ pub struct Writer {
     pub(super) gathering: Option<Gathering>,
     /// What is committed only once its sum was compared.
     pub(super) held: Option<Box<Held>>,
+    /// What has to go unless it is.
+    pub(super) unkept: Option<Unkept>,
     pub(super) in_flight: VecDeque<InFlight>,
     /// The file's hash after the block in flight that was handed on last.
     pub(super) hashed: Option<oneshot::Receiver<Sums>>,
@@ -235,6 +238,7 @@ impl Writer {
         };
         let (tell, hashed) = oneshot::channel();
         let (note, landed) = watch::channel(None);
+        let unkept = self.unkept.as_ref().map(Unkept::noted);
         let put = tokio::spawn(async move {
             let gathered = gathering.len();
             let Gathering {
@@ -267,6 +271,10 @@ impl Writer {
             };
             // Nobody waits after the last block.
             let _ = tell.send(frontier.clone());
+            if let Some(unkept) = unkept {
+                let mut noted = unkept.lock().unwrap_or_else(PoisonError::into_inner);
+                noted.insert(block.hash);
+            }
             let path = paths::upload(order, id).join(name);
             let done = vault.working.put(&path, sealed, &lease).await;
             drop((memory, permit));

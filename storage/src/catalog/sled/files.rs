@@ -25,6 +25,9 @@ const SEGMENT: usize = 2 * 1024 * 1024;
 /// sled takes about four times as much memory as this; twice the setting measured no faster.
 const CACHE: u64 = 8 * 1024 * 1024;
 
+/// A catalog whose disk was full goes on with so much room: some segments.
+const ROOM: u64 = 16 * SEGMENT as u64;
+
 /// The lock of a process that was killed may outlive it for some 100 ms.
 const LOCK_TRIES: u32 = 60;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
@@ -44,6 +47,11 @@ pub(super) struct Files {
 pub(super) fn open(root: &Path) -> Result<Files, CatalogError> {
     make_directory(root)?;
     let lock = take_lock(root)?;
+    open_locked(root, lock)
+}
+
+/// The same, by whoever has the lock. Blocks.
+pub(super) fn open_locked(root: &Path, lock: File) -> Result<Files, CatalogError> {
     let home = root.join("sled");
     if !home.try_exists().map_err(io_error("look for", &home))? {
         create(root, &home)?;
@@ -74,6 +82,11 @@ pub(super) fn open(root: &Path) -> Result<Files, CatalogError> {
         unused_versions,
         lock,
     })
+}
+
+/// Whether the disk has so much room that a catalog which met its end may go on.
+pub(super) fn has_room(root: &Path) -> bool {
+    rustix::fs::statvfs(root).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) >= ROOM)
 }
 
 /// Everything that sled was given is on disk when this returns.

@@ -3,11 +3,17 @@
 //!
 //! A batch of a group is checked against the rows as the batches before it left them. Conflicts
 //! are answered with the group as well, so whoever reads again sees what the conflict was with.
-//! After a failed write or sync, and after a panic, nothing is written any more.
+//! After a failed write or sync, and after a panic, nothing is written any more. Where only the disk
+//! was full, the files are opened anew when there is room, as after a crash: what was acknowledged is
+//! there, and whoever was told of the failure looks where things stand.
 
+use std::collections::BTreeMap;
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::files::{self, Files};
@@ -19,6 +25,9 @@ pub(super) const GROUP: usize = 256;
 
 /// Versions are set aside in steps, so that not every batch writes the row that counts them.
 const VERSIONS_AT_ONCE: u64 = 1 << 16;
+
+/// How often a catalog whose disk was full looks whether there is room.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A batch, and who waits for it.
 pub(super) struct Waiting {
@@ -60,7 +69,15 @@ impl Writer {
                         let _ = waiting.answer.send(answer);
                     }
                 }
-                Err(error) => return self.fail(&error, group, batches),
+                Err(error) => {
+                    let full = matches!(error, CatalogError::Full { .. });
+                    let failed = Failed::begin(self, &error);
+                    answer(group.drain(..), &error);
+                    self = match failed.when_there_is_room(full, &error, &mut batches) {
+                        Some(writer) => writer,
+                        None => return,
+                    };
+                }
             }
         }
         self.close();
@@ -143,21 +160,6 @@ impl Writer {
             .transpose()
     }
 
-    /// Tells `error` to everybody who waits, reads or writes from now on.
-    fn fail(self, error: &CatalogError, group: Vec<Waiting>, mut batches: mpsc::Receiver<Waiting>) {
-        tracing::error!(%error, "the catalog failed: nothing is read or written until the server is started again");
-        let open = std::mem::replace(&mut *self.shared.write(), Err(error.clone()));
-        // Closing would write what was left to be written, on a disk that refused it, and would
-        // let go of the lock. The files stay as they are until the process ends.
-        std::mem::forget((open, self.files));
-        for waiting in group {
-            let _ = waiting.answer.send(Err(error.clone().into()));
-        }
-        while let Some(waiting) = batches.blocking_recv() {
-            let _ = waiting.answer.send(Err(error.clone().into()));
-        }
-    }
-
     fn close(self) {
         let open = std::mem::replace(&mut *self.shared.write(), Err(CatalogError::Closed));
         drop::<Result<Open, CatalogError>>(open);
@@ -167,5 +169,107 @@ impl Writer {
         }
         drop(db);
         drop(lock);
+    }
+}
+
+/// Tells an error to everybody who waits.
+fn answer(waiting: impl Iterator<Item = Waiting>, error: &CatalogError) {
+    for waiting in waiting {
+        let _ = waiting.answer.send(Err(error.clone().into()));
+    }
+}
+
+/// A catalog that has failed: nothing is read or written.
+struct Failed {
+    shared: Arc<Shared>,
+    /// As it was. Closing it would write what was left to be written, on a disk that refused it.
+    state: ManuallyDrop<(Result<Open, CatalogError>, Files)>,
+}
+
+impl Failed {
+    fn begin(writer: Writer, error: &CatalogError) -> Self {
+        let Writer { shared, files, .. } = writer;
+        let open = std::mem::replace(&mut *shared.write(), Err(error.clone()));
+        Self {
+            shared,
+            state: ManuallyDrop::new((open, files)),
+        }
+    }
+
+    /// The writer that goes on, once there is room; none when everybody has gone, or it is not the
+    /// room that is missing. Whoever asks meanwhile is told what is the matter.
+    fn when_there_is_room(
+        self,
+        full: bool,
+        error: &CatalogError,
+        batches: &mut mpsc::Receiver<Waiting>,
+    ) -> Option<Writer> {
+        let Self { shared, state } = self;
+        // Where only the sync failed, sled knows nothing of it, and would go on from pages that may be
+        // nowhere.
+        let failed = || state.1.db.flush().is_err();
+        let failed = || catch_unwind(AssertUnwindSafe(failed)).unwrap_or(true);
+        if !(full && failed()) {
+            tracing::error!(%error, "the catalog failed: nothing is read or written until the server is started again");
+            while let Some(waiting) = batches.blocking_recv() {
+                answer(std::iter::once(waiting), error);
+            }
+            return None;
+        }
+        tracing::error!(%error, "the catalog's disk is full: nothing is read or written until there is room again");
+        let mut before = Some(state);
+        let mut lock = None;
+        loop {
+            loop {
+                match batches.try_recv() {
+                    Ok(waiting) => answer(std::iter::once(waiting), error),
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return None,
+                }
+            }
+            std::thread::sleep(LOOK);
+            if !files::has_room(&shared.root) {
+                continue;
+            }
+            if let Some(state) = before.take() {
+                let (
+                    open,
+                    Files {
+                        db,
+                        data,
+                        lock: own,
+                        ..
+                    },
+                ) = ManuallyDrop::into_inner(state);
+                lock = Some(own);
+                // It has failed, so it writes nothing more; a panic on the way down is no news.
+                let dropped = catch_unwind(AssertUnwindSafe(|| drop((open, db, data))));
+                if dropped.is_err() {
+                    tracing::warn!("the catalog that met a full disk was not closed in order");
+                }
+            }
+            let own = lock.take()?;
+            let kept = own.try_clone();
+            let opened = catch_unwind(AssertUnwindSafe(|| files::open_locked(&shared.root, own)))
+                .unwrap_or_else(|panic| Err(files::panic_error(&shared.root, panic.as_ref())));
+            match (opened, kept) {
+                (Ok(files), _) => {
+                    *shared.write() = Ok(Open {
+                        db: files.db.clone(),
+                        before: BTreeMap::new(),
+                    });
+                    tracing::info!("there is room for the catalog again: it goes on");
+                    return Some(Writer::new(shared, files));
+                }
+                (Err(error), Ok(kept)) => {
+                    tracing::warn!(%error, "the catalog does not open yet");
+                    lock = Some(kept);
+                }
+                (Err(_), Err(error)) => {
+                    tracing::error!(%error, "the catalog's lock is lost: start the server again");
+                    return None;
+                }
+            }
+        }
     }
 }

@@ -1,0 +1,92 @@
+//! Cheap requests whose answers are dear: one link does not take the machine.
+
+use std::time::Duration;
+
+use crate::studio::{Answer, OCTETS, Studio, noise, whole};
+
+/// Asks again and again, until it is told to wait; how often it was answered.
+async fn until_refused(
+    studio: &Studio,
+    method: &str,
+    path: &str,
+    headers: &[&str],
+) -> (u32, Answer) {
+    for answered in 0..20_000 {
+        let answer = studio.ask(method, path, headers, whole(b"")).await;
+        if answer.status == 429 {
+            return (answered, answer);
+        }
+        assert!(answer.status.is_success(), "{answer:?}");
+    }
+    panic!("{method} {path} goes on for ever");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_dear_answers_is_told_to_wait_and_nobody_else() {
+    let studio = Studio::new().await;
+    for number in 0..40 {
+        let folder = "y".repeat(150);
+        studio
+            .post(&format!("{folder}/{number}.txt"), 0, &[], whole(b""))
+            .await
+            .expect(201);
+    }
+    let state = format!("/u/{}/state", studio.link);
+    let (answered, refused) = until_refused(&studio, "HEAD", &state, &[]).await;
+    assert!(answered > 20, "a page asks that often: {answered}");
+    let wait: u64 = refused.header("retry-after").parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    // So are the other requests of that link; a token's are not.
+    let uploads = format!("/u/{}/uploads", studio.link);
+    let refused = studio.get(&uploads, &[]).await.expect(429);
+    assert!(
+        refused.text().contains("nothing is lost"),
+        "{}",
+        refused.text()
+    );
+    let token = format!("Authorization: Bearer {}", studio.token);
+    studio.get("/api/v1/orders", &[&token]).await.expect(200);
+    studio.hands.advance(Duration::from_secs(wait));
+    studio.get(&uploads, &[]).await.expect(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_byte_of_a_block_costs_what_is_read_for_it() {
+    let studio = Studio::new().await;
+    let bytes = noise(80, 8 << 20);
+    let at = studio.create("a.bin", bytes.len() as u64).await;
+    studio.patch(&at, 0, None, whole(&bytes)).await.expect(204);
+    let receipt = studio.submit().await;
+    let link = studio.session_link(&receipt).await;
+    let file = format!("{link}/a.bin");
+    // Whole files cost nothing beside their bytes.
+    for _ in 0..3 {
+        studio.get(&file, &[]).await.expect(200);
+    }
+    let range = ["Range: bytes=7-7,4194310-4194310"];
+    let (answered, _) = until_refused(&studio, "GET", &file, &range).await;
+    assert!((10..2_000).contains(&answered), "{answered}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_appends_behind_much_cost_what_is_read_for_them() {
+    let studio = Studio::new().await;
+    let at = studio.create("a.bin", 100 << 20).await;
+    let start = 3_900_000;
+    studio
+        .patch(&at, 0, None, whole(&noise(81, start)))
+        .await
+        .expect(204);
+    let mut refused = None;
+    for more in 0..2_000 {
+        let offset = format!("Upload-Offset: {}", start + more);
+        let headers = ["Tus-Resumable: 1.0.0", OCTETS, &offset];
+        let answer = studio.ask("PATCH", &at, &headers, whole(b"x")).await;
+        if answer.status != 204 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.expect("told to wait").expect(429);
+    assert!(!refused.header("retry-after").is_empty());
+}
