@@ -9,6 +9,8 @@ import { keyOf, type Upload } from "./pure/match";
 import { backOff } from "./pure/trouble";
 import { sentence } from "./pure/words";
 
+/** When a request that was under way has surely arrived or not, in milliseconds. */
+const LATE = 3000;
 /** How many are taken back at once. */
 const AT_ONCE = 6;
 
@@ -39,6 +41,7 @@ export class Leaving {
       if (no === undefined) {
         leaveOut(item);
         this.copies.drop(item.key);
+        if (stage === "sending") setTimeout(() => void this.lookAgain(), LATE);
       } else {
         item.stage = stage === "sending" ? "queued" : stage;
         item.note = sentence(no);
@@ -47,11 +50,20 @@ export class Leaving {
     this.changed();
   }
 
-  /** Before submitting: what arrived after all, as its request was under way when it was left out. */
+  /** Takes back what arrived after all, as its request was under way when it was left out. */
   async late(state: State): Promise<void> {
     const there = new Set(state.uploads.filter((upload) => upload.state !== "sealed").map(({ path }) => keyOf(path)));
     const late = this.out.filter(({ key }) => there.has(key)).map(({ key }) => key);
     if (late.length > 0) await takeBack(this.link, new Set(late), false);
+  }
+
+  private async lookAgain(): Promise<void> {
+    try {
+      await this.late(await this.link.state());
+    } catch (error) {
+      // Before submitting it is looked at again.
+      if (!(error instanceof Refused)) throw error;
+    }
   }
 
   /** What the person has left out. */

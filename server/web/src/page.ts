@@ -35,6 +35,7 @@ export class Page {
   /** Fields that the server does not take as they are, by name. */
   readonly bad = new Set<string>();
   private readonly awake = new Awake();
+  private enough: (() => void) | undefined;
 
   constructor(
     readonly link: Link,
@@ -112,12 +113,12 @@ export class Page {
     try {
       if (without) await this.sending.leave(this.missing().files);
       if (this.isMissing()) return;
-      await this.sending.compared();
+      const enough = new Promise<void>((resolve) => (this.enough = resolve));
+      await Promise.race([this.sending.compared(), enough]);
       if (this.isMissing()) return;
       this.submitting = "sealing";
       this.changed();
       await this.sending.settle();
-      await this.sending.compared();
       if (this.isMissing()) return;
       const receipt = await this.seal();
       this.submitted = true;
@@ -131,6 +132,11 @@ export class Page {
       this.submitting = undefined;
       this.touched();
     }
+  }
+
+  /** Does not wait for the rest to be compared. */
+  hurry(): void {
+    this.enough?.();
   }
 
   private isMissing(): boolean {

@@ -49,6 +49,11 @@ export function Finish({ page }: { page: Page }) {
       >
         {said(page)}
       </button>
+      {page.submitting === "comparing" && due > 0 && (
+        <button type="button" class="link" onClick={() => page.hurry()}>
+          Submit without comparing the rest
+        </button>
+      )}
     </section>
   );
 }
