@@ -40,7 +40,7 @@ const SMALL = 4 << 20;
 /** Files in Uppy at most: each change of its state looks at all of them. */
 const AHEAD = 48;
 /** Requests at once; the server takes 128 of a connection, and some are for other things. */
-const STREAMS = 112;
+const STREAMS = 120;
 /** HTTP/1.1 gives six connections a server: two stay free for everything else. */
 const CONNECTIONS = 4;
 const TOO_TIGHT =
