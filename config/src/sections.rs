@@ -264,6 +264,18 @@ impl Intake {
                 Rule::LossyFormat => ("warn", "A file is in a lossy format, MP3 for example."),
                 Rule::MixedSampleRates => ("warn", "The files have different sample rates."),
                 Rule::MixedBitDepths => ("warn", "The files have different bit depths."),
+                Rule::OddHeader => (
+                    "warn",
+                    "A header says something odd, and programs play the file all the same.",
+                ),
+                Rule::Placeholder => (
+                    "refuse",
+                    "A file stands for another: in a cloud, half a download, a shortcut.",
+                ),
+                Rule::Names => (
+                    "warn",
+                    "A name is one that Windows or a Mac does not take, alone or beside another.",
+                ),
             };
             let key = format!("intake.{rule}");
             (rule, reader.value(&key, about, &Choice::SEVERITY, default))

@@ -50,7 +50,7 @@ pub struct Verdict {
 /// Something to say of one file.
 #[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Remark {
-    /// A rule of the settings, or `junk`, `name`, `same_name`, `limit`.
+    /// A rule of the settings, or `junk`, `folder`, `same_name`, `limit`.
     pub rule: &'static str,
     /// `warn`, or `refuse`: the file cannot stay as it is.
     #[schema(value_type = String)]

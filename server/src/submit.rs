@@ -80,6 +80,9 @@ pub fn rules(settings: &Settings) -> Rules {
         Rule::MixedSampleRates => checks::Rule::MixedSampleRates,
         Rule::MixedBitDepths => checks::Rule::MixedBitDepths,
         Rule::Truncated => checks::Rule::Truncated,
+        Rule::OddHeader => checks::Rule::OddHeader,
+        Rule::Placeholder => checks::Rule::Placeholder,
+        Rule::Names => checks::Rule::Names,
     };
     let severity = |severity| match severity {
         Severity::Ignore => checks::Severity::Ignore,

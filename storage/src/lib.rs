@@ -27,6 +27,7 @@ pub mod link;
 pub mod manifests;
 pub mod mirror;
 pub mod names;
+pub mod namesakes;
 pub mod order;
 pub mod orders;
 pub mod outflow;

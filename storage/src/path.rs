@@ -98,7 +98,7 @@ impl SessionPath {
             .split('/')
             .filter(|name| !matches!(*name, "" | "."))
             .collect();
-        if names.first().is_some_and(|name| has_drive(name)) {
+        if names.len() > 1 && is_drive(names[0]) {
             return Err(PathRefused::Drive(shown()));
         }
         // Windows drops blanks at the end of a name, so ".. " is a way up as well.
@@ -154,18 +154,35 @@ impl SessionPath {
         is_junk(&self.normalised)
     }
 
-    /// Equal for two paths that are one file to a Mac or to Windows: without regard to case.
-    /// For comparing only: it is no path, and `ß` and `ss` are equal in it as Unicode has it.
+    /// Equal for two paths that are one file to a Mac or to Windows; see [`collation_key`].
     #[must_use]
     pub fn collation_key(&self) -> String {
+        collation_key(&self.normalised)
+    }
+}
+
+/// Equal for two normalised paths that are one file to a Mac or to Windows: without regard to case,
+/// and to the full stops and spaces at the end of a name, which Windows drops.
+/// For comparing only: it is no path, and `ß` and `ss` are equal in it as Unicode has it.
+#[must_use]
+pub fn collation_key(normalised: &str) -> String {
+    let mut key = String::with_capacity(normalised.len());
+    for (at, name) in normalised.split('/').enumerate() {
+        if at > 0 {
+            key.push('/');
+        }
+        // A name of nothing else stays what it is.
+        let kept = Some(name.trim_end_matches(['.', ' '])).filter(|kept| !kept.is_empty());
         // Up, then down: the three forms of sigma fall together. The dotless ı would become an i
         // on the way, and it is a letter of its own.
-        self.normalised
-            .chars()
-            .flat_map(|it| Fold::of(it).flat_map(char::to_lowercase))
-            .nfc()
-            .collect()
+        let folded = kept.unwrap_or(name).chars();
+        key.extend(
+            folded
+                .flat_map(|it| Fold::of(it).flat_map(char::to_lowercase))
+                .nfc(),
+        );
     }
+    key
 }
 
 /// One character in upper case, or left alone.
@@ -204,9 +221,10 @@ fn file_name(path: &str) -> &str {
     path.rsplit(['/', '\\']).next().unwrap_or(path)
 }
 
-/// Also `C:` before a name: on Windows that leaves the folder it is joined to.
-fn has_drive(name: &str) -> bool {
-    matches!(name.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic())
+/// `C:` as a folder. A letter and a colon with more behind them are a name: what a Mac shows as
+/// `A/B mix.wav` is called `A:B mix.wav` on its disk, and is judged alike alone and in a folder.
+fn is_drive(name: &str) -> bool {
+    matches!(name.as_bytes(), [letter, b':'] if letter.is_ascii_alphabetic())
 }
 
 /// Enough of it to be recognised in a message.
@@ -257,8 +275,11 @@ mod tests {
         for raw in ["/etc/passwd", "\\\\server\\share\\a.wav", "//a"] {
             assert!(matches!(refused(raw), R::Absolute(_)), "{raw:?}");
         }
-        for raw in ["C:\\a.wav", "c:/a.wav", "z:a.wav", ".\\C:\\a.wav"] {
+        for raw in ["C:\\a.wav", "c:/a.wav", ".\\C:\\a.wav"] {
             assert!(matches!(refused(raw), R::Drive(_)), "{raw:?}");
+        }
+        for raw in ["A:B mix.wav", "S/A:B mix.wav", "z:a.wav", "S/C:/a.wav"] {
+            assert_eq!(normal(raw), raw);
         }
         for raw in ["..", "../a", "a/../b", "a\\..\\..\\b", "a/..", "a/.. /b"] {
             assert!(matches!(refused(raw), R::Outside(_)), "{raw:?}");
@@ -301,6 +322,9 @@ mod tests {
         assert_eq!(key("Straße"), key("STRASSE"));
         assert_ne!(key("ısı"), key("isi"));
         assert_ne!(key("Kick 1"), key("Kick 2"));
+        assert_eq!(key("Take 1./a. "), key("take 1/A"));
+        assert_ne!(key("a/..."), key("a/...."), "nothing else in it");
+        assert_ne!(key("\u{ff21}"), key("A"), "no disk folds widths");
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use crate::error::Result;
 use crate::ids::{OrderId, SessionId};
+use crate::intake::facts::Known;
 use crate::intake::preflight::Here;
+use crate::namesakes::check_sealable;
 use crate::order::Order;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review, SessionRow};
@@ -75,6 +77,7 @@ impl Vault {
         let here = here.into_values().map(|(path, facts)| Here {
             path: path.clone(),
             facts,
+            known: Known::Header,
         });
         Ok(Standing {
             here: here.collect(),
@@ -137,7 +140,13 @@ impl Taken {
                 "every file of the returned session of order {} was removed: upload the right ones, then submit",
                 order.number
             )),
-            (_, false) => Ok(None),
+            (_, false) => {
+                let files = self.finished.iter().chain(&self.again);
+                let paths: Vec<_> = files.map(|upload| upload.path.as_str()).collect();
+                check_sealable(&paths)
+                    .map_err(|refusal| refusal.of_order(&order.number))
+                    .map(|()| None)
+            }
             (None, true) => refuse(format!(
                 "order {} has no {kind} to submit: upload files first",
                 order.number

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::audit::What;
-use crate::catalog::Batch;
-use crate::catalog::tables::{self, put};
+use crate::catalog::tables::{self, Arrival, load, put};
+use crate::catalog::{Batch, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
 use crate::intake::checks;
@@ -48,6 +48,8 @@ impl Vault {
                 self.resume_sealing(order).await?;
                 continue;
             }
+            let arrival = tables::arrival(order);
+            let newest = load::<Arrival>(&*self.catalog, &arrival).await?;
             let taken = self.taken(order, kind).await?;
             if let Some(done) = taken.check(&at.order, kind)? {
                 return self.receipt(order, done).await;
@@ -65,7 +67,10 @@ impl Vault {
                 who: self.who.clone(),
             };
             let next = at.order.begin_sealing(sealing)?;
-            if self.step(&at, next, Batch::new()).await?.is_some()
+            // Nothing has begun that was not looked at: its name could be one that cannot be sealed.
+            let newest = newest.map_or(Expect::Absent, |(_, version)| Expect::At(version));
+            let batch = Batch::new().expect(arrival, newest);
+            if self.step(&at, next, batch).await?.is_some()
                 && let Some(session) = self.finish_sealing(order).await?
             {
                 return self.receipt(order, session).await;

@@ -41,11 +41,17 @@ pub enum Rule {
     MixedBitDepths,
     /// A file ends before its header says.
     Truncated,
+    /// A header says something odd, and programs play the file all the same.
+    OddHeader,
+    /// A file stands for another that is still in a cloud or on its way.
+    Placeholder,
+    /// A name that Windows or a Mac does not take as it is.
+    Names,
 }
 
 impl Rule {
     /// Every rule, in the order of the sample.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::UnreadableAudio,
         Self::Truncated,
         Self::EmptyFile,
@@ -53,6 +59,9 @@ impl Rule {
         Self::LossyFormat,
         Self::MixedSampleRates,
         Self::MixedBitDepths,
+        Self::OddHeader,
+        Self::Placeholder,
+        Self::Names,
     ];
 
     /// The rule's name in settings and findings: `unreadable_audio`.
@@ -66,6 +75,9 @@ impl Rule {
             Self::MixedSampleRates => "mixed_sample_rates",
             Self::MixedBitDepths => "mixed_bit_depths",
             Self::Truncated => "truncated",
+            Self::OddHeader => "odd_header",
+            Self::Placeholder => "placeholder",
+            Self::Names => "names",
         }
     }
 }

@@ -8,7 +8,11 @@ use std::io::{self, Read};
 use anyhow::Context;
 use stemvault_storage::intake::Room;
 use stemvault_storage::intake::checks::{Rule, Severity, about};
-use stemvault_storage::intake::preflight::{Candidate, HEAD_MAX, Preflight, Start, preflight};
+use stemvault_storage::intake::facts::Known;
+use stemvault_storage::intake::preflight::{
+    Candidate, HEAD_MAX, Here, Preflight, Start, preflight,
+};
+use stemvault_storage::path::SessionPath;
 
 use super::outcome::{LISTED, files as counted};
 use crate::client::collect::LocalFile;
@@ -41,7 +45,22 @@ pub(super) async fn look(
         // Also from a server that does not tell.
         Some(_) | None => Severity::Warn,
     };
-    Ok(preflight(&candidates, &[], room.as_ref(), severity))
+    let here: Vec<_> = strangers(files, kind, &uploads.uploads)
+        .into_iter()
+        .filter_map(here)
+        .collect();
+    Ok(preflight(&candidates, &here, room.as_ref(), severity))
+}
+
+/// What a submit would take along: of it only the name matters here.
+fn here(upload: &Upload) -> Option<Here> {
+    let path = SessionPath::parse(&upload.path).ok()?;
+    let start = Start::new(String::new(), upload.length.unwrap_or(upload.offset)).candidate();
+    Some(Here {
+        path,
+        facts: start.facts,
+        known: Known::Length,
+    })
 }
 
 fn start(file: &LocalFile) -> io::Result<Candidate> {

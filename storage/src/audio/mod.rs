@@ -6,8 +6,10 @@
 
 mod aiff;
 mod caf;
+mod frames;
 #[cfg(test)]
 pub(crate) mod made;
+mod packed;
 mod reader;
 mod riff;
 mod sniff;
@@ -18,6 +20,7 @@ mod wave;
 
 use serde::{Deserialize, Serialize};
 
+pub use packed::{Packed, packed};
 pub use reader::HeaderReader;
 pub use sniff::{Format, SNIFF_LEN, flac_samples, sniff};
 
@@ -109,6 +112,18 @@ impl SampleFormat {
             && (1..=64).contains(&self.bits)
             && self.block_align.checked_rem(self.channels) == Some(0)
             && u64::from(self.block_align) >= sample_bytes * u64::from(self.channels)
+    }
+
+    /// Whether there is a way to play plain samples of this form, as players see it: bytes of a frame
+    /// follow from channels and bits, whatever the header says of them. True for other codings.
+    #[must_use]
+    pub fn is_playable(&self) -> bool {
+        let bits = match self.coding {
+            Coding::Pcm => (1..=64).contains(&self.bits),
+            Coding::Float => matches!(self.bits, 32 | 64),
+            _ => return true,
+        };
+        bits && self.channels > 0 && self.sample_rate > 0
     }
 }
 

@@ -8,6 +8,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::frames::MpegSearch;
 use super::sniff::id3_length;
 use super::{Container, Data, Format, SNIFF_LEN, SampleFormat, aiff, caf, riff, sniff, w64, wave};
 
@@ -75,6 +76,12 @@ pub struct HeaderReader {
     /// The first bytes, behind an ID3 tag if there is one: for recognising other formats.
     head: Vec<u8>,
     head_at: u64,
+    /// Whether there were 64-bit sizes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    long: bool,
+    /// Only of what is no container.
+    #[serde(default, skip_serializing_if = "MpegSearch::is_new")]
+    search: MpegSearch,
 }
 
 impl Default for HeaderReader {
@@ -103,6 +110,8 @@ impl HeaderReader {
             data: None,
             head: Vec::new(),
             head_at: 0,
+            long: false,
+            search: MpegSearch::default(),
         }
     }
 
@@ -116,6 +125,9 @@ impl HeaderReader {
             let taken = self.stride(rest.len());
             let (now, later) = rest.split_at(taken);
             self.keep_head(now);
+            if self.container.is_none() {
+                self.search.push(now);
+            }
             if self.record != Record::Over && self.at >= self.begin {
                 self.held.extend_from_slice(now);
             }
@@ -151,6 +163,12 @@ impl HeaderReader {
         self.samples
     }
 
+    /// Whether this is an RF64 without its 64-bit sizes by now: no program finds its samples.
+    #[must_use]
+    pub fn lacks_sizes(&self) -> bool {
+        self.container == Some(Container::Rf64) && !self.long
+    }
+
     /// Where the samples lie, once seen; never changes again.
     #[must_use]
     pub fn data(&self) -> Option<Data> {
@@ -172,14 +190,16 @@ impl HeaderReader {
     /// Whether nothing but [`head`](Self::head) can change any more, whatever is pushed.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.record == Record::Over
+        let searches = self.container.is_none() && !self.search.is_over();
+        self.record == Record::Over && !(searches && self.format().is_none())
     }
 
     /// What the first bytes are; surer the more of them were pushed, final after [`SNIFF_LEN`].
     #[must_use]
     pub fn format(&self) -> Option<Format> {
         // An ID3 tag stands in front of other formats at times; alone it means MP3.
-        sniff(&self.head).or((self.head_at > 0).then_some(Format::Mp3))
+        let is_mp3 = self.head_at > 0 || self.search.is_found();
+        sniff(&self.head).or(is_mp3.then_some(Format::Mp3))
     }
 
     /// How many of `most` bytes (at least one) can be taken in one step.
@@ -277,6 +297,7 @@ impl HeaderReader {
             Record::ChunkHead => self.read_chunk_head(bytes),
             Record::LongSizes => {
                 let (file, data) = riff::long_sizes(bytes);
+                self.long = true;
                 self.declared_end = file.map(|length| self.head_at.saturating_add(length));
                 self.long_data = data;
                 self.next_chunk(self.chunk_next);
@@ -306,6 +327,7 @@ impl HeaderReader {
 
     fn enter(&mut self, container: Container, declared_end: Option<u64>, first_chunk: u64) {
         self.container = Some(container);
+        self.search = MpegSearch::default();
         self.declared_end = declared_end;
         self.next_chunk(first_chunk);
     }

@@ -13,6 +13,10 @@ pub const SNIFF_LEN: usize = 48;
 pub enum Format {
     /// Plain samples; the one kind whose header is read.
     Samples(Container),
+    /// WAV with all numbers big-endian.
+    Rifx,
+    /// Sun and NeXT audio.
+    Au,
     /// FLAC, bare or in Ogg.
     Flac,
     /// WavPack (lossless or hybrid).
@@ -51,6 +55,8 @@ pub enum Format {
     WebPage,
     /// The resource half of a Macintosh file (`._name`): no audio in it.
     AppleDouble,
+    /// A link to a file: a shortcut of Windows, an alias of a Mac.
+    Shortcut,
 }
 
 impl Format {
@@ -63,6 +69,8 @@ impl Format {
             Self::Samples(Container::W64) => "a W64 file",
             Self::Samples(Container::Aiff | Container::Aifc) => "an AIFF file",
             Self::Samples(Container::Caf) => "a CAF file",
+            Self::Rifx => "a big-endian WAV (RIFX) file",
+            Self::Au => "an AU file",
             Self::Flac => "a FLAC file",
             Self::WavPack => "a WavPack file",
             Self::Ape => "a Monkey's Audio file",
@@ -82,6 +90,7 @@ impl Format {
             Self::Picture => "a picture",
             Self::WebPage => "a web page",
             Self::AppleDouble => "the invisible half of a Macintosh file",
+            Self::Shortcut => "a link to a file, not the file",
         }
     }
 
@@ -100,7 +109,13 @@ impl Format {
         self.is_lossy()
             || matches!(
                 self,
-                Self::Samples(_) | Self::Flac | Self::WavPack | Self::Ape | Self::Dsd
+                Self::Samples(_)
+                    | Self::Rifx
+                    | Self::Au
+                    | Self::Flac
+                    | Self::WavPack
+                    | Self::Ape
+                    | Self::Dsd
             )
     }
 }
@@ -114,6 +129,8 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
         [b'R', b'F', b'6', b'4', ..] | [b'B', b'W', b'6', b'4', ..] if at8.starts_with(b"WAVE") => {
             Format::Samples(Container::Rf64)
         }
+        [b'R', b'I', b'F', b'X', ..] if at8.starts_with(b"WAVE") => Format::Rifx,
+        [b'.', b's', b'n', b'd', ..] => Format::Au,
         [b'F', b'O', b'R', b'M', ..] if at8.starts_with(b"AIFF") => {
             Format::Samples(Container::Aiff)
         }
@@ -127,6 +144,8 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
         [b'M', b'A', b'C', b' ', ..] => Format::Ape,
         [b'D', b'S', b'D', b' ', ..] | [b'F', b'R', b'M', b'8', ..] => Format::Dsd,
         [b'I', b'D', b'3', ..] => Format::Mp3,
+        // Its tag behind the audio is the usual one; in front stands an MP3.
+        [b'A', b'P', b'E', b'T', b'A', b'G', b'E', b'X', ..] => Format::Mp3,
         [b'A', b'D', b'I', b'F', ..] => Format::Aac,
         [b'O', b'g', b'g', b'S', ..] => match head.get(28..).unwrap_or_default() {
             [b'O', b'p', b'u', b's', b'H', ..] => Format::Opus,
@@ -134,6 +153,14 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
             _ => Format::Ogg,
         },
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => Format::Mp4,
+        // QuickTime before there were brands.
+        [0, _, _, _, rest @ ..]
+            if [b"moov", b"mdat", b"wide", b"free", b"skip"]
+                .iter()
+                .any(|name| rest.starts_with(*name)) =>
+        {
+            Format::Mp4
+        }
         [0x30, 0x26, 0xB2, 0x75, 0x8E, 0x66, 0xCF, 0x11, ..] => Format::Wma,
         [b'M', b'T', b'h', b'd', ..] => Format::Midi,
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Format::Zip,
@@ -145,6 +172,22 @@ pub fn sniff(head: &[u8]) -> Option<Format> {
             Format::Picture
         }
         [0, 5, 0x16, 7, ..] => Format::AppleDouble,
+        [0x4C, 0, 0, 0, 1, 0x14, 2, 0, ..] => Format::Shortcut,
+        [
+            b'b',
+            b'o',
+            b'o',
+            b'k',
+            0,
+            0,
+            0,
+            0,
+            b'm',
+            b'a',
+            b'r',
+            b'k',
+            ..,
+        ] => Format::Shortcut,
         _ if is_web_page(head) => Format::WebPage,
         &[0xFF, second, third, ..] if second >= 0xE0 => return mpeg_frame(second, third),
         _ => return None,

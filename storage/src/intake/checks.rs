@@ -4,7 +4,7 @@
 //! files that say that they are audio, by their name or (without an extension) by their first bytes,
 //! are judged; of everything else only emptiness is said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +12,9 @@ use super::facts::{FileFacts, Known};
 use super::family::{Family, is_audio};
 pub use super::message::about;
 use super::message::{self, Depth, Wanted};
-use crate::audio::{Coding, Container, Format, SampleFormat};
-use crate::names::is_junk;
+use crate::audio::{Coding, Container, Data, Format, Packed, SampleFormat};
+use crate::names::{hazards, is_junk, other_half, placeholder};
+use crate::namesakes::Namesakes;
 
 /// What can be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -33,11 +34,17 @@ pub enum Rule {
     MixedBitDepths,
     /// Less audio than the header promises, or a header that promises none of what is there.
     Truncated,
+    /// A header that says something odd; programs play the file all the same.
+    OddHeader,
+    /// A file that stands for another: still in a cloud, half a download, a shortcut.
+    Placeholder,
+    /// A name that Windows or a Mac does not take as it is, alone or beside the others.
+    Names,
 }
 
 impl Rule {
     /// All rules, in the order of findings.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 10] = [
         Self::UnreadableAudio,
         Self::NameMismatch,
         Self::LossyFormat,
@@ -45,6 +52,9 @@ impl Rule {
         Self::MixedSampleRates,
         Self::MixedBitDepths,
         Self::Truncated,
+        Self::OddHeader,
+        Self::Placeholder,
+        Self::Names,
     ];
 
     /// Its name in settings, receipts and on pages.
@@ -58,6 +68,9 @@ impl Rule {
             Self::MixedSampleRates => "mixed_sample_rates",
             Self::MixedBitDepths => "mixed_bit_depths",
             Self::Truncated => "truncated",
+            Self::OddHeader => "odd_header",
+            Self::Placeholder => "placeholder",
+            Self::Names => "names",
         }
     }
 }
@@ -173,12 +186,16 @@ pub fn judge(files: &[Judged<'_>], severity: impl Fn(Rule) -> Severity) -> Vec<T
 
     // Files with the same trouble share one finding: eighty MP3s are one sentence, not eighty.
     let mut found: BTreeMap<Rule, Vec<(String, Vec<usize>)>> = BTreeMap::new();
+    let mut places = BTreeMap::<(Rule, String), usize>::new();
     let mut note = |rule, trouble: String, at| {
         let same_rule = found.entry(rule).or_default();
-        match same_rule.iter_mut().find(|(it, _)| *it == trouble) {
-            Some((_, files)) => files.push(at),
-            None => same_rule.push((trouble, vec![at])),
-        }
+        let place = places
+            .entry((rule, trouble))
+            .or_insert_with_key(|(_, trouble)| {
+                same_rule.push((trouble.clone(), Vec::new()));
+                same_rule.len() - 1
+            });
+        same_rule[*place].1.push(at);
     };
     for &(at, file) in &files {
         if file.facts.length == 0 {
@@ -197,6 +214,32 @@ pub fn judge(files: &[Judged<'_>], severity: impl Fn(Rule) -> Severity) -> Vec<T
     for (at, depth, most) in depths.others {
         let trouble = message::other_depth(depth, most, &wanted);
         note(Rule::MixedBitDepths, trouble, at);
+    }
+
+    let paths: BTreeSet<_> = files.iter().map(|(_, file)| file.path).collect();
+    for &(at, file) in &files {
+        let is_link = file.known >= Known::Format && file.facts.format == Some(Format::Shortcut);
+        if let Some(stands_for) = placeholder(file.path, is_link) {
+            note(Rule::Placeholder, stands_for, at);
+        }
+        if let Some(half) = other_half(file.path)
+            && !paths.contains(half.as_str())
+        {
+            let trouble = message::half(file.path, &wanted);
+            note(Rule::UnreadableAudio, trouble, at);
+        }
+        for hazard in hazards(file.path) {
+            note(Rule::Names, hazard, at);
+        }
+    }
+    for same in Namesakes::of(files.iter().map(|(_, file)| file.path)).same() {
+        let first = files[same[0]].1.path;
+        // The same path twice is one file that was sent anew.
+        if same.iter().any(|&it| files[it].1.path != first) {
+            for it in same {
+                note(Rule::Names, message::one_name(first), files[it].0);
+            }
+        }
     }
 
     let mut all = Vec::new();
@@ -270,6 +313,15 @@ fn troubles(file: &Judged<'_>, wanted: &Wanted) -> Vec<(Rule, String)> {
     if format.is_lossy() {
         troubles.push((Rule::LossyFormat, message::lossy(format, wanted)));
     }
+    match facts.packed {
+        Packed::Broken => {
+            troubles.push((Rule::UnreadableAudio, message::broken(format, wanted)));
+        }
+        Packed::AtLeast(least) if least > facts.length => {
+            troubles.push((Rule::Truncated, message::stump(least, facts.length)));
+        }
+        _ => {}
+    }
     if let Format::Samples(container) = format
         && known == Known::Header
     {
@@ -299,34 +351,82 @@ fn sample_troubles(
             message::unknown_coding(samples, wanted),
         ));
     }
-    if !samples.is_coherent() {
+    // A CAF whose packets have no length is read by nothing.
+    let is_packetless = container == Container::Caf && samples.block_align == 0;
+    let is_plain = matches!(samples.coding, Coding::Pcm | Coding::Float);
+    if !samples.is_playable() || is_plain && is_packetless {
         return Some((Rule::UnreadableAudio, message::incoherent(samples, wanted)));
     }
+    let lost = lengths(facts, samples, data, container, wanted);
+    lost.or_else(|| {
+        let right = u64::from(samples.channels) * u64::from(samples.bits.div_ceil(8));
+        let odd = !samples.is_coherent();
+        odd.then(|| (Rule::OddHeader, message::wrong_frame(samples, right)))
+    })
+}
+
+/// Whether the lengths that a header tells are those of the file.
+fn lengths(
+    facts: &FileFacts,
+    samples: &SampleFormat,
+    data: &Data,
+    container: Container,
+    wanted: &Wanted,
+) -> Option<(Rule, String)> {
+    /// More than any program writes behind samples of which there are none.
+    const TAIL: u64 = 4096;
+    let odd = || Some((Rule::OddHeader, message::until_the_end()));
+    let behind = facts.length.saturating_sub(data.offset);
     match data.end() {
         // One byte of grace: some programs count a pad byte that they then do not write.
-        Some(end) if end > facts.length.saturating_add(1) => Some((
-            Rule::Truncated,
-            message::cut_short(samples, data, end, facts.length),
-        )),
+        Some(end) if end > facts.length.saturating_add(1) => {
+            // The size of the whole is right, so nothing is missing; that of the samples is not.
+            let is_whole = facts
+                .declared_end
+                .is_some_and(|end| end.abs_diff(facts.length) <= 1);
+            if behind > 0 && (is_whole || data.length.is_some_and(means_until_the_end)) {
+                return odd();
+            }
+            let said = message::cut_short(samples, data, end, facts.length);
+            Some((Rule::Truncated, said))
+        }
         // The size went once round its 32 bits.
         Some(end) if facts.length - end.min(facts.length) >= 1 << 32 => {
             let narrow = matches!(
                 container,
                 Container::Wav | Container::Aiff | Container::Aifc
             );
-            narrow.then(|| (Rule::Truncated, message::wrapped(format)))
+            narrow.then(|| {
+                (
+                    Rule::Truncated,
+                    message::wrapped(Format::Samples(container)),
+                )
+            })
         }
+        Some(end) if end < facts.length && data.length.is_some_and(means_until_the_end) => odd(),
         Some(_) => None,
-        None if facts.length <= data.offset => Some((Rule::EmptyFile, message::no_samples(wanted))),
+        None if behind == 0 => Some((Rule::EmptyFile, message::no_samples(wanted))),
         // "No samples" by the header: true if its sizes agree, a recorder's last word if they do not.
         None if data.length == Some(0) => match facts.declared_end {
-            Some(end) if end > data.offset => Some((Rule::EmptyFile, message::no_samples(wanted))),
-            Some(_) => Some((Rule::Truncated, message::unfinished(wanted))),
-            None => None,
+            Some(end) if end > data.offset && behind <= TAIL => {
+                Some((Rule::EmptyFile, message::no_samples(wanted)))
+            }
+            _ => Some((Rule::OddHeader, message::unfinished(wanted))),
         },
         None => None,
     }
 }
 
+/// Lengths that programs write which cannot go back to their header: all ones, the largest number
+/// with a sign, and both less what stands around the samples. 0 and -1 have been seen to before.
+fn means_until_the_end(length: u64) -> bool {
+    const AROUND: u64 = 0x1000;
+    let near = |most: u64| (most - AROUND..=most + AROUND).contains(&length);
+    // SoX writes 7f000000 into an AIFF.
+    near(0x7F00_0000) || near(0x7FFF_FFFF) || near(0xFFFF_FFFF) || length >= 1 << 60
+}
+
+#[cfg(test)]
+mod judges;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::audio::{Coding, Data, Format, HeaderReader, SNIFF_LEN, SampleFormat, flac_samples};
+use crate::audio::{
+    Coding, Data, Format, HeaderReader, Packed, SNIFF_LEN, SampleFormat, flac_samples, packed,
+};
 
 /// What is known of one file without its name; the checks judge by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,9 @@ pub struct FileFacts {
     pub declared_end: Option<u64>,
     /// Whether its first bytes are all zero: a place was kept for it, nothing was written.
     pub blank: bool,
+    /// What packed audio promises; files of before this was looked at promise nothing.
+    #[serde(default, skip_serializing_if = "Packed::is_unknown")]
+    pub packed: Packed,
 }
 
 /// How much of a file's facts is final, whatever bytes are still to come.
@@ -48,9 +53,10 @@ impl FileFacts {
                     .then(|| flac_samples(head))
                     .flatten()
             }),
-            data: header.data(),
+            data: header.data().filter(|_| !header.lacks_sizes()),
             declared_end: header.declared_end(),
             blank: !head.is_empty() && head.iter().all(|byte| *byte == 0),
+            packed: format.map_or(Packed::Unknown, |format| packed(format, head)),
         }
     }
 
@@ -82,7 +88,7 @@ impl FileFacts {
                 samples.coding,
                 Coding::Pcm | Coding::Float | Coding::Lossless
             ) && samples.sample_rate > 0
-                && samples.is_coherent()
+                && samples.is_playable()
         })
     }
 }

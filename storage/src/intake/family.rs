@@ -10,6 +10,7 @@ pub(super) enum Family {
     W64,
     Aiff,
     Caf,
+    Au,
     Flac,
     WavPack,
     Ape,
@@ -29,6 +30,7 @@ impl Family {
             "w64" => Self::W64,
             "aif" | "aiff" | "aifc" | "aff" => Self::Aiff,
             "caf" => Self::Caf,
+            "au" => Self::Au,
             "flac" => Self::Flac,
             "wv" => Self::WavPack,
             "ape" => Self::Ape,
@@ -45,10 +47,11 @@ impl Family {
     pub(super) fn holds(self, format: Format) -> bool {
         use Container as C;
         match format {
-            Format::Samples(C::Wav | C::Rf64) => self == Self::Wav,
+            Format::Samples(C::Wav | C::Rf64) | Format::Rifx => self == Self::Wav,
             Format::Samples(C::W64) => self == Self::W64,
             Format::Samples(C::Aiff | C::Aifc) => self == Self::Aiff,
             Format::Samples(C::Caf) => self == Self::Caf,
+            Format::Au => self == Self::Au,
             Format::Flac => matches!(self, Self::Flac | Self::Ogg),
             Format::WavPack => self == Self::WavPack,
             Format::Ape => self == Self::Ape,
@@ -73,7 +76,7 @@ pub(super) fn is_audio(path: &str, facts: &FileFacts) -> bool {
 }
 
 /// What follows the last dot of the last name, as written.
-pub(super) fn extension(path: &str) -> Option<&str> {
+pub(crate) fn extension(path: &str) -> Option<&str> {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.rsplit_once('.')
         .filter(|(stem, _)| !stem.is_empty())

@@ -196,7 +196,46 @@ pub(super) fn cut_short(samples: &SampleFormat, data: &Data, end: u64, length: u
 pub(super) fn unfinished(wanted: &Wanted) -> String {
     format!(
         "the recording was never closed: its header says that there is no audio, and many programs \
-         will show it as empty. Open it where it was recorded and export it as {wanted}."
+         will show it as empty. If that is so, open it where it was recorded and export it as {wanted}."
+    )
+}
+
+pub(super) fn until_the_end() -> String {
+    "its header does not say how much audio there is; programs play it to the end of the file. Check \
+     that it plays to the end of the music."
+        .into()
+}
+
+/// `right` is how many bytes a frame has.
+pub(super) fn wrong_frame(samples: &SampleFormat, right: u64) -> String {
+    format!(
+        "its header says {} bytes per frame where {} channels of {} bits have {right}. Programs play it \
+         all the same; check that it sounds right.",
+        samples.block_align, samples.channels, samples.bits
+    )
+}
+
+pub(super) fn broken(format: Format, wanted: &Wanted) -> String {
+    format!(
+        "it begins like {}, but no decoder will take it. Export it again as {wanted}.",
+        format.title()
+    )
+}
+
+/// `least` is how many bytes it must have, `length` how many it has.
+pub(super) fn stump(least: u64, length: u64) -> String {
+    format!(
+        "the file breaks off: what its header promises takes {least} bytes or more, {length} are there. \
+         The export or a copy was interrupted; export or copy it again and check that it plays to the end."
+    )
+}
+
+pub(super) fn half(path: &str, wanted: &Wanted) -> String {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    format!(
+        "a Sound Designer II file is two files, and this one is without ._{name}, which says its rate \
+         and width: nothing opens it. Export it as {wanted}, or send both halves (a zip made on the Mac \
+         has them)."
     )
 }
 
@@ -208,15 +247,25 @@ pub(super) fn wrapped(format: Format) -> String {
     )
 }
 
+/// Of several files whose names are one name to some computers; `first` is one of them.
+pub(super) fn one_name(first: &str) -> String {
+    format!(
+        "to a Mac or to Windows this is the same name as {first:?} is: only one of them would be left there. \
+         Rename all but one."
+    )
+}
+
 /// Minutes and seconds where the frame has a size, bytes otherwise.
 fn amount(samples: &SampleFormat, bytes: u64) -> String {
     let a_second = u64::from(samples.block_align) * u64::from(samples.sample_rate);
+    const HOURS: u64 = 100;
     let plain = matches!(samples.coding, Coding::Pcm | Coding::Float);
     match bytes
         .saturating_mul(10)
         .checked_div(a_second)
         .filter(|_| plain)
     {
+        Some(tenths) if tenths / 36_000 >= HOURS => format!("more than {HOURS} hours"),
         Some(tenths) => {
             let (seconds, tenth) = (tenths / 10, tenths % 10);
             format!("{}:{:02}.{tenth} minutes", seconds / 60, seconds % 60)

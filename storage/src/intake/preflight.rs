@@ -11,7 +11,8 @@ use super::checks::{Judged, Rule, Severity, judge};
 use super::facts::{FileFacts, Known};
 use super::room::Room;
 use crate::audio::HeaderReader;
-use crate::names::{hazards, is_junk};
+use crate::names::is_junk;
+use crate::namesakes::{Namesakes, breaks_lists, in_its_folder};
 use crate::path::SessionPath;
 
 /// Bytes of a file's beginning that preflight can make use of: 64 KiB.
@@ -74,6 +75,8 @@ pub struct Here {
     pub path: SessionPath,
     /// What its header says.
     pub facts: FileFacts,
+    /// How much of that is known here: to the server all, to whoever asked it for a list the length.
+    pub known: Known,
 }
 
 /// What to do with a file.
@@ -102,7 +105,7 @@ impl Action {
 /// Something to say of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
-    /// A [`Rule`]'s name, or `junk`, `name`, `same_name`, `limit`.
+    /// A [`Rule`]'s name, or `junk`, `folder`, `same_name`, `limit`.
     pub rule: &'static str,
     /// How bad it is.
     pub severity: Severity,
@@ -220,7 +223,7 @@ pub fn preflight(
 
     let judged: Vec<_> = staying
         .iter()
-        .map(|(_, it)| (it.path.as_str(), &it.facts, Known::Header))
+        .map(|(_, it)| (it.path.as_str(), &it.facts, it.known))
         .chain(
             coming
                 .iter()
@@ -261,9 +264,16 @@ pub fn preflight(
             message,
         });
     };
-    for (at, path, _) in &coming {
-        for hazard in hazards(path) {
-            remark(*at, "name", Severity::Warn, hazard);
+    for (at, path, candidate) in &coming {
+        if candidate.path.contains('\\') {
+            let message = format!(
+                "the backslash in its name makes folders of it, as on Windows: it will be {:?}. If that is not meant, rename it.",
+                path.as_str()
+            );
+            remark(*at, "folder", Severity::Warn, message);
+        }
+        if let Some(message) = breaks_lists(path.as_str()) {
+            remark(*at, "same_name", Severity::Refuse, message);
         }
     }
     for (at, rule, severity, message) in clashes(&coming, &staying) {
@@ -286,40 +296,50 @@ pub fn preflight(
 
 type Clash = (usize, &'static str, Severity, String);
 
-/// Names that are one name somewhere.
+/// Names that cannot stand beside each other, whatever the studio thinks of it.
 fn clashes(coming: &[(usize, SessionPath, &Candidate)], staying: &[(usize, &Here)]) -> Vec<Clash> {
-    let mut by_key: BTreeMap<String, Vec<(&SessionPath, u64)>> = BTreeMap::new();
-    let all = coming
-        .iter()
-        .map(|(_, path, it)| (path, it.facts.length))
-        .chain(staying.iter().map(|(_, it)| (&it.path, it.facts.length)));
-    for (path, length) in all {
-        let same = by_key.entry(path.collation_key()).or_default();
-        same.push((path, length));
-    }
-    let mut clashes = Vec::new();
-    for (at, path, it) in coming {
-        let same = &by_key[&path.collation_key()];
-        let mine = (path, it.facts.length);
-        let doubled = |&&(other, length): &&(&SessionPath, u64)| {
-            other.as_str() == path.as_str() && (other.raw(), length) != (mine.0.raw(), mine.1)
-        };
-        if let Some((other, _)) = same.iter().find(doubled) {
-            let message = format!(
-                "another file of the same name is to be sent, {:?}: the one that arrives last would replace the other. Rename one.",
-                other.raw()
-            );
-            clashes.push((*at, "same_name", Severity::Refuse, message));
+    let mut refused = Vec::new();
+    let mut refuse = |place: usize, message: String| {
+        if let Some((at, ..)) = coming.get(place) {
+            refused.push((*at, "same_name", Severity::Refuse, message));
         }
-        if let Some((other, _)) = same.iter().find(|it| it.0.as_str() != path.as_str()) {
-            let message = format!(
-                "only upper and lower case tell it from {:?}: on a Mac or on Windows one of the two would be lost. Rename one.",
-                other.as_str()
-            );
-            clashes.push((*at, "name", Severity::Warn, message));
+    };
+    let mut by_path = BTreeMap::<&str, Vec<usize>>::new();
+    for (place, (_, path, _)) in coming.iter().enumerate() {
+        by_path.entry(path.as_str()).or_default().push(place);
+    }
+    for same in by_path.values().filter(|same| same.len() > 1) {
+        for &place in same {
+            let (_, path, it) = &coming[place];
+            let mine = (path.raw(), it.facts.length);
+            let others = same.iter().map(|&other| &coming[other]);
+            let mut others = others.map(|(_, path, it)| (path.raw(), it.facts.length));
+            if let Some((other, _)) = others.find(|other| *other != mine) {
+                let message = format!(
+                    "another file of the same name is to be sent, {other:?}: the one that arrives last would replace the other. Rename one."
+                );
+                refuse(place, message);
+            }
         }
     }
-    clashes
+    let paths = coming.iter().map(|(_, path, _)| path.as_str());
+    let paths: Vec<_> = paths
+        .chain(staying.iter().map(|(_, it)| it.path.as_str()))
+        .collect();
+    for (file, inside) in Namesakes::of(paths.iter().copied()).file_and_folder() {
+        let message = in_its_folder(paths[file], paths[inside]);
+        // What is here already cannot be told; what comes beside it can.
+        if file < coming.len() {
+            refuse(file, message);
+        } else {
+            let message = format!(
+                "a file here, {:?}, stands in the way: {message}",
+                paths[file]
+            );
+            refuse(inside, message);
+        }
+    }
+    refused
 }
 
 #[cfg(test)]

@@ -151,7 +151,7 @@ fn truncated_means_that_sound_is_missing() {
     // A recorder that was cut off; an export of nothing.
     assert_eq!(
         rules("a.wav", &with([0; 4], Some([0; 4]), &[1; 60])),
-        [R::Truncated]
+        [R::OddHeader]
     );
     assert_eq!(rules("a.wav", &with([0; 4], None, &[])), [R::EmptyFile]);
     assert_eq!(
@@ -296,4 +296,100 @@ fn facts_are_small() {
         assert!(stored.len() < 600, "{name}: {stored}");
         assert_eq!(serde_json::from_str::<FileFacts>(&stored).unwrap(), facts);
     }
+}
+
+/// An MP3 of silence: 44.1 kHz, 128 kbit/s.
+fn mp3(front: &[u8], frames: usize) -> Vec<u8> {
+    let frame = [&[0xFF, 0xFB, 0x90, 0x64][..], &[0; 413]].concat();
+    [front, &frame.repeat(frames)].concat()
+}
+
+#[test]
+fn an_mp3_need_not_begin_with_a_frame() {
+    let ape = b"APETAGEX\xD0\x07\0\0\x20\0\0\0\0\0\0\0\0\0\0\xA0\0\0\0\0\0\0\0\0";
+    let rest = &mp3(&[], 1)[200..];
+    for front in [&[0][..], &[0; 64], &[0; 40_000], ape, rest, b"\r\n"] {
+        assert_eq!(rules("a.mp3", &mp3(front, 60)), [Rule::LossyFormat]);
+        let found = rules("a.wav", &mp3(front, 60));
+        assert_eq!(found, [Rule::NameMismatch, Rule::LossyFormat]);
+    }
+    assert_eq!(
+        rules("a.mp3", &b"hello ".repeat(20_000)),
+        [Rule::UnreadableAudio]
+    );
+    assert_eq!(rules("a.mp3", &[0; 70_000]), [Rule::UnreadableAudio]);
+}
+
+#[test]
+fn packed_audio_that_is_none_or_a_stump_is_found() {
+    let noise: Vec<u8> = (0..3000u32).map(|n| (n * n >> 3) as u8 | 1).collect();
+    for (path, magic) in [
+        ("a.flac", &b"fLaC"[..]),
+        ("a.wv", b"wvpk"),
+        ("a.ape", b"MAC "),
+        ("a.dff", b"FRM8"),
+        ("a.ogg", b"OggS"),
+    ] {
+        let file = [magic, &noise].concat();
+        let found = rules(path, &file);
+        assert!(found.contains(&Rule::UnreadableAudio), "{path}: {found:?}");
+    }
+    let mut stump = b"fLaC\x80\0\0\x22\x10\0\x10\0\0\0\x0E\0\x3E\x80".to_vec();
+    stump.extend((48_000u64 << 44 | 23 << 36 | 600 * 48_000).to_be_bytes());
+    stump.extend([0; 16]);
+    stump.extend(&noise[..200]);
+    assert_eq!(rules("a.flac", &stump), [Rule::Truncated]);
+}
+
+#[test]
+fn half_a_pair_and_what_stands_for_a_file_are_named() {
+    let samples = [1; 300];
+    let rules_of = |files: &[(&str, &[u8])]| {
+        let found = found(files);
+        found
+            .iter()
+            .map(|it| (it.rule, it.files.join("|")))
+            .collect::<Vec<_>>()
+    };
+    let half = [("S/Kick.sd2", &samples[..])];
+    assert_eq!(
+        rules_of(&half),
+        [(Rule::UnreadableAudio, "S/Kick.sd2".into())]
+    );
+    assert_eq!(
+        rules_of(&[half[0], ("S/._Kick.sd2", b"\0\x05\x16\x07")]),
+        []
+    );
+    let shortcut =
+        b"\x4C\0\0\0\x01\x14\x02\0\0\0\0\0\xC0\0\0\0\0\0\0\x46 and so on, until it is long";
+    let found = rules_of(&[
+        ("S/.Kick.wav.icloud", b"bplist00"),
+        ("Bass.wav.crdownload", &samples),
+        ("Vox", shortcut),
+        ("Snare.wav", &wav()),
+    ]);
+    let rules: Vec<_> = found.iter().map(|(rule, _)| *rule).collect();
+    assert_eq!(rules, [Rule::Placeholder; 3]);
+}
+
+#[test]
+fn names_that_are_one_name_are_told_together() {
+    let wav = wav();
+    let found = found(&[
+        ("Kick.wav", &wav),
+        ("Snare.wav", &wav),
+        ("KICK.wav", &wav),
+        ("Why?.wav", &wav),
+    ]);
+    let brief: Vec<_> = found
+        .iter()
+        .map(|it| (it.rule, it.files.join("|")))
+        .collect();
+    assert_eq!(
+        brief,
+        [
+            (Rule::Names, "Why?.wav".into()),
+            (Rule::Names, "Kick.wav|KICK.wav".into())
+        ]
+    );
 }

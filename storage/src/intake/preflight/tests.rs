@@ -131,6 +131,7 @@ fn a_session_is_judged_as_a_whole_and_beside_what_is_here() {
     let here = |path: &str, file: &[u8]| Here {
         path: SessionPath::parse(path).unwrap(),
         facts: submitted(file),
+        known: Known::Header,
     };
     let (odd, even) = (file(44_100), file(48_000));
     let sent = [
@@ -177,6 +178,7 @@ fn names_junk_and_limits_are_said_before_the_first_byte() {
     let here = [Here {
         path: SessionPath::parse("gtr.wav").unwrap(),
         facts: of("", 10).facts,
+        known: Known::Length,
     }];
     let room = Room {
         max_file: 100,
@@ -213,10 +215,10 @@ fn names_junk_and_limits_are_said_before_the_first_byte() {
         of_files,
         [
             line("S/.DS_Store", "skip", "junk"),
-            line("S/aux.wav", "upload", "name"),
+            line("S/aux.wav", "upload", "names"),
             line("S/Caf\u{e9}.wav", "upload", "same_name"),
             line("S/Cafe\u{301}.wav", "upload", "same_name"),
-            line("Gtr.wav", "upload", "name"),
+            line("Gtr.wav", "upload", "names"),
             line("twice.wav", "upload", ""),
             line("twice.wav", "upload", ""),
             line("long.wav", "upload", "limit"),
@@ -247,4 +249,44 @@ fn names_junk_and_limits_are_said_before_the_first_byte() {
     assert_eq!(of_space(begun), []);
     let calm = preflight(&sent[3..4], &here, Some(&room), warn);
     assert!(!calm.refuses());
+}
+
+#[test]
+fn what_no_disk_can_hold_is_refused_before_the_first_byte() {
+    let of = |path: &str| Start::new(path.to_owned(), 5).candidate();
+    let here = [Here {
+        path: SessionPath::parse("Bass").unwrap(),
+        facts: of("").facts,
+        known: Known::Length,
+    }];
+    let sent = [
+        of("Drums"),
+        of("drums/Kick.wav"),
+        of("BASS/a.wav"),
+        of("AC\\DC tribute.wav"),
+        of("a\u{2028}b.wav"),
+        of("Gtr.wav"),
+    ];
+    let said = preflight(&sent, &here, None, |_| Severity::Ignore);
+    let brief = said.files.iter().map(|it| {
+        let findings = it.findings.iter();
+        let rules = findings
+            .map(|it| (it.rule, it.severity))
+            .collect::<Vec<_>>();
+        (it.path.as_str(), rules)
+    });
+    let refused = || vec![("same_name", Severity::Refuse)];
+    assert_eq!(
+        brief.collect::<Vec<_>>(),
+        [
+            ("Drums", refused()),
+            ("drums/Kick.wav", vec![]),
+            ("BASS/a.wav", refused()),
+            ("AC\\DC tribute.wav", vec![("folder", Severity::Warn)]),
+            ("a\u{2028}b.wav", refused()),
+            ("Gtr.wav", vec![]),
+        ]
+    );
+    let said = &said.files[2].findings[0].message;
+    assert!(said.contains("\"Bass\""), "{said}");
 }
