@@ -8,6 +8,8 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 
+pub use super::shown::printable;
+
 /// Longer texts are not sentences.
 const LONGEST_SENTENCE: usize = 600;
 
@@ -157,14 +159,6 @@ fn sentence(status: StatusCode, content_type: &str, body: &str) -> String {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
-}
-
-/// `text` without control characters, which a terminal could obey.
-#[must_use]
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
 }
 
 #[cfg(test)]

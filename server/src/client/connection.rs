@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use stemvault_storage::ids::Token;
 use url::Url;
 
-use super::answer::{Failure, accept};
+use super::answer::{Failure, accept, printable};
 use super::{proxy, trust};
 
 /// How long a question without a large body may take.

@@ -17,6 +17,7 @@ mod proxy;
 pub mod ranges;
 pub mod records;
 pub mod send;
+pub mod shown;
 pub mod source;
 pub mod target;
 mod trust;
