@@ -2,11 +2,13 @@
 //!
 //! Losing a line is never a failure of the work: a reader that went away (`| head -1`), a full disk
 //! or a closed terminal ends nothing. Only where the output itself is what was asked for does
-//! [`print`] say that it did not arrive.
+//! [`print`] say that it did not arrive. Nothing that a terminal could obey leaves here.
 
 use std::io::{self, Write};
 
 use anyhow::Context;
+
+use crate::client::shown::printable_lines;
 
 /// A line of progress, to standard error.
 pub fn say(line: &str) {
@@ -20,7 +22,7 @@ pub fn tell(line: &str) {
 
 fn lost_or_not(mut out: impl Write, line: &str) {
     // In one write: lines of several processes into one pipe do not mix.
-    let line = format!("{line}\n");
+    let line = format!("{}\n", printable_lines(line));
     drop(out.write_all(line.as_bytes()).and_then(|()| out.flush()));
 }
 
@@ -30,8 +32,9 @@ fn lost_or_not(mut out: impl Write, line: &str) {
 /// # Errors
 /// When standard output does not take it for another reason.
 pub fn print(text: &str) -> anyhow::Result<()> {
+    let text = printable_lines(text.trim_end_matches('\n'));
     let mut out = io::stdout().lock();
-    let printed = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+    let printed = writeln!(out, "{text}").and_then(|()| out.flush());
     match printed {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("writing to standard output")

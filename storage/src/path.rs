@@ -175,7 +175,13 @@ pub fn collation_key(normalised: &str) -> String {
         let kept = Some(name.trim_end_matches(['.', ' '])).filter(|kept| !kept.is_empty());
         // Up, then down: the three forms of sigma fall together. The dotless ı would become an i
         // on the way, and it is a letter of its own.
-        let folded = kept.unwrap_or(name).chars();
+        let folded = kept.unwrap_or(name);
+        if folded.is_ascii() {
+            // Nearly every name, and every look at an order asks for all of them.
+            key.extend(folded.chars().map(|it| it.to_ascii_lowercase()));
+            continue;
+        }
+        let folded = folded.chars();
         key.extend(
             folded
                 .flat_map(|it| Fold::of(it).flat_map(char::to_lowercase))

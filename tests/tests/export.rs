@@ -241,3 +241,114 @@ async fn what_is_damaged_makes_no_bag_and_what_was_interrupted_goes_on() -> Resu
     validated(&bag)?;
     studio.done().await
 }
+
+/// Names that are as long as a disk takes, that a Mac writes with a colon, that hold a backslash or
+/// turn the direction of writing: all come back, by every way out.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_name_was_sealed_comes_back() -> Result<()> {
+    let studio = Studio::start().await?;
+    let job = Job::create(studio.door(), NUMBER).await?;
+    let link = job.link(json!({"scope": "upload"})).await?;
+    let link = studio.door().url(&link)?.to_string();
+    let sent = studio.scratch().join("S");
+    std::fs::create_dir(&sent)?;
+    let mut files = Files::new();
+    for (name, there) in [
+        (format!("{}.bin", "M".repeat(247)), None),
+        (format!("{}.bin", "L".repeat(251)), None),
+        (format!("{}.bin", "録".repeat(83)), None),
+        ("A:B mix.bin".to_owned(), None),
+        ("Why?.bin".to_owned(), None),
+        ("a\u{202e}gpj.bin".to_owned(), None),
+        ("AC\\DC tribute.bin".to_owned(), Some("AC/DC tribute.bin")),
+    ] {
+        std::fs::write(sent.join(&name), &name)?;
+        let there = format!("S/{}", there.unwrap_or(&name));
+        files.insert(there, Bytes::from(name));
+    }
+    let pushed = studio.cli(&["push", path(&sent)?, "--to", &link, "--submit"])?;
+    let said = format!("{}{}", pushed.out, pushed.err);
+    pushed.ok()?;
+    ensure!(!said.contains('\u{202e}'), "{said}");
+    for word in ["S/AC/DC tribute.bin", "':'", "U+202E"] {
+        ensure!(said.contains(word), "no {word}: {said}");
+    }
+    // Alone it is judged as in its folder.
+    let alone = studio.cli(&["push", path(&sent.join("A:B mix.bin"))?, "--to", &link])?;
+    ensure!(alone.err.contains("':'"), "{}", alone.err);
+    alone.ok()?;
+    let list = job.order().await?;
+    let session = text(&list["sessions"][0], "session")?.to_owned();
+
+    for into in ["pulled", "again"] {
+        let folder = studio.scratch().join("pulled");
+        studio
+            .cli(&["pull", NUMBER, &session, "--into", path(&folder)?])?
+            .ok()?;
+        ensure!(fixtures::files(&folder)?.len() == files.len(), "{into}");
+        for (name, bytes) in &files {
+            ensure!(std::fs::read(folder.join(name))? == *bytes, "{name}");
+        }
+    }
+    let bag = studio.scratch().join("bag");
+    studio
+        .cli(&["export", NUMBER, &session, "--into", path(&bag)?])?
+        .ok()?;
+    compare(&bag, &files)?;
+    validated(&bag)?;
+    let zip = studio.scratch().join(format!("{}.zip", "Z".repeat(251)));
+    studio
+        .cli(&["export", NUMBER, &session, "--zip", path(&zip)?])?
+        .ok()?;
+    let bag = unpacked(&zip, &studio.scratch().join("unpacked"))?;
+    compare(&bag, &files)?;
+    validated(&bag)?;
+    studio.done().await
+}
+
+/// A file and a folder of one name are on no disk together: refused by name, before anything is
+/// sealed. What only some disks cannot hold is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_disk_can_hold_is_not_sealed() -> Result<()> {
+    let studio = Studio::start().await?;
+    let drums = studio.scratch().join("Drums");
+    std::fs::write(&drums, "a file")?;
+    let folder = studio.scratch().join("in/drums");
+    std::fs::create_dir_all(&folder)?;
+    std::fs::write(folder.join("Kick.bin"), "in a folder")?;
+    let job = Job::create(studio.door(), NUMBER).await?;
+    let link = job.link(json!({"scope": "upload"})).await?;
+    let link = studio.door().url(&link)?.to_string();
+    studio.cli(&["push", path(&drums)?, "--to", &link])?.ok()?;
+    let second = ["push", path(&folder)?, "--to", &link, "--submit"];
+    let said = studio.cli(&second)?.refused()?;
+    ensure!(
+        said.contains("\"Drums\"") && said.contains("nothing was sent"),
+        "{said}"
+    );
+    let anyway = [&second[..], &["--anyway"]].concat();
+    let said = studio.cli(&anyway)?.refused()?;
+    ensure!(said.contains("\"drums/Kick.bin\""), "{said}");
+    ensure!(job.order().await?["sessions"] == json!([]));
+
+    for (number, files, word) in [
+        ("2026-0201", &["S", "S/x"][..], "no disk"),
+        ("2026-0202", &["Caf\u{e9}", "CAFE\u{301}/x"], "Windows"),
+        ("2026-0203", &["a\u{2028}b.txt"], "U+2028"),
+    ] {
+        let job = Job::create(studio.door(), number).await?;
+        let files = files
+            .iter()
+            .map(|name| ((*name).to_owned(), Bytes::from(*name)));
+        job.upload(&files.collect()).await?;
+        let said = format!("{:#}", job.submit().await.unwrap_err());
+        ensure!(said.contains(word), "{said}");
+        ensure!(job.order().await?["sessions"] == json!([]));
+    }
+    let job = Job::create(studio.door(), "2026-0204").await?;
+    let files = ["Kick.txt", "KICK.txt"].map(|name| (name.to_owned(), Bytes::from(name)));
+    job.upload(&files.into_iter().collect()).await?;
+    let receipt = job.submit().await?;
+    ensure!(receipt["findings"][0]["rule"] == "names", "{receipt}");
+    studio.done().await
+}

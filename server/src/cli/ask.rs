@@ -9,6 +9,7 @@ use super::connect::ConnectArgs;
 use super::table::print;
 use crate::client::answer::accept;
 use crate::client::connection::Connection;
+use crate::client::shown::printable_json;
 
 /// The flags of every command that asks a server.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -108,7 +109,7 @@ impl Ask {
     pub fn show(&self, answer: &Value, words: impl FnOnce(&Value) -> String) -> anyhow::Result<()> {
         if self.json {
             let text = serde_json::to_string_pretty(answer).context("JSON is text")?;
-            return print(&text);
+            return print(&printable_json(&text));
         }
         print(&words(answer))
     }

@@ -21,7 +21,7 @@ use super::pull::{fetch_all, meant_session, of_session};
 use crate::bag::tags::{DECLARATION, INFO, Summing, Sums, Tag, complete};
 use crate::client::answer::{Failure, accept, printable};
 use crate::client::connection::{Connection, below, link};
-use crate::client::names::place;
+use crate::client::names::{part_name, place};
 use crate::client::part::{Part, settle};
 use crate::client::progress::{FileProgress, Progress};
 use crate::client::ranges::{Fetcher, Wanted};
@@ -137,7 +137,8 @@ async fn zip(connection: &Connection, url: &Url, file: &Path) -> anyhow::Result<
     let length = answer
         .content_length()
         .context("the server does not say how long the zip is")?;
-    let unfinished = file.with_extension("zip.part");
+    let name = file.file_name().context("name the zip")?;
+    let unfinished = file.with_file_name(part_name(&name.to_string_lossy()));
     let progress = Progress::new(length);
     let bar = progress.file(&file.display().to_string(), length);
     let received = receive(answer, &unfinished, length, &bar).await;

@@ -4,7 +4,7 @@ use anyhow::Context;
 use futures::StreamExt;
 use serde::Serialize;
 
-use crate::client::answer::printable;
+use crate::client::shown::{printable, printable_json};
 use crate::terminal::{print, tell};
 
 /// At most so many names are listed.
@@ -99,7 +99,7 @@ pub(super) fn print_problems<How>(what: &str, lines: &[Outcome<How>]) {
 /// When standard output does not take it.
 pub(super) fn print_json(result: &serde_json::Value) -> anyhow::Result<()> {
     let what = "it is done, but its result was not printed";
-    print(&result.to_string()).context(what)
+    print(&printable_json(&result.to_string())).context(what)
 }
 
 /// `1 file`, `2 files`.

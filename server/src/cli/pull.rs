@@ -18,7 +18,7 @@ use super::connect::ConnectArgs;
 use super::outcome::{Outcome, failed, files, in_parallel, moved, print_json, print_problems};
 use crate::client::answer::{Failure, accept, printable};
 use crate::client::connection::{Connection, below, link, parse};
-use crate::client::names::from_disposition;
+use crate::client::names::{from_disposition, part_name};
 use crate::client::part::moment;
 use crate::client::progress::Progress;
 use crate::client::ranges::{Fetcher, Wanted, etag, last_modified};
@@ -28,7 +28,7 @@ use crate::terminal::{say, tell};
 /// Fetch a session, or the file of a link, and go on where an earlier pull stopped
 ///
 /// Every file is checked against the hash in the receipt before it gets its name; until then it
-/// is called NAME.part. Files that are here already with the right hash are not fetched again,
+/// is called NAME.part (of a long name only the start). Files that are here already with the right hash are not fetched again,
 /// and a file with other content is never overwritten. A file that is damaged at the studio is named,
 /// and the others are fetched all the same. To go on after an interruption, run the
 /// same command again.
@@ -213,7 +213,7 @@ async fn of_link(link: &Url, connection: &Connection) -> anyhow::Result<Listing>
         session: None,
         files: vec![Wanted {
             url: link.clone(),
-            part: format!("{path}.part"),
+            part: part_name(&path),
             path,
             length,
             hash: etag(headers),
@@ -248,7 +248,10 @@ pub(super) fn of_session(receipt: &Receipt, files: &Url) -> anyhow::Result<Listi
 
 /// The name of a part, which is not the name of another file or part of the session.
 fn part_of(path: &str, taken: &mut BTreeSet<String>) -> String {
-    let mut part = format!("{path}.part");
+    let mut part = match path.rsplit_once('/') {
+        Some((folder, name)) => format!("{folder}/{}", part_name(name)),
+        None => part_name(path),
+    };
     while !taken.insert(part.clone()) {
         part.push_str(".part");
     }

@@ -60,7 +60,7 @@ pub fn check_receipt<'a>(
         bail!(
             "the receipt of session {} does not say what is here for {}, the first is {first:?}; \
              keep the files and tell the studio",
-            receipt.session,
+            printable(&receipt.session),
             files(wrong.len())
         );
     }

@@ -149,7 +149,7 @@ mod tests {
         let length = |head| frame(head).unwrap().1;
         assert_eq!(length(0xFFFB_9064), 417);
         assert_eq!(length(0xFFFB_9264), 418, "padded");
-        assert_eq!(length(0xFFFD_8400), 576, "layer II, 48 kHz, 192 kbit/s");
+        assert_eq!(length(0xFFFD_8400), 384, "layer II, 48 kHz, 128 kbit/s");
         assert_eq!(
             length(0xFFF3_8400),
             192,

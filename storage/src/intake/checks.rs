@@ -299,6 +299,9 @@ impl<K: Ord + Copy> Census<K> {
 fn troubles(file: &Judged<'_>, wanted: &Wanted) -> Vec<(Rule, String)> {
     let Judged { path, facts, known } = *file;
     let Some(format) = facts.format else {
+        if known < Known::Header {
+            return Vec::new();
+        }
         let why = if facts.blank {
             message::blank(wanted)
         } else {
@@ -410,6 +413,10 @@ fn lengths(
         None if data.length == Some(0) => match facts.declared_end {
             Some(end) if end > data.offset && behind <= TAIL => {
                 Some((Rule::EmptyFile, message::no_samples(wanted)))
+            }
+            // Nothing plays an RF64 to its end.
+            _ if container == Container::Rf64 => {
+                Some((Rule::Truncated, message::unfinished(wanted)))
             }
             _ => Some((Rule::OddHeader, message::unfinished(wanted))),
         },
