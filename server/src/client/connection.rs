@@ -181,6 +181,8 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
                     .to_owned(),
             );
         }
+        // What is wrong with an answer repeats a piece of it.
+        let problem = printable(&problem.to_string());
         Failure::Unreadable(format!(
             "the server's answer is not what this program expects ({problem}); is the address \
              right, and are both of the same version?"
