@@ -77,7 +77,7 @@ enum Part {
     JsonLength,
     Json(usize),
     HeadLength(Said, u64),
-    Head(Start, usize),
+    Head(Box<Start>, usize),
 }
 
 impl Frames {
@@ -166,7 +166,7 @@ impl Frames {
                         "its head has {head} bytes, the file only {length}"
                     )));
                 }
-                head => Part::Head(Start::new(said.path, length), head),
+                head => Part::Head(Box::new(Start::new(said.path, length)), head),
             },
             head @ Part::Head(..) => head,
         };
