@@ -190,8 +190,14 @@ impl HeaderReader {
     /// Whether nothing but [`head`](Self::head) can change any more, whatever is pushed.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        let searches = self.container.is_none() && !self.search.is_over();
-        self.record == Record::Over && !(searches && self.format().is_none())
+        self.record == Record::Over && !self.searches()
+    }
+
+    /// Whether all that is still looked for is MPEG audio somewhere behind the first bytes.
+    #[must_use]
+    pub fn searches(&self) -> bool {
+        let may_find = self.container.is_none() && !self.search.is_over();
+        self.record == Record::Over && may_find && self.format().is_none()
     }
 
     /// What the first bytes are; surer the more of them were pushed, final after [`SNIFF_LEN`].

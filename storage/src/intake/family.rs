@@ -65,10 +65,15 @@ impl Family {
     }
 }
 
+/// Whether the extension says that it is audio.
+pub(super) fn is_named_audio(path: &str) -> bool {
+    Family::of(path).is_some()
+}
+
 /// Whether a file is to be judged as audio: by its extension; without one (old Macintosh sessions) by
 /// its first bytes, where they leave no doubt.
 pub(super) fn is_audio(path: &str, facts: &FileFacts) -> bool {
-    Family::of(path).is_some()
+    is_named_audio(path)
         || extension(path).is_none()
             && facts.format.is_some_and(|format| {
                 format.is_audio() && !matches!(format, Format::Mp3 | Format::Aac)

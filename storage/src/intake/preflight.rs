@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::checks::{Judged, Rule, Severity, judge};
 use super::facts::{FileFacts, Known};
+use super::family::is_named_audio;
 use super::room::Room;
 use crate::audio::HeaderReader;
 use crate::names::is_junk;
@@ -59,7 +60,11 @@ impl Start {
     /// What was learned.
     #[must_use]
     pub fn candidate(self) -> Candidate {
-        let (facts, known) = FileFacts::of_start(&self.header, self.length);
+        let (facts, mut known) = FileFacts::of_start(&self.header, self.length);
+        // In what is not named as audio nobody looks for an MP3: more of it would tell nothing.
+        if known == Known::Format && self.header.searches() && !is_named_audio(&self.path) {
+            known = Known::Header;
+        }
         Candidate {
             path: self.path,
             facts,

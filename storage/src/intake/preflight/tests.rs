@@ -102,6 +102,7 @@ fn files_longer_than_their_start_are_judged_by_the_said_length() {
         ("a.wav", &hidden[..90_000], Known::Format, &[]),
         ("a.mp3", &tagged, Known::Length, &[]),
         ("a.wav", &[0; 70_000], Known::Header, &["unreadable_audio"]),
+        ("a.mp3", &[7; 70_000], Known::Header, &["unreadable_audio"]),
     ] {
         agree(path, file);
         let start = candidate(path, file, HEAD_MAX);
@@ -167,6 +168,12 @@ fn a_session_is_judged_as_a_whole_and_beside_what_is_here() {
     );
     assert_eq!(said.files[0].action, Action::AlreadyHere);
     assert_eq!(said.files[0].findings[0].rule, "truncated");
+    // Of what is not audio by its name the first bytes are enough.
+    let of = |path| candidate(path, &[7; 70_000], 4096).known;
+    assert_eq!(
+        (of("a.txt"), of("a"), of("a.mp3")),
+        (Known::Header, Known::Header, Known::Format)
+    );
     // An ignored rule is not looked for.
     let said = preflight(&sent, &[], None, |_| Severity::Ignore);
     assert!(said.session.is_empty() && said.files.iter().all(|it| it.findings.is_empty()));
