@@ -322,7 +322,7 @@ fn an_mp3_need_not_begin_with_a_frame() {
 
 #[test]
 fn packed_audio_that_is_none_or_a_stump_is_found() {
-    let noise: Vec<u8> = (0..3000u32).map(|n| (n * n >> 3) as u8 | 1).collect();
+    let noise: Vec<u8> = (0..3000u32).map(|n| ((n * n) >> 3) as u8 | 1).collect();
     for (path, magic) in [
         ("a.flac", &b"fLaC"[..]),
         ("a.wv", b"wvpk"),
@@ -335,7 +335,7 @@ fn packed_audio_that_is_none_or_a_stump_is_found() {
         assert!(found.contains(&Rule::UnreadableAudio), "{path}: {found:?}");
     }
     let mut stump = b"fLaC\x80\0\0\x22\x10\0\x10\0\0\0\x0E\0\x3E\x80".to_vec();
-    stump.extend((48_000u64 << 44 | 23 << 36 | 600 * 48_000).to_be_bytes());
+    stump.extend((48_000u64 << 44 | 23 << 36 | (600 * 48_000)).to_be_bytes());
     stump.extend([0; 16]);
     stump.extend(&noise[..200]);
     assert_eq!(rules("a.flac", &stump), [Rule::Truncated]);
