@@ -46,7 +46,7 @@ def send(lots, ca, http, at_once):
         for nth, lot in enumerate(lots):
             file = pathlib.Path(home) / f"{nth}"
             file.write_text(config(lot, ca, http))
-            many = ["--parallel", "--parallel-max", str(at_once)] if len(lot) > 1 else []
+            many = ["--no-progress-meter", "--parallel", "--parallel-max", str(at_once)] if len(lot) > 1 else []
             words.append(["curl", "--config", str(file), *many])
         began = time.monotonic()
         running = [subprocess.Popen(line, stdout=subprocess.DEVNULL) for line in words]

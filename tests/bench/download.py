@@ -43,11 +43,11 @@ def fetch(url, times_over, ca):
     return time.monotonic() - began
 
 
-def link(ours):
+def link(ours, number=NUMBER):
     """Seals what is there and hands out a link to its one file."""
-    session = ours.api(f"orders/{NUMBER}/submit", kind="material")
+    session = ours.api(f"orders/{number}/submit", kind="material")
     [file] = session["files"]
-    return ours.api(f"orders/{NUMBER}/links", scope="file", session=session["session"],
+    return ours.api(f"orders/{number}/links", scope="file", session=session["session"],
                     path=file["path"])["url"]
 
 
