@@ -1,64 +1,7 @@
-//! What stops a run before its first delete: a clock that jumped, and too much at once.
-
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use chrono::{DateTime, TimeDelta, Utc};
-use stemvault_storage::clock::SharedClock;
+//! What stops a run before its first delete: too much at once. (A clock that cannot be believed
+//! stops it as well: the vault knows.)
 
 use crate::plan::{Action, Verb};
-
-/// Compares wall time with monotonic time since it was set. Downtime alone is no jump: it starts
-/// anew with the process.
-#[derive(Debug)]
-pub struct ClockWatch {
-    clock: SharedClock,
-    allowed: Duration,
-    since: Mutex<(DateTime<Utc>, Duration)>,
-}
-
-impl ClockWatch {
-    /// Watches from now on; a difference of more than `allowed` is a jump.
-    #[must_use]
-    pub fn new(clock: SharedClock, allowed: Duration) -> Self {
-        let since = Mutex::new((clock.now(), clock.monotonic()));
-        Self {
-            clock,
-            allowed,
-            since,
-        }
-    }
-
-    /// Takes the clock as it is now.
-    pub fn accept(&self) {
-        let now = (self.clock.now(), self.clock.monotonic());
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = now;
-    }
-
-    /// Why nothing may be deleted, if the clock jumped.
-    #[must_use]
-    pub fn jumped(&self) -> Option<String> {
-        let (wall, monotonic) = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        let passed =
-            TimeDelta::from_std(self.clock.monotonic() - monotonic).unwrap_or(TimeDelta::MAX);
-        let jump = (self.clock.now() - wall) - passed;
-        if jump.abs() <= TimeDelta::from_std(self.allowed).unwrap_or(TimeDelta::MAX) {
-            return None;
-        }
-        let (hours, direction) = (
-            jump.num_hours().abs(),
-            if jump < TimeDelta::zero() {
-                "back"
-            } else {
-                "ahead"
-            },
-        );
-        Some(format!(
-            "the clock of this machine jumped {hours} hours {direction}: nothing is deleted until someone has looked; if {} is the right time, say `stemvault retention run --accept-clock`",
-            self.clock.now().format("%F %R UTC")
-        ))
-    }
-}
 
 /// How much one run may delete without asking.
 #[derive(Clone, Copy, Debug)]
@@ -104,37 +47,10 @@ impl Brake {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use stemvault_storage::clock::{MovableClock, StoppedClock};
+    use chrono::{DateTime, Utc};
     use stemvault_storage::order::OrderNumber;
 
     use super::*;
-
-    fn clock() -> Arc<MovableClock> {
-        let start = "2026-01-01T00:00:00Z".parse().unwrap();
-        Arc::new(MovableClock::new(Arc::new(StoppedClock::new(start))))
-    }
-
-    #[test]
-    fn time_that_passes_is_no_jump_and_a_jump_is_in_both_directions() {
-        for (jump, jumped) in [
-            (0, false),
-            (59, false),
-            (61, true),
-            (-61, true),
-            (2 * 365 * 24 * 60, true),
-        ] {
-            let clock = clock();
-            let watch =
-                ClockWatch::new(Arc::clone(&clock) as SharedClock, Duration::from_secs(3600));
-            clock.advance(Duration::from_secs(400 * 86400));
-            clock.jump(TimeDelta::minutes(jump));
-            assert_eq!(watch.jumped().is_some(), jumped, "{jump} minutes");
-            watch.accept();
-            assert_eq!(watch.jumped(), None);
-        }
-    }
 
     #[test]
     fn a_few_orders_always_may_go_and_many_only_when_they_are_a_small_share() {

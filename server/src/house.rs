@@ -90,6 +90,7 @@ impl House {
         check_mirror(stores.mirror.as_ref()).await;
         let vault = Vault::new(shared, stores.working, stores.archive, keys, clock, limits);
         let vault = vault.with_mirror(stores.mirror);
+        vault.time().allow(settings.retention.clock_jump);
         Ok(Self {
             vault: Arc::new(vault),
             catalog,

@@ -95,7 +95,7 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
         paces: Paces::default(),
         spending: Spending::default(),
         settings: Arc::new(settings),
-        clock,
+        clock: Arc::clone(house.vault.clock()),
         hands,
         public_url,
         metrics,

@@ -4,6 +4,8 @@
 //! the way. One that begins at this very moment does as well: the decision expects that none has
 //! arrived since the uploads were read.
 
+use chrono::{DateTime, Utc};
+
 use crate::catalog::tables::{self, Arrival, load, load_all};
 use crate::catalog::{Batch, Expect};
 use crate::error::{Error, Result};
@@ -33,7 +35,9 @@ impl Vault {
             if !left.is_empty() {
                 return Err(not_submitted(&at.order, &left).into());
             }
-            let next = at.order.complete(self.clock.now(), policy)?;
+            let now = self.clock.now();
+            self.check_time_of(&at.order, now).await?;
+            let next = at.order.complete(now, policy)?;
             let batch = Batch::new().expect(tables::arrival(order), latest);
             let batch = match at.order.stage {
                 Stage::Open => self.without_loose_parts(batch, order).await?,
@@ -45,6 +49,30 @@ impl Vault {
             }
         }
         Err(Error::Busy { order })
+    }
+
+    /// Both retention clocks count from the time that a completion bears: one that comes too early
+    /// deletes too early.
+    async fn check_time_of(&self, order: &Order, now: DateTime<Utc>) -> Result<()> {
+        let number = &order.number;
+        let refuse = |message: String| {
+            Err(Refusal::new(RefusalKind::WrongStage, message)
+                .of_order(number)
+                .into())
+        };
+        if let Some(doubt) = self.time.doubt() {
+            return refuse(format!("order {number} cannot be completed now: {doubt}"));
+        }
+        let entry = self.last_entry(order).await?;
+        let last = entry.map_or(order.created_at, |entry| entry.at.max(order.created_at));
+        if now < last {
+            return refuse(format!(
+                "order {number} cannot be completed: the clock of this machine says {}, and something was decided about it on {}: set the clock, then complete it",
+                now.format("%F %R UTC"),
+                last.format("%F %R UTC")
+            ));
+        }
+        Ok(())
     }
 
     /// Removes the rows of all parts. Their objects are left for the sweep.

@@ -49,6 +49,7 @@ pub mod sweep;
 mod terms;
 #[cfg(feature = "torture")]
 pub mod torture;
+pub mod trust;
 pub mod upload;
 pub mod vault;
 

@@ -92,12 +92,13 @@ impl Vault {
         }
     }
 
-    /// What a start does before anything else writes: removes what killed puts left, stores the
+    /// What a start does before anything else writes: looks whether the clock can be believed, removes what killed puts left, stores the
     /// records that are still owed, and counts what was promised to unfinished uploads.
     ///
     /// # Errors
     /// Those of the stores.
     pub async fn recover(&self) -> Result<()> {
+        self.recover_time().await?;
         let swept =
             self.working.sweep_killed_puts().await? + self.archive.sweep_killed_puts().await?;
         let owed = self.drain_all().await?;

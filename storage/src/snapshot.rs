@@ -82,6 +82,9 @@ impl FromStr for SnapshotName {
 pub struct SnapshotIndex {
     /// When it was begun, in the studio's clock.
     pub taken_at: DateTime<Utc>,
+    /// Counts up with each one, whatever the clock says: the highest is the newest.
+    #[serde(default, with = "decimal")]
+    pub sequence: u64,
     /// How many pages it has.
     pub pages: u32,
     /// How many orders are in it.

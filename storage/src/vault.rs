@@ -25,6 +25,7 @@ use crate::outflow::Outflow;
 use crate::pace::Pace;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::{Lease, Store};
+use crate::trust::TrustedClock;
 
 /// How often a decision that lost a race is made again before the caller is asked to.
 const TRIES: usize = 64;
@@ -97,6 +98,8 @@ pub struct Vault {
     pub(crate) working: Store,
     pub(crate) archive: Store,
     pub(crate) keys: Arc<KeyStore>,
+    /// What is known of the time; the clock is this one.
+    pub(crate) time: Arc<TrustedClock>,
     pub(crate) clock: SharedClock,
     pub(crate) limits: Limits,
     pub(crate) intake: Arc<Intake>,
@@ -133,6 +136,8 @@ impl Vault {
         clock: SharedClock,
         limits: Limits,
     ) -> Self {
+        let time = Arc::new(TrustedClock::new(clock));
+        let clock = Arc::clone(&time) as SharedClock;
         let intake = Arc::new(Intake::new(&limits));
         let background = Arc::new(Background::new(limits.archive_threads));
         let pace = Arc::new(Pace::new(Arc::clone(&clock), limits.archive_bandwidth));
@@ -141,6 +146,7 @@ impl Vault {
             working,
             archive,
             keys: keys.into(),
+            time,
             clock,
             limits,
             intake,

@@ -33,8 +33,10 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
                 .await?;
                 continue;
             }
-            let done = match pass.vault.terminate(order.id, upload.id).await {
-                Ok(()) => format!(
+            let done = match pass.vault.expire(order.id, upload.id).await {
+                // Somebody has gone on with it at this very moment.
+                Ok(false) => continue,
+                Ok(true) => format!(
                     "the unfinished upload of {file:?} ({} bytes) was removed",
                     upload.offset
                 ),

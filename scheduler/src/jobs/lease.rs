@@ -2,6 +2,8 @@
 //! more: what makes a run safe is that every decision is a compare-and-swap.
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use croner::Cron;
 use serde::{Deserialize, Serialize};
 use stemvault_storage::catalog::tables::{self, Record, load, put};
 use stemvault_storage::catalog::{Batch, CommitError, Expect};
@@ -44,6 +46,13 @@ impl Record for JobRow {
 }
 
 impl Jobs {
+    /// When a job is due after a moment, if it has its times.
+    fn next(&self, job: Job, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let set = job != Job::Mirror || self.vault.mirror().is_some();
+        let cron = self.crons.get(&job).filter(|_| set)?;
+        next(cron, last.with_timezone(&self.time_zone))
+    }
+
     /// Whether the job's time has come since it last began. A job that was never seen is noted,
     /// and runs at its next time.
     pub(super) async fn is_due(&self, job: Job) -> Result<bool> {
@@ -62,10 +71,9 @@ impl Jobs {
                 Err(CommitError::Failed(error)) => Err(error.into()),
             };
         };
-        let last = row.started_at.with_timezone(&self.time_zone);
-        let next = self.crons[&job].find_next_occurrence(&last, false);
+        let next = self.next(job, row.started_at);
         // After a clock was set back, what began "later" than now must not wait until then.
-        Ok(row.waiting || row.started_at > now || next.is_ok_and(|next| next <= now))
+        Ok(row.waiting || row.started_at > now || next.is_some_and(|next| next <= now))
     }
 
     /// Claims this run of the job, and writes it down before it does anything. `false` if another
@@ -127,6 +135,11 @@ impl Jobs {
     /// Closes what was at work when the process before this one ended. Only at a start, when no run
     /// of this process is under way; one process has the catalog (storage decisions/0001).
     pub(super) async fn close_interrupted(&self) -> Result<()> {
+        // The first beat may have come before; what it began is not interrupted.
+        let mut lanes = Vec::new();
+        for job in Job::ALL {
+            lanes.push(self.lanes[&job].lock().await);
+        }
         for job in Job::ALL {
             let key = tables::job(job.name());
             let Some((row, version)) = load::<JobRow>(&**self.vault.catalog(), &key).await? else {
@@ -179,6 +192,7 @@ impl Jobs {
             let row = load::<JobRow>(&**self.vault.catalog(), &tables::job(job.name())).await?;
             states.extend(row.map(|(row, _)| JobState {
                 job,
+                due_since: self.next(job, row.succeeded_at.unwrap_or(row.started_at)),
                 last: row.last,
                 succeeded_at: row.succeeded_at,
                 at_work_since: row.under_way.map(|it| it.started_at),
@@ -197,8 +211,22 @@ pub struct JobState {
     pub last: Option<Run>,
     /// When one last did its work.
     pub succeeded_at: Option<DateTime<Utc>>,
+    /// When the next one after that was due, or will be.
+    pub due_since: Option<DateTime<Utc>>,
     /// Since when one is at work.
     pub at_work_since: Option<DateTime<Utc>>,
+}
+
+/// When an expression is met after a moment. When summer time ends an hour comes twice, and a clock
+/// on the wall shows it once: what is met every hour is met in both.
+fn next(cron: &Cron, last: DateTime<Tz>) -> Option<DateTime<Utc>> {
+    let by_wall = cron.find_next_occurrence(&last, false).ok();
+    let by_hours = cron.find_next_occurrence(&last.fixed_offset(), false).ok();
+    let by_hours = by_hours
+        .map(|next| next.with_timezone(&last.timezone()))
+        .filter(|next| cron.is_time_matching(next).unwrap_or(false));
+    let found = by_wall.into_iter().chain(by_hours).min();
+    found.map(|next| next.to_utc())
 }
 
 impl JobRow {
@@ -221,5 +249,32 @@ impl JobRow {
             orders: Vec::new(),
             ..run.clone()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_hour_is_skipped_when_summer_time_begins_or_ends() {
+        let zone: Tz = "Europe/Paris".parse().unwrap();
+        let hourly: Cron = "5 * * * *".parse().unwrap();
+        let nightly: Cron = "30 3 * * *".parse().unwrap();
+        for (from, nights) in [("2026-03-27T23:10:00Z", 3), ("2026-10-23T22:10:00Z", 3)] {
+            let mut at: DateTime<Utc> = from.parse().unwrap();
+            let mut runs = Vec::new();
+            for _ in 0..72 {
+                let due = next(&hourly, at.with_timezone(&zone)).unwrap();
+                assert!((due - at).num_minutes() <= 60, "{at} to {due}");
+                at = due;
+                let night = next(
+                    &nightly,
+                    (at - chrono::TimeDelta::hours(1)).with_timezone(&zone),
+                );
+                runs.extend(night.filter(|night| *night <= at));
+            }
+            assert_eq!(runs.len(), nights, "once a night: {runs:?}");
+        }
     }
 }

@@ -14,6 +14,7 @@ mod purge;
 mod release;
 mod repair;
 pub mod scrub;
+mod silence;
 mod snapshot;
 mod sweep;
 
@@ -35,7 +36,7 @@ use stemvault_storage::session::SessionRow;
 use stemvault_storage::store::QUIET_AFTER;
 use stemvault_storage::vault::Vault;
 
-use crate::guards::{Brake, ClockWatch};
+use crate::guards::Brake;
 use crate::plan::{RetentionPlan, Subject, plan};
 use crate::run::{Outcome, Run};
 use pass::Pass;
@@ -98,6 +99,14 @@ impl Job {
         )
     }
 
+    /// Whether it ends or removes something because its time is over.
+    fn goes_by_time(self) -> bool {
+        matches!(
+            self,
+            Self::EndRecall | Self::Release | Self::Purge | Self::Expire
+        )
+    }
+
     /// Whether a run of "every job" leaves it out: it may read for hours, and decides nothing.
     fn is_apart(self) -> bool {
         matches!(self, Self::Repair | Self::Mirror | Self::Prove)
@@ -146,7 +155,6 @@ pub struct RunRequest {
 pub struct Jobs {
     vault: Arc<Vault>,
     clock: SharedClock,
-    watch: ClockWatch,
     brake: Brake,
     time_zone: Tz,
     crons: HashMap<Job, Cron>,
@@ -156,10 +164,9 @@ pub struct Jobs {
     chance: tokio::sync::Mutex<Chance>,
     scrub: scrub::Desk,
     bad_keys: keys::BadKeys,
-    one_at_a_time: tokio::sync::Mutex<()>,
-    /// One that takes long does not keep the others waiting, and is not twice at work.
-    mirroring: tokio::sync::Mutex<()>,
-    proving: tokio::sync::Mutex<()>,
+    /// One for each job: none is twice at work in this process, and none waits for another.
+    lanes: HashMap<Job, tokio::sync::Mutex<()>>,
+    silence: silence::Silence,
 }
 
 impl Jobs {
@@ -189,7 +196,6 @@ impl Jobs {
         let clock = Arc::clone(vault.clock());
         let retention = &settings.retention;
         Ok(Self {
-            watch: ClockWatch::new(Arc::clone(&clock), retention.clock_jump),
             brake: Brake {
                 orders: retention.brake_orders.into(),
                 percent: retention.brake_percent.into(),
@@ -197,6 +203,7 @@ impl Jobs {
             time_zone: settings.orders.time_zone,
             crons,
             vault,
+            silence: silence::Silence::new(clock.monotonic()),
             clock,
             seen: Mutex::default(),
             prove: prove::ProveRules {
@@ -205,9 +212,10 @@ impl Jobs {
                 whole_days: settings.prove.whole_within.0.into(),
             },
             chance: tokio::sync::Mutex::new(Chance::random()),
-            one_at_a_time: tokio::sync::Mutex::default(),
-            mirroring: tokio::sync::Mutex::default(),
-            proving: tokio::sync::Mutex::default(),
+            lanes: Job::ALL
+                .into_iter()
+                .map(|job| (job, Default::default()))
+                .collect(),
             scrub: scrub::Desk::default(),
             bad_keys: keys::BadKeys::default(),
         })
@@ -233,7 +241,7 @@ impl Jobs {
     pub async fn run(&self, request: RunRequest) -> Result<Vec<Run>> {
         // Who only asks what would be done has accepted nothing.
         if request.accept_clock && !request.dry_run {
-            self.watch.accept();
+            self.vault.accept_time().await?;
         }
         let mut runs = Vec::new();
         for job in Job::ALL {
@@ -252,15 +260,39 @@ impl Jobs {
         Run::latest(&self.vault, before, limit).await
     }
 
-    /// Every job whose time has come since it last ran, and those that wait.
+    /// Every job whose time has come since it last ran, and those that wait; but one that is still
+    /// at work is left alone, so that no tick waits for it. Those that take long run beside those
+    /// that decide.
     ///
     /// # Errors
     /// Those of the catalog; each job's own are in its run.
     pub async fn tick(&self) -> Result<()> {
-        for job in Job::ALL {
-            if self.is_due(job).await? {
-                self.run_job(job, RunRequest::default()).await?;
+        let kept = self.vault.keep_time().await;
+        let heard = self.listen().await;
+        let deciding = async {
+            let mut ticked = Ok(());
+            for job in Job::ALL.into_iter().filter(|job| job.decides()) {
+                ticked = ticked.and(self.beat(job).await);
             }
+            ticked
+        };
+        let (deciding, archive, mirror, prove) = tokio::join!(
+            deciding,
+            self.beat(Job::Archive),
+            self.beat(Job::Mirror),
+            self.beat(Job::Prove)
+        );
+        let ticked = deciding.and(archive).and(mirror).and(prove);
+        kept.and(heard).and(ticked)
+    }
+
+    /// A job, if it is due and not at work.
+    async fn beat(&self, job: Job) -> Result<()> {
+        let Ok(_lane) = self.lanes[&job].try_lock() else {
+            return Ok(());
+        };
+        if self.is_due(job).await? {
+            Box::pin(self.run_in_lane(job, RunRequest::default())).await?;
         }
         Ok(())
     }
@@ -271,6 +303,7 @@ impl Jobs {
     /// # Errors
     /// Those of the catalog; each job's own are in its run.
     pub async fn resume(&self) -> Result<()> {
+        self.vault.keep_time().await?;
         self.close_interrupted().await?;
         for state in self.states().await? {
             measure_success(state.job, state.succeeded_at);
@@ -290,19 +323,22 @@ impl Jobs {
 
     /// Runs a job unless another node does; records the run.
     async fn run_job(&self, job: Job, request: RunRequest) -> Result<Option<Run>> {
-        let lane = match job {
-            Job::Mirror => &self.mirroring,
-            Job::Prove => &self.proving,
-            _ => &self.one_at_a_time,
-        };
-        let _one = lane.lock().await;
+        let _lane = self.lanes[&job].lock().await;
+        Box::pin(self.run_in_lane(job, request)).await
+    }
+
+    async fn run_in_lane(&self, job: Job, request: RunRequest) -> Result<Option<Run>> {
         let run = Run::new(RunId::random(), job, self.clock.now(), request.dry_run);
         if !request.dry_run && !self.lease(&run).await? {
             return Ok(None);
         }
         let vault = self.vault.by(Actor::job(job.name()));
         let mut pass = Pass::new(self, &vault, request, run);
+        if job.goes_by_time() {
+            pass.stopped = pass.doubt();
+        }
         let result = match job {
+            _ if pass.stopped.is_some() => Ok(()),
             Job::Snapshot => snapshot::run(&mut pass).await,
             Job::Archive => archive::run(&mut pass).await,
             Job::EndRecall => end_recall::run(&mut pass).await,

@@ -1,5 +1,6 @@
 //! One job at work: what it may do, what it did, and what comes of it.
 
+use chrono::{DateTime, Utc};
 use stemvault_storage::error::{Error, Result};
 use stemvault_storage::order::{Order, OrderNumber, Stage};
 use stemvault_storage::session::SessionRow;
@@ -77,6 +78,20 @@ impl<'a> Pass<'a> {
         Ok(opens)
     }
 
+    /// Why nothing may be decided by the time. Who only asks may ask what would be if the machine's
+    /// clock were accepted.
+    pub(super) fn doubt(&self) -> Option<String> {
+        let doubt = self.vault.time().doubt();
+        doubt.filter(|_| !self.request.accept_clock)
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        if self.request.dry_run && self.request.accept_clock {
+            return self.vault.time().machine();
+        }
+        self.jobs.clock.now()
+    }
+
     /// What a deleting job may begin now: due, with every guard asked before the first delete.
     pub(super) async fn may_begin(&mut self, verb: Verb) -> Result<Vec<Action>> {
         let subjects = self.jobs.subjects().await?;
@@ -90,7 +105,7 @@ impl<'a> Pass<'a> {
             .iter()
             .filter(|(order, sessions)| next(order, sessions));
         let all = all.map(|(order, sessions)| Subject { order, sessions });
-        let now = self.jobs.clock.now();
+        let now = self.now();
         let mut due = plan(all, now, now).actions;
         due.retain(|action| action.verb == verb);
         if due.is_empty() {
@@ -108,12 +123,7 @@ impl<'a> Pass<'a> {
         } else {
             self.jobs.brake.stops(verb, &due, stock)
         };
-        let jumped = if self.request.accept_clock {
-            None
-        } else {
-            self.jobs.watch.jumped()
-        };
-        self.stopped = jumped.or(brake);
+        self.stopped = self.doubt().or(brake);
         if self.stopped.is_some() {
             due.clear();
         }

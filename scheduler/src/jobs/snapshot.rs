@@ -17,7 +17,10 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53 bytes")]
     metrics::gauge!("stemvault_snapshot_bytes").set(taken.bytes as f64);
     let removed = pass.vault.remove_old_snapshots().await?;
-    let runs = history::prune(pass.vault, pass.jobs.clock.now()).await?;
+    let runs = match pass.vault.time().doubt() {
+        None => history::prune(pass.vault, pass.jobs.clock.now()).await?,
+        Some(_) => 0,
+    };
     let mut said = format!(
         "{}: {} orders, {} bytes; {removed} old ones removed, and {runs} old runs",
         taken.name, taken.orders, taken.bytes
@@ -39,7 +42,8 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
 /// Says how old the newest snapshot is, after a start.
 pub(super) async fn measure_newest(vault: &Vault) -> Result<()> {
     if let Some(newest) = vault.newest_snapshot(&mut Vec::new()).await? {
-        measure(newest.name.begun_at);
+        // One of the future is of a clock that was wrong.
+        measure(newest.name.begun_at.min(vault.clock().now()));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! by luck.
 
 mod runs;
+mod time;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -42,8 +43,9 @@ const AT_ONCE: Policy = Policy {
 /// A vault and its jobs; `working` is all that differs.
 struct Studio {
     vault: Arc<Vault>,
-    jobs: Jobs,
+    jobs: Arc<Jobs>,
     clock: Arc<MovableClock>,
+    keys: Arc<KeyStore>,
     order: OrderId,
 }
 
@@ -61,9 +63,12 @@ impl Studio {
             ..Limits::default()
         };
         let shared = Arc::clone(&clock) as SharedClock;
-        let vault = Arc::new(Vault::new(catalog, working, archive, keys, shared, limits));
+        let keys = Arc::new(keys);
+        let of_vault = Arc::clone(&keys);
+        let vault = Vault::new(catalog, working, archive, of_vault, shared, limits);
+        let vault = Arc::new(vault);
         let settings = Settings::defaults("/nowhere".as_ref()).unwrap();
-        let jobs = Jobs::new(Arc::clone(&vault), &settings).unwrap();
+        let jobs = Arc::new(Jobs::new(Arc::clone(&vault), &settings).unwrap());
         let number = "2026-0117".to_owned().try_into().unwrap();
         let order = vault
             .create_order(number, Client::default())
@@ -74,7 +79,33 @@ impl Studio {
             vault,
             jobs,
             clock,
+            keys,
             order,
+        }
+    }
+
+    /// The next process over the same stores and the same catalog.
+    async fn restarted(self) -> Self {
+        let vault = Vault::new(
+            Arc::clone(self.vault.catalog()),
+            self.vault.working().clone(),
+            self.vault.archive().clone(),
+            Arc::clone(&self.keys),
+            Arc::clone(&self.clock) as SharedClock,
+            Limits {
+                floor_bytes: 0,
+                floor_percent: 0,
+                ..Limits::default()
+            },
+        );
+        let vault = Arc::new(vault);
+        vault.recover().await.unwrap();
+        let settings = Settings::defaults("/nowhere".as_ref()).unwrap();
+        let jobs = Arc::new(Jobs::new(Arc::clone(&vault), &settings).unwrap());
+        Self {
+            vault,
+            jobs,
+            ..self
         }
     }
 

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use stemvault_storage::clock::Clock;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 use utoipa::ToSchema;
 
@@ -55,13 +56,11 @@ pub(super) async fn turn(
             return Err(Refusal::new(RefusalKind::BadRequest, message).into());
         }
     }
-    let now = app.clock.now();
+    let now = hands.now();
     tracing::warn!(%now, "the demo clock was moved");
     let jobs = app.jobs.clone();
     // In a task of its own: whoever asked may go away, and a job is not left in the middle.
     let ticked = tokio::spawn(async move { jobs.tick().await });
     ticked.await.expect("jobs do not panic")?;
-    Ok(Json(Now {
-        now: app.clock.now(),
-    }))
+    Ok(Json(Now { now: hands.now() }))
 }

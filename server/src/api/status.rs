@@ -41,7 +41,7 @@ pub struct Status {
 /// How one part stands.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatusPart {
-    /// stores, keys, mirror, archive, jobs or certificate.
+    /// stores, keys, mirror, archive, clock, jobs or certificate.
     pub what: &'static str,
     /// green, yellow or red.
     pub colour: Colour,
@@ -88,7 +88,8 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
         keys(&app.jobs.bad_keys(&orders), &orders, backup, now),
         mirror(&app.jobs.mirror_state().await?, &states, now),
         archive(&orders, oldest, now),
-        jobs(&states, now),
+        clock(app.vault.time().doubt()),
+        jobs(&states, app.jobs.silent(&states), now),
     ];
     let keeper = app.certificate.as_ref();
     parts.extend(keeper.map(|keeper| certificate(&keeper.standing())));
@@ -184,8 +185,15 @@ fn archive(orders: &[Order], oldest: Option<DateTime<Utc>>, now: DateTime<Utc>) 
     )
 }
 
-fn jobs(states: &[JobState], now: DateTime<Utc>) -> StatusPart {
-    let mut bad = Vec::new();
+fn clock(doubt: Option<String>) -> StatusPart {
+    match doubt {
+        Some(doubt) => part("clock", Colour::Red, doubt),
+        None => part("clock", Colour::Green, "the time is believed"),
+    }
+}
+
+fn jobs(states: &[JobState], silent: Vec<String>, now: DateTime<Utc>) -> StatusPart {
+    let mut bad = silent;
     let mut interrupted = Vec::new();
     for state in states {
         let name = state.job.name();

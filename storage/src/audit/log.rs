@@ -45,6 +45,15 @@ struct Next {
 }
 
 impl Vault {
+    /// The last decision on an order, if it is known.
+    ///
+    /// # Errors
+    /// Those of the catalog.
+    pub(crate) async fn last_entry(&self, order: &Order) -> Result<Option<Entry>> {
+        let key = tables::entry(order.id, order.audit.sequence);
+        Ok(load::<Entry>(&*self.catalog, &key).await?.map(|row| row.0))
+    }
+
     /// The audit log of an order, and whether it holds.
     ///
     /// # Errors

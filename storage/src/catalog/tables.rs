@@ -28,7 +28,9 @@ use crate::upload::{PartOf, PartUse, Upload};
 
 pub use care::{MirrorBegun, Mirrored, Proven, mirror_begun, mirrored, proven, provens};
 pub use masters::{CurrentMaster, RetiredMasters, current_master, retired_masters};
-pub use runs::{run, run_note, run_notes, runs, runs_before, runs_from, runs_notes};
+pub use runs::{
+    began, known_time, run, run_note, run_notes, runs, runs_before, runs_from, runs_notes,
+};
 
 /// What can be a row.
 pub trait Record: Serialize + DeserializeOwned {

@@ -70,7 +70,8 @@ impl Writer {
             return Ok(());
         }
         let kept = upload.state != UploadState::Open && !upload.role.is_part();
-        upload.expires_at = (!kept).then(|| self.now() + self.vault.limits.expire_after);
+        upload.expires_at =
+            (!kept).then(|| self.vault.time.latest() + self.vault.limits.expire_after);
         let (order, id) = (upload.order, upload.id);
         let key = tables::upload(order, id);
         for fragment in replaced.iter().filter(|fragment| fragment.inline) {

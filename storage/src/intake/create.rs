@@ -155,7 +155,8 @@ impl Vault {
             role: new.role,
             checked: false,
             created_at: now,
-            expires_at: (!empty || new.role.is_part()).then(|| now + self.limits.expire_after),
+            expires_at: (!empty || new.role.is_part())
+                .then(|| self.time.latest() + self.limits.expire_after),
             state: if empty && new.role != Role::Final {
                 UploadState::Finished { hash, at: now }
             } else {
@@ -220,12 +221,31 @@ impl Vault {
     /// is not open.
     pub async fn terminate(&self, order: OrderId, id: UploadId) -> Result<()> {
         self.intake.take_over(id).await;
+        self.remove(order, id, false).await.map(drop)
+    }
+
+    /// The same of one whose time is over, if it still is in the batch that removes it: somebody may
+    /// go on with it at this very moment. `false` if somebody did, or it is gone.
+    ///
+    /// # Errors
+    /// Those of [`terminate`](Self::terminate).
+    pub async fn expire(&self, order: OrderId, id: UploadId) -> Result<bool> {
+        self.remove(order, id, true).await
+    }
+
+    async fn remove(&self, order: OrderId, id: UploadId, only_expired: bool) -> Result<bool> {
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             let key = tables::upload(order, id);
             let Some((upload, version)) = load::<Upload>(&*self.catalog, &key).await? else {
+                if only_expired {
+                    return Ok(false);
+                }
                 return Err(no_such_upload(id).into());
             };
+            if only_expired && (self.time.doubt().is_some() || !self.is_expired(&upload).await?) {
+                return Ok(false);
+            }
             self.check_may_terminate(&at.order, &upload).await?;
             let batch = Batch::new()
                 .expect(tables::gate(order), Expect::At(at.gate))
@@ -250,7 +270,7 @@ impl Vault {
                     for folder in folders.into_iter().filter(|_| !sealed) {
                         self.working.empty(&paths::upload(order, folder)).await?;
                     }
-                    return Ok(());
+                    return Ok(true);
                 }
                 Err(CommitError::Conflict(_)) => {}
                 Err(CommitError::Failed(error)) => {

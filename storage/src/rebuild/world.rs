@@ -65,6 +65,19 @@ impl World {
         (vault, rebuilt)
     }
 
+    /// The same after a restart: only what is stored is known.
+    pub(crate) fn restarted(&self) -> Vault {
+        let vault = &self.vault;
+        Vault::new(
+            Arc::clone(vault.catalog()),
+            vault.working().clone(),
+            vault.archive().clone(),
+            Arc::clone(&vault.keys),
+            Arc::clone(&self.clock) as SharedClock,
+            vault.limits,
+        )
+    }
+
     pub(crate) async fn order(&self, number: &str) -> OrderId {
         let client = Client {
             name: "The Band".into(),

@@ -34,23 +34,35 @@ impl Vault {
         Ok(names)
     }
 
-    /// The newest snapshot that is whole. One whose index does not open is named in `problems`, and
-    /// an older one is taken.
+    /// The newest snapshot that is whole: the one with the highest number, for the time in its name
+    /// may be one that a wrong clock said. A later one whose index does not open is named in
+    /// `problems`.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn newest_snapshot(&self, problems: &mut Vec<String>) -> Result<Option<Snapshot>> {
-        for name in self.snapshots().await?.into_iter().rev() {
+        let mut newest: Option<Snapshot> = None;
+        let mut damaged = Vec::new();
+        for name in self.snapshots().await? {
             let path = paths::snapshot_index(&name);
             let Some(sealed) = self.working.get_opt(&path).await? else {
                 continue;
             };
             match self.open_part::<SnapshotIndex>(&path, format!("{name}/index"), sealed) {
-                Ok(index) => return Ok(Some(Snapshot { name, index })),
-                Err(problem) => problems.push(problem),
+                Ok(index) => {
+                    let before = newest.as_ref().map(|it| (it.index.sequence, it.name));
+                    if before.is_none_or(|before| before < (index.sequence, name)) {
+                        newest = Some(Snapshot { name, index });
+                    }
+                }
+                Err(problem) => damaged.push((name, problem)),
             }
         }
-        Ok(None)
+        let later = damaged
+            .into_iter()
+            .filter(|(name, _)| newest.as_ref().is_none_or(|newest| *name > newest.name));
+        problems.extend(later.map(|(_, problem)| problem));
+        Ok(newest)
     }
 
     /// A page. The inner error says what is wrong with it.

@@ -1,5 +1,6 @@
 //! Snapshots in memory: when they count, how long they are kept, what a purge leaves of them.
 
+use chrono::TimeDelta;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
@@ -43,6 +44,31 @@ async fn the_last_of_each_day_is_kept_for_thirty_days_and_the_newest_always() {
     assert_eq!(count().await, 1);
     let left = world.objects("snapshots").await;
     assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[tokio::test]
+async fn one_of_a_wrong_clock_is_not_the_newest_for_ever() {
+    let world = World::new().await;
+    world.order("2026-0001").await;
+    let year = TimeDelta::days(365);
+    world.clock.jump(year);
+    let ahead = world.restarted().take_snapshot().await.unwrap().name;
+    world.clock.jump(-year);
+    let newest = async || {
+        let newest = world.vault.newest_snapshot(&mut Vec::new()).await.unwrap();
+        newest.unwrap().name
+    };
+    assert_eq!(newest().await, ahead);
+    world.order("2026-0002").await;
+    let right = world.vault.take_snapshot().await.unwrap().name;
+    assert!(right < ahead);
+    assert_eq!(
+        newest().await,
+        right,
+        "a rebuild takes the one that was taken last"
+    );
+    assert_eq!(world.vault.remove_old_snapshots().await.unwrap(), 1);
+    assert_eq!(world.vault.snapshots().await.unwrap(), [right]);
 }
 
 #[tokio::test]

@@ -279,6 +279,19 @@ impl Store {
         Ok(())
     }
 
+    /// What time it is by the store's own clock: the date that it gives an object just put.
+    ///
+    /// # Errors
+    /// [`Error::Store`].
+    pub async fn time(&self) -> Result<chrono::DateTime<chrono::Utc>> {
+        let path = Path::from("what-time-is-it");
+        self.put_now(&path, Bytes::from_static(b"?")).await?;
+        let head = self.inner.head(&path).await;
+        let time = self.told("head", &path, head)?.last_modified;
+        self.delete(&path).await?;
+        Ok(time)
+    }
+
     /// Deletes everything below a folder, including what a killed put left and `list` hides.
     /// Returns how many objects went and their bytes.
     ///

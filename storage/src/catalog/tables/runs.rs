@@ -1,4 +1,6 @@
-//! Keys of the runs of jobs, and of what each noted.
+//! Keys of the runs of jobs, of what each noted, and of what is known of the time.
+
+use chrono::{DateTime, Utc};
 
 use super::key;
 use crate::catalog::{Key, KeyRange};
@@ -52,4 +54,17 @@ pub fn run_note(started_us: i64, run: RunId, nth: u64) -> Key {
             &nth.to_be_bytes(),
         ],
     )
+}
+
+/// When the run of this key began.
+#[must_use]
+pub fn began(key: &Key) -> Option<DateTime<Utc>> {
+    let micros = key.0.get(1..)?.first_chunk()?;
+    DateTime::from_timestamp_micros(i64::from_be_bytes(*micros))
+}
+
+/// The [`KnownTime`](crate::trust::KnownTime).
+#[must_use]
+pub fn known_time() -> Key {
+    key(b'T', &[])
 }
