@@ -20,6 +20,7 @@ fn session() -> SessionRow {
         bytes: 700,
         review: Review::Submitted,
         released: false,
+        proven: None,
     }
 }
 

@@ -122,15 +122,9 @@ impl Vault {
     }
 
     async fn proven(&self, order: &Order) -> Result<Vec<SessionRow>> {
-        let proven = order
-            .proof
-            .as_ref()
-            .map_or(&[][..], |proof| &proof.sessions);
-        let rows = self.sessions(order.id).await?;
-        Ok(rows
-            .into_iter()
-            .filter(|row| proven.contains(&row.session))
-            .collect())
+        let mut rows = self.sessions(order.id).await?;
+        rows.retain(|row| order.proof.as_ref().is_some_and(|proof| proof.covers(row)));
+        Ok(rows)
     }
 
     /// The uploads whose folders go, in the order of their manifests.

@@ -232,7 +232,7 @@ impl Vault {
         let Some(proof) = order.proof.as_ref() else {
             return Ok(None);
         };
-        if !proof.sessions.contains(&row.session) {
+        if !proof.covers(row) {
             return Ok(None);
         }
         let archived = async {

@@ -90,7 +90,9 @@ impl Vault {
             return Ok(held);
         };
         let index = Arc::new(index);
-        for &session in &proof.sessions {
+        let mut rows = self.sessions(id).await?;
+        rows.retain(|row| proof.covers(row));
+        for session in rows.into_iter().map(|row| row.session) {
             let manifest = self.read_manifest(id, session).await;
             let part = || Part::Manifest(session);
             let Some(manifest) = found(flaws, Tier::Archive, part, manifest)? else {

@@ -247,7 +247,8 @@ impl Order {
         }
     }
 
-    /// The working files go. `sessions` are those that the order has.
+    /// The working files go. `sessions` are those that the order has; one whose own row names the
+    /// proof may be left out.
     ///
     /// # Errors
     /// Unless archived, not held, due, and every session proven.

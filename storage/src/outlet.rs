@@ -110,10 +110,7 @@ impl Vault {
         manifest: Arc<Manifest>,
         file: usize,
     ) -> Result<Source> {
-        let proven = order
-            .proof
-            .as_ref()
-            .filter(|proof| proof.sessions.contains(&row.session));
+        let proven = order.proof.as_ref().filter(|proof| proof.covers(row));
         let from_archive = row.released || matches!(order.stage, Stage::Releasing);
         match proven {
             Some(proof) if from_archive => {

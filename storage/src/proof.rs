@@ -69,7 +69,9 @@ impl Vault {
             return Ok(reread);
         };
         let index = Arc::new(index);
-        for &session in &proof.sessions {
+        let mut rows = self.sessions(order.id).await?;
+        rows.retain(|row| proof.covers(row));
+        for session in rows.into_iter().map(|row| row.session) {
             let manifest = self.read_manifest(order.id, session).await;
             let part = || Part::Manifest(session);
             let Some(manifest) = found(&mut reread.flaws, Tier::Archive, part, manifest)? else {

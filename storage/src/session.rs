@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::decimal;
-use crate::ids::{BlockHash, FileHash, OrderId, SessionId, UploadId};
+use crate::ids::{AttemptId, BlockHash, FileHash, OrderId, SessionId, UploadId};
 use crate::intake::checks::{Finding, Rule, Severity};
 use crate::intake::facts::FileFacts;
 use crate::order::OrderNumber;
@@ -232,6 +232,10 @@ pub struct SessionRow {
     pub review: Review,
     /// Whether its working copy was deleted by a release.
     pub released: bool,
+    /// The archive attempt in which it was proven, where the order has too many sessions for its
+    /// [`Proof`](crate::order::Proof) to name them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proven: Option<AttemptId>,
 }
 
 /// A sealed session as its sender may see it: what arrived, proven by hashes, and what was said.

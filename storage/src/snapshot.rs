@@ -41,7 +41,7 @@ const NO_ORDER: OrderId = OrderId([0; 16]);
 const TIME: &str = "%Y%m%dT%H%M%SZ";
 
 /// When a snapshot was begun, and random bits: `20270117T010000Z-<32 hex digits>`. Ordered by time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapshotName {
     /// When, in whole seconds.
     pub begun_at: DateTime<Utc>,

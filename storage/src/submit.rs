@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
+
 use crate::audit::What;
 use crate::catalog::tables::{self, Arrival, load, put};
 use crate::catalog::{Batch, Expect};
@@ -14,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
 use crate::intake::checks;
 use crate::order::{Order, Sealing, Stage};
+use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{FileEntry, Form, Kind, Manifest, Receipt, Review, Rules, SessionRow};
 use crate::standing::Taken;
 use crate::store::Lease;
@@ -21,6 +24,12 @@ use crate::upload::{Upload, UploadState};
 use crate::vault::Vault;
 
 const TRIES: usize = 64;
+
+/// The most sessions of an order: several for every day of a year.
+pub const SESSIONS_MAX: usize = 1000;
+
+/// The most sessions of an order in an hour: one a minute.
+pub const SUBMITS_PER_HOUR: usize = 60;
 
 /// How many bytes of findings an automatic return repeats; the manifest has all of them.
 const REASONS_MAX: usize = 4000;
@@ -54,6 +63,7 @@ impl Vault {
             if let Some(done) = taken.check(&at.order, kind)? {
                 return self.receipt(order, done).await;
             }
+            self.check_may_submit(&at.order).await?;
             let rules = if kind == Kind::Material {
                 rules.clone()
             } else {
@@ -77,6 +87,37 @@ impl Vault {
             }
         }
         Err(Error::Busy { order })
+    }
+
+    /// An order holds its sessions in its record, whole, with every decision: they are not without end.
+    async fn check_may_submit(&self, order: &Order) -> Result<()> {
+        let number = &order.number;
+        let sessions = self.sessions(order.id).await?;
+        if sessions.len() >= SESSIONS_MAX {
+            let message = format!(
+                "order {number} has {} sessions, and takes no more: go on in a new order",
+                sessions.len()
+            );
+            return Err(Refusal::new(RefusalKind::WrongStage, message)
+                .of_order(number)
+                .into());
+        }
+        let hour = TimeDelta::hours(1);
+        let since = self.clock.now() - hour;
+        let mut late = sessions.iter().filter(|row| row.sealed_at > since);
+        if let Some(first) = late.clone().map(|row| row.sealed_at).min()
+            && late.by_ref().count() >= SUBMITS_PER_HOUR
+        {
+            let wait = (first + hour - self.clock.now()).clamp(TimeDelta::zero(), hour);
+            let message = format!(
+                "order {number} was submitted {SUBMITS_PER_HOUR} times in an hour: put together what belongs together, and submit it in {} minutes",
+                wait.num_minutes() + 1
+            );
+            let retry = wait.to_std().unwrap_or_default();
+            let kind = RefusalKind::TooMany { retry };
+            return Err(Refusal::new(kind, message).of_order(number).into());
+        }
+        Ok(())
     }
 
     /// Finishes a submit that was begun, if there is one.
@@ -212,6 +253,7 @@ pub(crate) fn first_row(session: SessionId, manifest: &Manifest) -> SessionRow {
         bytes: manifest.bytes(),
         review: first_review(manifest),
         released: false,
+        proven: None,
     }
 }
 

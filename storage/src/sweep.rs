@@ -3,17 +3,20 @@
 //!
 //! Only closed uploads (sealed, or without a row) and superseded archive attempts (begun under an
 //! earlier gate, and not named by the proof) are looked at; and only when no decision of the order
-//! is still to be recorded.
+//! is still to be recorded. Of order records the newest fifty stay.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::catalog::tables::{self, Attempt, load};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::{AttemptId, OrderId, UploadId};
 use crate::paths;
 use crate::session::FileEntry;
 use crate::upload::{Upload, UploadState};
 use crate::vault::Vault;
+
+/// So many records of an order stay: the newest, and others for where that one does not open.
+const RECORDS_KEPT: usize = 50;
 
 /// What a sweep removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,7 +47,40 @@ impl Vault {
         let mut swept = Swept::default();
         self.sweep_uploads(order, &mut swept).await?;
         self.sweep_attempts(order, &mut swept).await?;
+        self.sweep_records(order, &mut swept).await?;
         Ok(swept)
+    }
+
+    /// Records of decisions long past, once the newest was read back: a rebuild takes that one, and an
+    /// older one only where it does not open.
+    async fn sweep_records(&self, id: OrderId, swept: &mut Swept) -> Result<()> {
+        let versions = self.record_versions(id).await?;
+        let Some(newest) = versions.last().filter(|_| versions.len() > RECORDS_KEPT) else {
+            return Ok(());
+        };
+        let order = self.order(id).await?;
+        let opens = match self.read_record(id, *newest).await {
+            Ok(record) => record.order == order,
+            // A scrub names it; until then all that there is stays.
+            Err(Error::Damaged(_)) => false,
+            Err(error) => return Err(error),
+        };
+        if !opens || order.hold.is_some() {
+            return Ok(());
+        }
+        let folder = paths::records(id);
+        let old: HashSet<_> = versions.iter().rev().skip(RECORDS_KEPT).collect();
+        let old: HashSet<_> = old
+            .iter()
+            .map(|version| paths::record(id, **version))
+            .collect();
+        for (path, bytes) in self.working.list(&folder).await? {
+            if old.contains(&path) {
+                self.working.delete(&path).await?;
+                swept.add((1, bytes));
+            }
+        }
+        self.working.settle(&folder).await
     }
 
     async fn sweep_uploads(&self, order: OrderId, swept: &mut Swept) -> Result<()> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{AttemptId, SessionId};
 use crate::refusal::{Refusal, RefusalKind};
+use crate::session::SessionRow;
 
 /// The studio's own name for an order, as it stands on the invoice: 1 to 64 printable characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,7 +140,8 @@ pub struct Proof {
     pub attempt: AttemptId,
     /// When the read-back ended.
     pub proven_at: DateTime<Utc>,
-    /// The sessions in it.
+    /// The sessions in it, if they are few: a row holds 16 KiB. Of many, each session's own row
+    /// names the attempt. Ask [`covers`](Self::covers).
     pub sessions: Vec<SessionId>,
     /// Files in them.
     pub files: u64,
@@ -147,4 +149,12 @@ pub struct Proof {
     pub bytes: u64,
     /// Bytes that the archive takes for them.
     pub stored_bytes: u64,
+}
+
+impl Proof {
+    /// Whether a session of the order is in it.
+    #[must_use]
+    pub fn covers(&self, row: &SessionRow) -> bool {
+        self.sessions.contains(&row.session) || row.proven == Some(self.attempt)
+    }
 }

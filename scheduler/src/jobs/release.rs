@@ -51,7 +51,10 @@ async fn begin(pass: &Pass<'_>, id: OrderId) -> Result<()> {
             return Ok(());
         }
         let sessions = pass.vault.sessions(id).await?;
-        let sessions: Vec<_> = sessions.into_iter().map(|row| row.session).collect();
+        let proof = at.order.proof.as_ref();
+        let sessions = sessions.into_iter();
+        let sessions = sessions.filter(|row| proof.is_none_or(|proof| !proof.covers(row)));
+        let sessions: Vec<_> = sessions.map(|row| row.session).collect();
         let next = at.order.releasing(pass.jobs.clock.now(), &sessions)?;
         if pass.vault.decide(&at, next, Batch::new()).await?.is_some() {
             return Ok(());

@@ -287,7 +287,13 @@ impl Told {
             "working" => session.is_some_and(|it| !order.released.contains(&it.id)),
             "archive" => proof.is_some_and(|proof| proof.attempt.to_string() == third),
             "sessions" => order.sessions.iter().any(|it| it.id.to_string() == third),
-            // Records, and in the key store the key.
+            // The newest fifty.
+            "records" => last.is_none_or(|order| {
+                third
+                    .parse::<u64>()
+                    .map_or(true, |version| version + 50 > order.version)
+            }),
+            // In the key store the key.
             _ => true,
         };
         if !named {

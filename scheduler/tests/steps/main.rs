@@ -1,6 +1,7 @@
 //! Single steps of an order's life that went wrong once, and that a random run (`life/`) meets only
 //! by luck.
 
+mod many;
 mod runs;
 mod time;
 
@@ -120,11 +121,15 @@ impl Studio {
     }
 
     async fn create(&self, length: u64) -> UploadId {
+        self.create_named("kick.wav", length).await
+    }
+
+    async fn create_named(&self, path: &str, length: u64) -> UploadId {
         let new = NewUpload {
             id: UploadId::random(),
             link: None,
             kind: Kind::Material,
-            path: SessionPath::parse("kick.wav").unwrap(),
+            path: SessionPath::parse(path).unwrap(),
             metadata: [].into(),
             length: Some(length),
             role: Role::File,

@@ -60,7 +60,7 @@ pub(super) fn events(order: &Order, receipt: &Receipt, now: DateTime<Utc>) -> St
         events.push(event("completion", at, "engineer", said));
     }
     let proof = order.proof.as_ref();
-    if let Some(proof) = proof.filter(|it| it.sessions.contains(&receipt.row.session)) {
+    if let Some(proof) = proof.filter(|it| it.covers(&receipt.row)) {
         let said = format!(
             "every file was written to the archive (attempt {}), read back and compared",
             proof.attempt

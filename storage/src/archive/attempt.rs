@@ -17,8 +17,12 @@ use crate::error::Result;
 use crate::ids::{AttemptId, OrderId};
 use crate::order::{Order, OrderNumber, Proof};
 use crate::refusal::{Refusal, RefusalKind};
+use crate::session::SessionRow;
 use crate::store::{Lease, QUIET_AFTER};
 use crate::vault::{OrderAt, Vault};
+
+/// So many sessions are named by a proof itself: 67 bytes each, of a row of 16 KiB.
+const NAMED_MAX: usize = 64;
 
 /// Whose turn it is to write an order's attempt.
 #[derive(Clone, Debug)]
@@ -153,13 +157,31 @@ impl Vault {
             if at.order.gate != claim.gate || !ours {
                 return Ok(None);
             }
-            let next = at.order.archived(proof.clone())?;
             let batch = Batch::new().expect(claim.key(), claim.expected());
+            let (proof, batch) = self.named(claim.order, proof.clone(), batch).await?;
+            let next = at.order.archived(proof)?;
             if let Some(order) = self.decide(&at, next, batch).await? {
                 self.forget_progress(claim.order, claim.attempt).await?;
                 return Ok(Some(order));
             }
         }
+    }
+
+    /// A proof of many sessions names none: the row of each names it. Rows of sessions change only
+    /// with their order, which the batch expects as it was read.
+    async fn named(&self, id: OrderId, proof: Proof, mut batch: Batch) -> Result<(Proof, Batch)> {
+        if proof.sessions.len() <= NAMED_MAX {
+            return Ok((proof, batch));
+        }
+        for row in self.sessions(id).await? {
+            if proof.sessions.contains(&row.session) {
+                let proven = Some(proof.attempt);
+                let key = tables::session(id, row.session);
+                batch = put(batch, key, &SessionRow { proven, ..row });
+            }
+        }
+        let sessions = Vec::new();
+        Ok((Proof { sessions, ..proof }, batch))
     }
 
     /// Gives an attempt up: it will never be proven, and the next sweep removes what it wrote.

@@ -7,7 +7,7 @@ use crate::catalog::tables::{self, put};
 use crate::catalog::{Batch, Key};
 use crate::ids::{LinkId, OrderId, Token};
 use crate::link::{ApiToken, Digest, Scope};
-use crate::order::{Hold, Stage};
+use crate::order::{Hold, Order, Stage};
 use crate::paths;
 use crate::session::{Form, Review};
 
@@ -276,4 +276,37 @@ async fn adopt(world: &World, stranger: OrderId, twin: OrderId) {
     let sealed = crate::block::seal_copy(&keys, stranger, &what, &tables::encode(&record));
     let path = paths::record(stranger, 1);
     world.bucket.put(&path, sealed.into()).await.unwrap();
+}
+
+#[tokio::test]
+async fn of_many_records_the_newest_stay_and_none_goes_before_the_newest_opens() {
+    let world = World::new().await;
+    let order = world.order("2026-0001").await;
+    let at = world.vault.clock().now();
+    for nth in 0..40 {
+        let hold = Hold {
+            reason: format!("{nth}"),
+            at,
+        };
+        let held = |order: &Order| order.hold(hold.clone());
+        world.vault.change(order, held).await.unwrap();
+        world
+            .vault
+            .change(order, Order::release_hold)
+            .await
+            .unwrap();
+    }
+    let count = async || world.objects(paths::records(order).as_ref()).await.len();
+    assert_eq!(count().await, 81);
+    let newest = paths::record(order, 81);
+    let whole = world.read(&newest).await;
+    world.damage(&newest).await;
+    world.vault.sweep(order).await.unwrap();
+    assert_eq!(count().await, 81, "the newest does not open");
+    world.bucket.put(&newest, whole.into()).await.unwrap();
+    assert_eq!(world.vault.sweep(order).await.unwrap().objects, 31);
+    assert_eq!(world.vault.sweep(order).await.unwrap().objects, 0);
+    let (vault, rebuilt) = world.rebuilt().await;
+    assert_eq!(rebuilt.problems, Vec::<String>::new());
+    assert_eq!(vault.order(order).await.unwrap().version, 81);
 }

@@ -41,28 +41,36 @@ impl Vault {
     /// # Errors
     /// Those of the store.
     pub async fn newest_snapshot(&self, problems: &mut Vec<String>) -> Result<Option<Snapshot>> {
-        let mut newest: Option<Snapshot> = None;
-        let mut damaged = Vec::new();
-        for name in self.snapshots().await? {
-            let path = paths::snapshot_index(&name);
-            let Some(sealed) = self.working.get_opt(&path).await? else {
-                continue;
-            };
-            match self.open_part::<SnapshotIndex>(&path, format!("{name}/index"), sealed) {
-                Ok(index) => {
-                    let before = newest.as_ref().map(|it| (it.index.sequence, it.name));
-                    if before.is_none_or(|before| before < (index.sequence, name)) {
-                        newest = Some(Snapshot { name, index });
-                    }
-                }
+        let (mut whole, mut damaged) = (Vec::new(), Vec::new());
+        for (name, index) in self.snapshot_indexes().await? {
+            match index {
+                Ok(index) => whole.push(Snapshot { name, index }),
                 Err(problem) => damaged.push((name, problem)),
             }
         }
+        let newest = whole
+            .into_iter()
+            .max_by_key(|it| (it.index.sequence, it.name));
         let later = damaged
             .into_iter()
             .filter(|(name, _)| newest.as_ref().is_none_or(|newest| *name > newest.name));
         problems.extend(later.map(|(_, problem)| problem));
         Ok(newest)
+    }
+
+    /// The indexes there are, by name, and what is wrong with those that do not open.
+    pub(super) async fn snapshot_indexes(
+        &self,
+    ) -> Result<Vec<(SnapshotName, Result<SnapshotIndex, String>)>> {
+        let mut indexes = Vec::new();
+        for name in self.snapshots().await? {
+            let path = paths::snapshot_index(&name);
+            if let Some(sealed) = self.working.get_opt(&path).await? {
+                let index = self.open_part(&path, format!("{name}/index"), sealed);
+                indexes.push((name, index));
+            }
+        }
+        Ok(indexes)
     }
 
     /// A page. The inner error says what is wrong with it.

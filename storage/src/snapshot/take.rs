@@ -1,6 +1,6 @@
 //! Taking a snapshot, and removing old ones. Memory is bounded by one page and the longest order.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono::TimeDelta;
 use futures::{StreamExt, stream};
@@ -114,14 +114,20 @@ impl Vault {
             return Ok(0);
         }
         let now = self.clock.now();
-        let newest = self.newest_snapshot(&mut Vec::new()).await?;
-        let newest = newest.map(|newest| newest.name);
+        let indexes = self.snapshot_indexes().await?.into_iter();
+        // One that does not open is there all the same.
+        let counted = indexes.map(|(name, index)| (name, index.map_or(0, |it| it.sequence)));
+        let counted: HashMap<_, _> = counted.collect();
+        let newest = counted.iter().map(|(name, nth)| (*nth, *name)).max();
+        let newest = newest.map(|(_, name)| name);
+        let mut names = self.snapshots().await?;
+        names.sort_by_key(|name| (name.begun_at, counted.get(name).copied()));
         let settled = |age: TimeDelta| age > SETTLED_AFTER;
         let (mut removed, mut days) = (0, HashSet::new());
-        for name in self.snapshots().await?.into_iter().rev() {
+        for name in names.into_iter().rev() {
             let age = now - name.begun_at;
             let index = paths::snapshot_index(&name);
-            let stays = match self.working.get_opt(&index).await? {
+            let stays = match counted.get(&name) {
                 // Taken while the clock was ahead.
                 Some(_) if settled(-age) => newest == Some(name),
                 Some(_) => {

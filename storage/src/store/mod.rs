@@ -11,6 +11,7 @@ mod cloud;
 mod direct;
 mod local;
 pub(crate) mod passes_on;
+mod patience;
 mod read_only;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use crate::error::{Error, Result};
 pub(crate) use advice::is_full;
 use direct::Direct;
 use local::Local;
+use patience::{Patience, Patient};
 
 /// No put starts later than this after its gate was read.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -100,6 +102,7 @@ pub struct Store {
     place: String,
     inner: Arc<dyn ObjectStore>,
     local: Option<Arc<Local>>,
+    patience: Patience,
 }
 
 impl Store {
@@ -124,14 +127,16 @@ impl Store {
                     .into_owned(),
             );
             let local = Local::open(folder.clone()).map_err(|error| fail(generic(error)))?;
+            let patience = Patience::default();
             let inner = LocalFileSystem::new_with_prefix(folder)
                 .map_err(fail)?
                 .with_fsync(true);
             return Ok(Self {
                 name,
                 place: url.to_string(),
-                inner: Arc::new(Direct::new(inner)),
+                inner: Arc::new(Patient::new(Direct::new(inner), patience.clone())),
                 local: Some(Arc::new(local)),
+                patience,
             });
         }
         let (inner, path) = cloud::open(name, url, options).map_err(fail)?;
@@ -145,6 +150,7 @@ impl Store {
             place: url.to_string(),
             inner,
             local: None,
+            patience: Patience::default(),
         })
     }
 
@@ -156,6 +162,7 @@ impl Store {
             place: name.to_owned(),
             inner,
             local: None,
+            patience: Patience::default(),
         }
     }
 
@@ -373,10 +380,15 @@ impl Store {
         path: &Path,
         work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        tokio::task::spawn_blocking(work)
-            .await
-            .expect("no panic in file system calls")
-            .map_err(|error| self.failed(verb, path, generic(error)))
+        let work = async move {
+            let done = tokio::task::spawn_blocking(work)
+                .await
+                .expect("no panic in file system calls");
+            done.map_err(generic)
+        };
+        // Some of it goes through a whole folder.
+        let done = self.patience.wait_long(work).await;
+        done.map_err(|error| self.failed(verb, path, error))
     }
 
     /// Counts a request, and puts its failure into words.
