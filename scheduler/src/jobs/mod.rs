@@ -17,6 +17,7 @@ pub mod scrub;
 mod silence;
 mod snapshot;
 mod sweep;
+mod tick;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -258,43 +259,6 @@ impl Jobs {
     /// Those of the catalog.
     pub async fn runs(&self, before: Option<&Run>, limit: usize) -> Result<Vec<Run>> {
         Run::latest(&self.vault, before, limit).await
-    }
-
-    /// Every job whose time has come since it last ran, and those that wait; but one that is still
-    /// at work is left alone, so that no tick waits for it. Those that take long run beside those
-    /// that decide.
-    ///
-    /// # Errors
-    /// Those of the catalog; each job's own are in its run.
-    pub async fn tick(&self) -> Result<()> {
-        let kept = self.vault.keep_time().await;
-        let heard = self.listen().await;
-        let deciding = async {
-            let mut ticked = Ok(());
-            for job in Job::ALL.into_iter().filter(|job| job.decides()) {
-                ticked = ticked.and(self.beat(job).await);
-            }
-            ticked
-        };
-        let (deciding, archive, mirror, prove) = tokio::join!(
-            deciding,
-            self.beat(Job::Archive),
-            self.beat(Job::Mirror),
-            self.beat(Job::Prove)
-        );
-        let ticked = deciding.and(archive).and(mirror).and(prove);
-        kept.and(heard).and(ticked)
-    }
-
-    /// A job, if it is due and not at work.
-    async fn beat(&self, job: Job) -> Result<()> {
-        let Ok(_lane) = self.lanes[&job].try_lock() else {
-            return Ok(());
-        };
-        if self.is_due(job).await? {
-            Box::pin(self.run_in_lane(job, RunRequest::default())).await?;
-        }
-        Ok(())
     }
 
     /// Goes on with releases and purges that were decided before this process began, and says how

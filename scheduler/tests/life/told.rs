@@ -281,6 +281,7 @@ impl Told {
             folder.as_ref().map_or("", AsRef::as_ref),
             third.as_ref().map_or("", AsRef::as_ref),
         );
+        let version: u64 = third.parse().unwrap_or(u64::MAX / 2);
         let proof = last.and_then(|order| order.proof.as_ref());
         let session = order.sessions.iter().find(|it| it.objects.contains(path));
         let named = match folder {
@@ -288,11 +289,7 @@ impl Told {
             "archive" => proof.is_some_and(|proof| proof.attempt.to_string() == third),
             "sessions" => order.sessions.iter().any(|it| it.id.to_string() == third),
             // The newest fifty.
-            "records" => last.is_none_or(|order| {
-                third
-                    .parse::<u64>()
-                    .map_or(true, |version| version + 50 > order.version)
-            }),
+            "record" => last.is_none_or(|it| version + 50 > it.version),
             // In the key store the key.
             _ => true,
         };

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chrono::TimeDelta;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
@@ -323,32 +322,6 @@ async fn an_archive_in_doubt_is_not_released_and_a_whole_reading_ends_it() {
     );
     studio.jobs.run(only(Job::Release)).await.unwrap();
     assert_eq!(studio.stage().await, Stage::Releasing);
-}
-
-#[tokio::test]
-async fn who_only_asks_what_would_be_done_has_accepted_no_clock() {
-    let (studio, _) = Studio::in_memory().await;
-    studio.upload(b"boom").await;
-    studio.submit_and_complete().await;
-    let only = |job| RunRequest {
-        job: Some(job),
-        ..RunRequest::default()
-    };
-    studio.jobs.run(only(Job::Archive)).await.unwrap();
-    studio.clock.jump(TimeDelta::days(731));
-    let asked = RunRequest {
-        dry_run: true,
-        accept_clock: true,
-        ..only(Job::Release)
-    };
-    // It says what would go if the clock were taken ...
-    let said = studio.jobs.run(asked).await.unwrap();
-    assert_eq!(said[0].outcome, Outcome::Done, "{said:?}");
-    assert!(said[0].orders[0].detail.contains("would go"), "{said:?}");
-    // ... and the clock is still in doubt.
-    let stopped = studio.jobs.run(only(Job::Release)).await.unwrap();
-    assert_eq!(stopped[0].outcome, Outcome::Stopped, "{stopped:?}");
-    assert_eq!(studio.stage().await, Stage::Archived);
 }
 
 /// A catalog that says once that an upload has no row yet, while it gets one, and its first block.

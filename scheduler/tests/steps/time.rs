@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use chrono::TimeDelta;
 use futures::stream::BoxStream;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
@@ -270,4 +271,30 @@ async fn a_job_that_does_not_run_is_heard_of() {
         said[0].starts_with("no job has been looked at for 60 minutes"),
         "{said:?}"
     );
+}
+
+#[tokio::test]
+async fn who_only_asks_what_would_be_done_has_accepted_no_clock() {
+    let (studio, _) = Studio::in_memory().await;
+    studio.upload(b"boom").await;
+    studio.submit_and_complete().await;
+    let only = |job| RunRequest {
+        job: Some(job),
+        ..RunRequest::default()
+    };
+    studio.jobs.run(only(Job::Archive)).await.unwrap();
+    studio.clock.jump(TimeDelta::days(731));
+    let asked = RunRequest {
+        dry_run: true,
+        accept_clock: true,
+        ..only(Job::Release)
+    };
+    // It says what would go if the clock were taken ...
+    let said = studio.jobs.run(asked).await.unwrap();
+    assert_eq!(said[0].outcome, Outcome::Done, "{said:?}");
+    assert!(said[0].orders[0].detail.contains("would go"), "{said:?}");
+    // ... and the clock is still in doubt.
+    let stopped = studio.jobs.run(only(Job::Release)).await.unwrap();
+    assert_eq!(stopped[0].outcome, Outcome::Stopped, "{stopped:?}");
+    assert_eq!(studio.stage().await, Stage::Archived);
 }

@@ -7,6 +7,7 @@
 //! (`stemvault_store_requests_total`), and every failure says what to check.
 
 mod advice;
+mod asked;
 mod cloud;
 mod direct;
 mod local;
@@ -274,31 +275,6 @@ impl Store {
         self.told("delete", path, gone)
     }
 
-    /// Asks whether the store is there and lets us read. An object that is not there says less than
-    /// it seems: a bucket that is missing answers the same.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn answers(&self) -> Result<()> {
-        if self.get_opt(&crate::paths::readme()).await?.is_none() {
-            self.folders(&Path::default()).await?;
-        }
-        Ok(())
-    }
-
-    /// What time it is by the store's own clock: the date that it gives an object just put.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn time(&self) -> Result<chrono::DateTime<chrono::Utc>> {
-        let path = Path::from("what-time-is-it");
-        self.put_now(&path, Bytes::from_static(b"?")).await?;
-        let head = self.inner.head(&path).await;
-        let time = self.told("head", &path, head)?.last_modified;
-        self.delete(&path).await?;
-        Ok(time)
-    }
-
     /// Deletes everything below a folder, including what a killed put left and `list` hides.
     /// Returns how many objects went and their bytes.
     ///
@@ -359,19 +335,6 @@ impl Store {
         };
         self.blocking("sweep", &Path::default(), move || local.sweep_killed_puts())
             .await
-    }
-
-    /// Free and total bytes of the disk, for a local folder.
-    ///
-    /// # Errors
-    /// [`Error::Store`].
-    pub async fn space(&self) -> Result<Option<(u64, u64)>> {
-        let Some(local) = self.local.clone() else {
-            return Ok(None);
-        };
-        self.blocking("measure", &Path::default(), move || local.space())
-            .await
-            .map(Some)
     }
 
     async fn blocking<T: Send + 'static>(
