@@ -79,6 +79,7 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn claim_attempt(&self, at: &OrderAt) -> Result<Turn> {
+        self.expect_stores().await?;
         let order = at.order.id;
         let found = self.begun_attempt(&at.order).await?;
         if let Some(sight) = found
@@ -154,6 +155,8 @@ impl Vault {
                 return Ok(None);
             }
             let next = at.order.archived(proof.clone())?;
+            // What was read back from a disk that is not the archive's proves nothing.
+            self.expect_stores().await?;
             let batch = Batch::new().expect(claim.key(), claim.expected());
             if let Some(order) = self.decide(&at, next, batch).await? {
                 self.forget_progress(claim.order, claim.attempt).await?;

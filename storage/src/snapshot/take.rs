@@ -74,6 +74,7 @@ impl Vault {
     /// Those of the stores and the catalog; then there is none. An order that cannot be read is
     /// named in [`Taken::problems`], and the others are in it.
     pub async fn take_snapshot(&self) -> Result<Taken> {
+        self.expect_store(&self.working).await?;
         let now = self.clock.now();
         let name = SnapshotName::new(now);
         self.working.prepare(&paths::snapshot(&name)).await?;
@@ -108,6 +109,7 @@ impl Vault {
     /// # Errors
     /// Those of the store; the next time goes on.
     pub async fn remove_old_snapshots(&self) -> Result<u64> {
+        self.expect_stores().await?;
         let now = self.clock.now();
         let (mut removed, mut days, mut newest) = (0, HashSet::new(), true);
         for name in self.snapshots().await?.into_iter().rev() {
