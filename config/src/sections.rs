@@ -184,6 +184,10 @@ section! {
         brake_orders: u32 = "5" as Count { from: 1, to: 1_000_000 };
         /// Percent of all orders or bytes that one run may delete without asking; 1 to 100.
         brake_percent: u8 = "20" as Count { from: 1, to: 100 };
+        /// Percent of an archive's blocks that are read again before its working files go; 1 to 100.
+        release_sample_percent: u8 = "5" as Count { from: 1, to: 100 };
+        /// Blocks of each session that are read then at least; an archive of no more is read whole.
+        release_sample_blocks: u32 = "64" as Count { from: 1, to: 1_000_000 };
         /// A jump of the clock longer than this stops deletion until someone accepts it; 1 min to
         /// 30 days.
         clock_jump: Duration = "1 h" as span("h", "1 min", "30 days");

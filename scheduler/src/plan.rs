@@ -21,6 +21,8 @@ pub enum Verb {
     EndRecall,
     /// Its archive is deleted and its key destroyed.
     Purge,
+    /// An unfinished upload of it that nobody continues is removed.
+    Expire,
     /// Something is due and does not happen.
     Kept,
 }
@@ -34,6 +36,7 @@ impl Verb {
             Self::Release => "release",
             Self::EndRecall => "end_recall",
             Self::Purge => "purge",
+            Self::Expire => "expire",
             Self::Kept => "kept",
         }
     }
@@ -70,6 +73,19 @@ pub struct Subject<'a> {
     pub order: &'a Order,
     /// Its sessions.
     pub sessions: &'a [SessionRow],
+    /// Its uploads that are not finished, while it is open.
+    pub unfinished: &'a [Unfinished],
+}
+
+/// An upload that goes when nobody continues it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Which file.
+    pub path: String,
+    /// The bytes that are here.
+    pub bytes: u64,
+    /// When it goes.
+    pub expires_at: DateTime<Utc>,
 }
 
 /// What is due by `at`, looked at from `now`.
@@ -90,6 +106,20 @@ pub fn plan<'a>(
 
 /// Everything that lies ahead of one order, as it stands.
 fn of(subject: Subject<'_>, now: DateTime<Utc>) -> Vec<Action> {
+    let order = subject.order;
+    let expiring = subject.unfinished.iter().map(|upload| Action {
+        order: order.number.clone(),
+        verb: Verb::Expire,
+        due_at: upload.expires_at,
+        reason: format!("nobody goes on with the upload of {:?}", upload.path),
+        bytes: upload.bytes,
+    });
+    let expiring = expiring.map(|action| kept(subject, action, now));
+    retained(subject, now).into_iter().chain(expiring).collect()
+}
+
+/// What the retention clocks of an order lead to.
+fn retained(subject: Subject<'_>, now: DateTime<Utc>) -> Vec<Action> {
     let order = subject.order;
     let (Some(completed), Some(policy)) = (order.completed_at, order.policy) else {
         return Vec::new();
@@ -146,49 +176,67 @@ fn of(subject: Subject<'_>, now: DateTime<Utc>) -> Vec<Action> {
     steps
         .into_iter()
         .map(action)
-        .map(|action| kept(order, action, now))
+        .map(|action| kept(subject, action, now))
         .collect()
 }
 
-/// What stands in the way of a deletion that has not begun.
-fn kept(order: &Order, action: Action, now: DateTime<Utc>) -> Action {
-    let deletes = matches!(action.verb, Verb::Release | Verb::Purge);
-    let begun = matches!(order.stage, Stage::Releasing | Stage::Purging);
-    if !deletes || begun {
-        return action;
+/// What stands in the way of a deletion.
+fn kept(subject: Subject<'_>, action: Action, now: DateTime<Utc>) -> Action {
+    let reason = match action.verb {
+        Verb::Release | Verb::Purge | Verb::Expire => stands_in_the_way(subject, &action, now),
+        _ => None,
+    };
+    match reason {
+        Some(reason) => Action {
+            verb: Verb::Kept,
+            reason,
+            ..action
+        },
+        None => action,
     }
+}
+
+fn stands_in_the_way(subject: Subject<'_>, action: &Action, now: DateTime<Utc>) -> Option<String> {
+    let order = subject.order;
     if let Some(hold) = &order.hold {
-        let reason = format!("held: {}", hold.reason);
-        return Action {
-            verb: Verb::Kept,
-            reason,
-            ..action
-        };
+        return Some(format!("held: {}", hold.reason));
     }
-    if let Some(unproven) = order
-        .unproven
-        .as_ref()
-        .filter(|_| action.verb == Verb::Release)
-    {
-        let reason = format!(
-            "not proven: its archive did not come back when it was read again ({})",
-            unproven.first
-        );
-        return Action {
-            verb: Verb::Kept,
-            reason,
-            ..action
-        };
+    let unproven = order.unproven.as_ref();
+    match (action.verb, &order.stage) {
+        (Verb::Release, Stage::Completed) if action.due_at <= now => {
+            Some("not proven: its sessions were not read back from the archive yet".to_owned())
+        }
+        (Verb::Release, Stage::Completed | Stage::Archived | Stage::Releasing) => {
+            unproven.map(|unproven| {
+                format!(
+                    "not proven: its archive did not come back when it was read again ({})",
+                    unproven.first
+                )
+            })
+        }
+        (Verb::Purge, _) => overdue(order, !subject.sessions.is_empty(), now),
+        _ => None,
     }
-    if action.verb == Verb::Release && order.stage == Stage::Completed && action.due_at <= now {
-        let reason = "not proven: its sessions were not read back from the archive yet".to_owned();
-        return Action {
-            verb: Verb::Kept,
-            reason,
-            ..action
-        };
+}
+
+/// Why an order that is to be purged by now cannot be, and what to do: its working files stay until
+/// its archive is proven, and nothing of it goes before them.
+#[must_use]
+pub fn overdue(order: &Order, has_sessions: bool, now: DateTime<Utc>) -> Option<String> {
+    order.purge_due().filter(|due| *due <= now)?;
+    let number = &order.number;
+    match (&order.stage, &order.unproven) {
+        _ if order.hold.is_some() => None,
+        (Stage::Completed, _) if has_sessions => Some(format!(
+            "overdue: it was never read back from the archive, so its working files stay: `stemvault retention runs` says why its archive run fails; once that is mended it is archived, released and purged by itself, and its dates stay. Do not reopen it: that starts both clocks anew"
+        )),
+        (Stage::Archived | Stage::Releasing, Some(unproven)) => Some(format!(
+            "overdue: its archive did not come back ({}), so its working files stay: mend it, then `stemvault prove {number}`{}. Do not reopen it: that starts both clocks anew",
+            unproven.first,
+            order.or_archive_again()
+        )),
+        _ => None,
     }
-    action
 }
 
 #[cfg(test)]

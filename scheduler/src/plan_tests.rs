@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 use stemvault_storage::ids::{AttemptId, OrderId, SessionId};
-use stemvault_storage::order::{Client, Hold, Policy, Proof};
+use stemvault_storage::order::{Client, Hold, Policy, Proof, Unproven};
 use stemvault_storage::session::{Kind, Review};
 
 use super::*;
@@ -52,7 +52,15 @@ fn order(stage: Stage) -> Order {
 }
 
 fn words(order: &Order, sessions: &[SessionRow], now: &str, date: &str) -> Vec<String> {
-    let plan = plan([Subject { order, sessions }], at(now), at(date));
+    let plan = plan(
+        [Subject {
+            order,
+            sessions,
+            unfinished: &[],
+        }],
+        at(now),
+        at(date),
+    );
     let word = |action: &Action| format!("{} {}", action.due_at.format("%F"), action.verb.name());
     plan.actions.iter().map(word).collect()
 }
@@ -113,6 +121,7 @@ fn what_is_kept_says_why() {
         [Subject {
             order: &held,
             sessions: &subject,
+            unfinished: &[],
         }],
         late,
         late,
@@ -125,6 +134,7 @@ fn what_is_kept_says_why() {
         [Subject {
             order: &unproven,
             sessions: &subject,
+            unfinished: &[],
         }],
         late,
         late,
@@ -142,4 +152,71 @@ fn an_order_with_nothing_in_it_goes_without_an_archive() {
     let empty = order(Stage::Completed);
     let found = words(&empty, &[], "2026-02-02T00:00:00Z", "2030-01-01T00:00:00Z");
     assert_eq!(found, ["2028-01-31 purge"]);
+}
+
+#[test]
+fn what_cannot_be_purged_says_so_and_what_to_do() {
+    let late = at("2028-06-01T00:00:00Z");
+    let reason = |order: &Order| overdue(order, true, late);
+    let completed = order(Stage::Completed);
+    assert!(reason(&completed).unwrap().contains("retention runs"));
+    assert_eq!(overdue(&completed, false, late), None);
+    assert_eq!(overdue(&completed, true, at("2028-01-01T00:00:00Z")), None);
+    // It is released and purged by itself, one after the other.
+    let mut archived = order(Stage::Archived);
+    assert_eq!(reason(&archived), None);
+    archived.unproven = Some(Unproven {
+        attempt: AttemptId([1; 16]),
+        at: late,
+        damaged: 1,
+        first: "block 3".to_owned(),
+    });
+    let says = reason(&archived).unwrap();
+    assert!(says.contains("archive-again 2026-0117"), "{says}");
+    let sessions = [session()];
+    let subject = Subject {
+        order: &archived,
+        sessions: &sessions,
+        unfinished: &[],
+    };
+    let found = plan([subject], late, late).actions;
+    let kept: Vec<_> = found.iter().map(|action| action.verb).collect();
+    assert_eq!(kept, [Verb::Kept, Verb::Kept]);
+    assert!(found[1].reason.starts_with("overdue"), "{found:?}");
+    archived.stage = Stage::Released;
+    assert_eq!(reason(&archived), None);
+}
+
+#[test]
+fn what_expires_is_in_the_plan_and_a_hold_keeps_it() {
+    let mut open = order(Stage::Open);
+    (open.completed_at, open.policy) = (None, None);
+    let unfinished = [Unfinished {
+        path: "kick.wav".to_owned(),
+        bytes: 40,
+        expires_at: at("2026-02-14T00:00:00Z"),
+    }];
+    let actions = |order: &Order| {
+        let subject = Subject {
+            order,
+            sessions: &[],
+            unfinished: &unfinished,
+        };
+        plan(
+            [subject],
+            at("2026-02-01T00:00:00Z"),
+            at("2026-03-01T00:00:00Z"),
+        )
+        .actions
+    };
+    let [action] = &actions(&open)[..] else {
+        panic!("{:?}", actions(&open));
+    };
+    assert_eq!((action.verb, action.bytes), (Verb::Expire, 40));
+    assert!(action.reason.contains("kick.wav"));
+    open.hold = Some(Hold {
+        reason: "the label asks".into(),
+        at: at("2026-02-01T00:00:00Z"),
+    });
+    assert_eq!(actions(&open)[0].verb, Verb::Kept);
 }

@@ -92,7 +92,9 @@ impl Failure {
             Error::Refused(refusal) => of_kind(refusal.kind),
             error if error.is_full() => StatusCode::INSUFFICIENT_STORAGE,
             Error::Busy { .. } | Error::TooLate { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Error::Store { .. } | Error::Catalog(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Error::Store { .. } | Error::Away { .. } | Error::Catalog(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Error::Damaged(_) | Error::Key(_) | Error::BadRecord { .. } => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

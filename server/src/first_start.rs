@@ -115,6 +115,7 @@ impl CliFile {
 /// # Errors
 /// When the store does not take it.
 pub async fn put_readme(vault: &Vault) -> anyhow::Result<()> {
+    vault.expect_stores().await?;
     for store in [vault.working(), vault.archive()] {
         let there = store.get_opt(&paths::readme()).await?;
         if there.is_none_or(|there| there != README) {

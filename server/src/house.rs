@@ -11,10 +11,12 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use chrono::TimeDelta;
 use stemvault_config::{MasterKeySource, Settings, StoreUrl};
+use stemvault_storage::catalog::tables::{self, load_all};
 use stemvault_storage::catalog::{Catalog, Embedded};
 use stemvault_storage::clock::SharedClock;
 use stemvault_storage::keys::{KeyError, KeyStore, MasterKey, MasterKeys};
 use stemvault_storage::mirror::Mirror;
+use stemvault_storage::order::Order;
 use stemvault_storage::store::Store;
 use stemvault_storage::{Limits, Vault};
 
@@ -75,6 +77,7 @@ impl House {
             }
         };
         let catalog = Embedded::open(folder).await?;
+        stores.check_keys_of(&*catalog.shared()).await?;
         let masters = match masters {
             Some(masters) => masters,
             None => make_master(settings)?,
@@ -217,6 +220,21 @@ impl Stores {
                     store.name()
                 );
             }
+        }
+        Ok(())
+    }
+
+    /// Nor may it be new under a catalog that knows orders, whose stores are away as well.
+    async fn check_keys_of(&self, catalog: &dyn Catalog) -> anyhow::Result<()> {
+        let orders = load_all::<Order>(catalog, &tables::orders()).await?;
+        let living = orders.iter().find(|(_, order, _)| !order.is_gone());
+        if let Some((_, order, _)) = living
+            && !KeyStore::holds_keys(&self.keys).await?
+        {
+            bail!(
+                "the key store is empty, but the catalog knows orders ({} for one), which only their keys open: is its disk mounted? Put it back, or `stemvault keys restore FILE` from its backup",
+                order.number
+            );
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! Whether the server lives, whether it can do its work, and what it measured.
 //!
 //! `/healthz` says that the process answers. `/readyz` asks the catalog, both stores and the key
-//! store, at most once a second however often it is asked, and names what does not answer.
+//! store, and the three stores whose they are, at most once a second however often it is asked, and
+//! names what does not answer or is not the one it should be.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,7 +28,23 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What was last found out, and when.
 #[derive(Debug, Default)]
-pub struct Readiness(tokio::sync::Mutex<Option<(Duration, Vec<String>)>>);
+pub struct Readiness(tokio::sync::Mutex<Option<(Duration, Vec<Wrong>)>>);
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug)]
+pub(crate) struct Wrong {
+    /// For strangers: names a part and no details.
+    pub(crate) brief: String,
+    /// For staff: with what to do.
+    pub(crate) says: String,
+}
+
+impl Readiness {
+    /// What was found out is no longer so.
+    pub(crate) async fn forget(&self) {
+        *self.0.lock().await = None;
+    }
+}
 
 /// `/healthz`, `/readyz`, `/metrics`.
 pub fn router() -> Router<SharedApp> {
@@ -57,11 +74,12 @@ async fn ready(State(app): State<SharedApp>) -> Response {
     if wrong.is_empty() {
         return "ready\n".into_response();
     }
-    (StatusCode::SERVICE_UNAVAILABLE, wrong.join("\n") + "\n").into_response()
+    let brief: Vec<_> = wrong.into_iter().map(|wrong| wrong.brief).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, brief.join("\n") + "\n").into_response()
 }
 
-/// Everything that does not answer. Strangers may read it: it names parts and no details.
-pub(crate) async fn look(vault: &Vault) -> Vec<String> {
+/// Everything that does not answer, and every store that is not the one it should be.
+pub(crate) async fn look(vault: &Vault) -> Vec<Wrong> {
     let catalog = async {
         vault
             .catalog()
@@ -69,28 +87,54 @@ pub(crate) async fn look(vault: &Vault) -> Vec<String> {
             .await
             .map_err(Error::from)
     };
-    let (catalog, working, archive, keys) = tokio::join!(
+    let (catalog, working, archive, keys, away) = tokio::join!(
         within(async { catalog.await.map(drop) }),
         within(vault.working().answers()),
         within(vault.archive().answers()),
         within(vault.keys().answers()),
+        within(vault.stores_away()),
     );
-    [
+    let answers = [
         ("the catalog", catalog),
         ("the working store", working),
         ("the archive store", archive),
         ("the key store", keys),
-    ]
-    .into_iter()
-    .filter_map(|(what, found)| {
+    ];
+    let silent = answers.into_iter().filter_map(|(what, found)| {
         let why = found.err()?;
         tracing::error!(why, "{what} does not answer");
-        Some(format!("{what} does not answer"))
-    })
-    .collect()
+        let brief = format!("{what} does not answer");
+        Some(Wrong {
+            says: brief.clone(),
+            brief,
+        })
+    });
+    // One that does not answer is named above.
+    let away = away.unwrap_or_default().into_iter().map(|away| {
+        tracing::error!(store = away.store, "{}", away.says);
+        Wrong {
+            brief: format!("the {} store is not the one it should be", away.store),
+            says: away.says,
+        }
+    });
+    silent.chain(away).collect()
 }
 
-async fn within(asked: impl Future<Output = Result<(), Error>>) -> Result<(), String> {
+/// Says which stores are not the ones they should be. They may be back in a minute, so that keeps
+/// nobody from starting; nothing is deleted meanwhile.
+pub(crate) async fn name_away(vault: &Vault) {
+    match vault.stores_away().await {
+        Ok(away) => {
+            for away in away {
+                println!("{}", away.says);
+                tracing::error!(store = away.store, "{}", away.says);
+            }
+        }
+        Err(error) => tracing::error!(%error, "whose the stores are is not known"),
+    }
+}
+
+async fn within<T>(asked: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
     match tokio::time::timeout(PATIENCE, asked).await {
         Ok(answer) => answer.map_err(|error| error.to_string()),
         Err(_) => Err(format!("no answer in {} s", PATIENCE.as_secs())),

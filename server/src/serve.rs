@@ -70,6 +70,8 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
     let keeper = Arc::new(Keeper::new(&settings, &names, Arc::clone(&machine))?);
     let certificate = keeper.certificate();
     let tls = tls::server_config(Arc::clone(&keeper))?;
+    // Before anything is written: a store whose disk is away must not get what belongs on it.
+    ready::name_away(&house.vault).await;
     if let Err(error) = house.vault.recover().await {
         tracing::error!(%error, "what an earlier process left is not cleaned up: it is tried again later");
     }

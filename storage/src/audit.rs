@@ -23,7 +23,7 @@ pub use span::{LostEntries, Span};
 
 use crate::catalog::tables::Record;
 use crate::decimal;
-use crate::ids::{AttemptId, EntryHash, LinkId, OrderId, SessionId};
+use crate::ids::{AttemptId, EntryHash, LinkId, OrderId, SessionId, UploadId};
 use crate::order::{Order, Stage};
 
 /// What was decided.
@@ -52,6 +52,10 @@ pub enum What {
     Doubted(AttemptId),
     /// The whole of that attempt came back.
     ProvenAgain(AttemptId),
+    /// The archive is written anew; both clocks go on.
+    ArchivedAgain,
+    /// An unfinished upload that nobody continued was removed.
+    Expired(UploadId),
     /// The working files are to be deleted ...
     Releasing,
     /// ... and are gone.
@@ -88,6 +92,8 @@ impl What {
             Self::Archived(_) => "archived",
             Self::Doubted(_) => "doubted",
             Self::ProvenAgain(_) => "proven_again",
+            Self::ArchivedAgain => "archived_again",
+            Self::Expired(_) => "expired",
             Self::Releasing => "releasing",
             Self::Released => "released",
             Self::Recalled => "recalled",
@@ -100,7 +106,7 @@ impl What {
         }
     }
 
-    /// The id of the session, link or archive attempt that it is about, as text.
+    /// The id of the session, link, archive attempt or upload that it is about, as text.
     #[must_use]
     pub fn about(&self) -> Option<String> {
         match self {
@@ -111,6 +117,7 @@ impl What {
             Self::Archived(attempt) | Self::Doubted(attempt) | Self::ProvenAgain(attempt) => {
                 Some(attempt.to_string())
             }
+            Self::Expired(upload) => Some(upload.to_string()),
             _ => None,
         }
     }
@@ -122,6 +129,7 @@ impl What {
         if before.stage != after.stage {
             return match (&after.stage, proven) {
                 (Stage::Open, _) => Self::Reopened,
+                (Stage::Completed, _) if before.stage == Stage::Archived => Self::ArchivedAgain,
                 (Stage::Completed, _) => Self::Completed,
                 (Stage::Archived, Some(attempt)) => Self::Archived(attempt),
                 (Stage::Releasing, _) => Self::Releasing,

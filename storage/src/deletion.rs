@@ -72,6 +72,7 @@ impl Vault {
     /// # Errors
     /// Those of the stores; doing it again goes on.
     pub async fn delete_released(&self, order: &Order) -> Result<Swept> {
+        self.expect_stores().await?;
         let mut swept = Swept::default();
         for upload in self.released_uploads(order).await? {
             let (objects, bytes) = self.working.empty(&paths::upload(order.id, upload)).await?;
@@ -82,6 +83,20 @@ impl Vault {
         Ok(swept)
     }
 
+    /// Whether anything is left of the working files of an order in stage Releasing.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn has_to_release(&self, order: &Order) -> Result<bool> {
+        for upload in self.released_uploads(order).await? {
+            let folder = paths::upload(order.id, upload);
+            if !self.working.list(&folder).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The last step of a release, after everything late has landed: lists once more, then notes
     /// that the sessions are in the archive alone. `None`: not empty, or the order changed.
     ///
@@ -90,6 +105,7 @@ impl Vault {
     pub async fn close_release(&self, at: &OrderAt) -> Result<Option<Order>> {
         let order = &at.order;
         let next = order.released()?;
+        self.expect_stores().await?;
         let mut batch = Batch::new();
         for upload in self.released_uploads(order).await? {
             if !self
@@ -154,6 +170,7 @@ impl Vault {
     /// Those of the stores; doing it again goes on.
     pub async fn destroy(&self, order: &Order) -> Result<Swept> {
         let id = order.id;
+        self.expect_stores().await?;
         self.keys.destroy(id).await?;
         self.forget_documents(id);
         // A mirror that does not answer keeps nothing else here; but then the purge is not over.
@@ -236,6 +253,7 @@ impl Vault {
     /// Those of the stores and the catalog.
     pub async fn close_purge(&self, at: &OrderAt) -> Result<Option<Order>> {
         let id = at.order.id;
+        self.expect_stores().await?;
         if self.keys.holds(id).await? {
             return Ok(None);
         }
@@ -248,7 +266,8 @@ impl Vault {
             return Ok(None);
         }
         let logged = (What::Purged, &self.who);
-        let (next, batch) = self.log(at.order.purged()?, logged, self.rows_of(id).await?);
+        let batch = self.watch(self.rows_of(id).await?, id);
+        let (next, batch) = self.log(at.order.purged()?, logged, batch);
         self.step(at, next, batch).await
     }
 

@@ -36,15 +36,47 @@ impl Order {
         }
     }
 
+    /// Its archive is written anew from the working files, which are all here. Both clocks go on, and
+    /// the old archive stays until the new one is proven.
+    ///
+    /// # Errors
+    /// Unless it is archived and in doubt.
+    pub fn archive_again(&self) -> Result<Self, Refusal> {
+        match (&self.stage, &self.unproven) {
+            (Stage::Archived, Some(_)) => Ok(self.to(Stage::Completed)),
+            (Stage::Completed, _) => Err(self.no(
+                "archived again",
+                "it waits for the archive job as it is; `stemvault retention runs` says what came of that",
+            )),
+            (Stage::Archived, None) => Err(self.no("archived again", "its archive is not in doubt")),
+            _ => Err(self.no("archived again", "only one whose working files are all here can be")),
+        }
+    }
+
     /// Why nothing of its working files may go, if its archive is in doubt.
     #[must_use]
     pub fn in_doubt(&self, verb: &str) -> Option<Refusal> {
         let unproven = self.unproven.as_ref()?;
         let message = format!(
-            "order {} cannot be {verb}: its archive did not come back when it was read again ({}); once that is mended, `stemvault prove {}` lifts this",
-            self.number, unproven.first, self.number
+            "order {} cannot be {verb}: its archive did not come back when it was read again ({}); once that is mended, `stemvault prove {}` lifts this{}",
+            self.number,
+            unproven.first,
+            self.number,
+            self.or_archive_again()
         );
         Some(Refusal::new(RefusalKind::NotProven, message).of_order(&self.number))
+    }
+
+    /// What else helps an order in doubt, as the end of a sentence.
+    #[must_use]
+    pub fn or_archive_again(&self) -> String {
+        if self.archive_again().is_err() {
+            return String::new();
+        }
+        format!(
+            "; if it cannot be mended, `stemvault order archive-again {}` writes it anew from the working files, and its dates stay",
+            self.number
+        )
     }
 }
 
@@ -102,6 +134,28 @@ mod tests {
         assert!(doubted.proven_again(AttemptId([2; 16])).is_err());
         let again = doubted.proven_again(AttemptId([1; 16])).unwrap();
         assert!(again.releasing(now, &sessions).is_ok());
+    }
+
+    #[test]
+    fn an_archive_that_is_written_again_restarts_no_clock() {
+        let now = DateTime::<Utc>::UNIX_EPOCH;
+        assert!(archived().archive_again().is_err());
+        let doubted = archived().doubted(unproven(1)).unwrap();
+        let again = doubted.archive_again().unwrap();
+        assert_eq!(again.stage, Stage::Completed);
+        assert_eq!(again.completed_at, doubted.completed_at);
+        assert_eq!(
+            (again.policy, &again.proof),
+            (doubted.policy, &doubted.proof)
+        );
+        assert!(again.archive_again().is_err());
+        let anew = again.archived(proof(2)).unwrap();
+        assert!(anew.releasing(now, &[SessionId([9; 32])]).is_ok());
+        let releasing = Order {
+            stage: Stage::Releasing,
+            ..doubted
+        };
+        assert!(releasing.archive_again().is_err());
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub enum Error {
         /// The same for programs.
         cause: Box<object_store::Error>,
     },
+    /// A store is not the one it should be: its disk is away, or another one stands in its place.
+    #[error("{says}")]
+    Away {
+        /// Which, and what to do.
+        says: String,
+    },
     /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),

@@ -268,6 +268,9 @@ impl Vault {
 
     /// Puts an object anew, at its name, and reads it back.
     async fn put_anew(&self, at: &OrderAt, spot: &Spot, sealed: Bytes) -> Result<()> {
+        if spot.store.name() != "mirror" {
+            self.expect_store(&spot.store).await?;
+        }
         self.put_compared(at, &spot.store, &spot.path, sealed).await
     }
 

@@ -44,6 +44,14 @@ impl Chance {
         Self(hasher.finalize_xof())
     }
 
+    /// Another stream, so that who draws for long keeps nobody waiting.
+    #[must_use]
+    pub fn another(&mut self) -> Self {
+        let mut seed = [0; 32];
+        self.0.fill(&mut seed);
+        Self::of(&seed)
+    }
+
     /// A number below `end`; 0 if there is none.
     pub fn below(&mut self, end: u64) -> u64 {
         let mut bytes = [0; 8];

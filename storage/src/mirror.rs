@@ -115,7 +115,12 @@ impl Vault {
             return Ok(copied);
         }
         let named: HashSet<_> = wanted.iter().map(|want| &want.path).collect();
-        let superfluous: Vec<_> = there.keys().filter(|path| !named.contains(path)).collect();
+        self.expect_stores().await?;
+        // Of an order that is held nothing goes here either: what it does not name now, a newer and
+        // damaged record may have named.
+        let held = at.order.hold.is_some();
+        let superfluous = there.keys().filter(|_| !held);
+        let superfluous: Vec<_> = superfluous.filter(|path| !named.contains(path)).collect();
         for path in superfluous {
             mirror.bucket.delete(path).await?;
             copied.deleted += 1;
@@ -258,9 +263,10 @@ impl Vault {
     /// # Errors
     /// Those of the stores.
     pub async fn mirror_rest(&self, mirror: &Mirror) -> Result<()> {
+        self.expect_stores().await?;
         let mut rest = vec![paths::readme(), Path::from("FORMATS.md")];
         for folder in self.working.folders(&Path::default()).await? {
-            if folder == "orders" {
+            if folder == "orders" || folder == "marks" {
                 continue;
             }
             let folder = Path::from(folder);
@@ -282,6 +288,17 @@ impl Vault {
                 .into_iter()
                 .filter(|(path, size)| there.get(path) != Some(size));
             rest.extend(new.map(|(path, _)| path));
+        }
+        // A mirror that takes the place of what was lost is known for what it is.
+        for (store, copies) in
+            self.stores()
+                .into_iter()
+                .zip([&mirror.bucket, &mirror.bucket, &mirror.keys])
+        {
+            let mark = paths::mark(store.name());
+            if let Some(bytes) = store.get_opt(&mark).await? {
+                copy(copies, &mark, bytes).await?;
+            }
         }
         for path in rest {
             if let Some(bytes) = self.working.get_opt(&path).await? {

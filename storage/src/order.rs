@@ -17,6 +17,7 @@ use crate::audit::{Actor, Head};
 use crate::ids::{OrderId, SessionId};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Form, Kind, Rules};
+use crate::terms::is_due;
 pub use crate::terms::{Client, Hold, OrderNumber, Policy, Proof, Unproven};
 
 /// Where an order stands.
@@ -147,7 +148,7 @@ impl Order {
         Some(self.policy?.purge_due(self.completed_at?))
     }
 
-    fn to(&self, stage: Stage) -> Self {
+    pub(crate) fn to(&self, stage: Stage) -> Self {
         Self {
             stage,
             ..self.clone()
@@ -163,7 +164,9 @@ impl Order {
         Refusal::new(RefusalKind::WrongStage, message).of_order(&self.number)
     }
 
-    fn held(&self, verb: &str) -> Option<Refusal> {
+    /// Why nothing of it may go, if it is held.
+    #[must_use]
+    pub fn held(&self, verb: &str) -> Option<Refusal> {
         let hold = self.hold.as_ref()?;
         let message = format!(
             "order {} is held ({}) and cannot be {verb}: lift the hold first",
@@ -224,7 +227,7 @@ impl Order {
             Stage::Open | Stage::Sealing(_) => Err(self.no("reopened", "it is open already")),
             Stage::Releasing => Err(self.no(
                 "reopened",
-                "its working files are being deleted; try again when that has ended",
+                "its working files are being deleted; try again when that has ended (`stemvault retention runs` says how far it is)",
             )),
             Stage::Purging | Stage::Purged => {
                 Err(self.no("reopened", "its key is destroyed; create a new order"))
@@ -295,6 +298,10 @@ impl Order {
             Stage::Purging | Stage::Purged => {
                 Err(self.no("recalled", "its archive is gone for good"))
             }
+            Stage::Releasing => Err(self.no(
+                "recalled",
+                "its working files are being deleted; try again in a few minutes, or see in `stemvault retention runs` why that does not end",
+            )),
             _ => Err(self.no(
                 "recalled",
                 "its working files are still here; download them directly",
@@ -385,11 +392,7 @@ impl Order {
         due: Option<DateTime<Utc>>,
         now: DateTime<Utc>,
     ) -> Result<(), Refusal> {
-        match due {
-            Some(due) if due <= now => Ok(()),
-            Some(due) => Err(self.no(verb, &format!("that is due on {}", due.format("%F %R UTC")))),
-            None => Err(self.no(verb, "no retention clock runs for it")),
-        }
+        is_due(due, now).map_err(|then| self.no(verb, &then))
     }
 }
 

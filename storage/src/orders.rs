@@ -48,6 +48,7 @@ impl Vault {
             let id = order.id;
             let lease = Lease::new(&self.clock, &order.number);
             let current = self.current_master().await?;
+            self.expect_store(self.keys.store()).await?;
             self.keys.create(id, &current.id, &lease).await?;
             let gate = Gate {
                 gate: order.gate,

@@ -19,7 +19,7 @@ use crate::orders::gone;
 use crate::outflow::Share;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::session::{BlockRef, FileEntry, Kind, Manifest, SessionRow};
+use crate::session::{BlockRef, FileEntry, Manifest, SessionRow};
 use crate::store::Store;
 use crate::vault::Vault;
 
@@ -75,32 +75,6 @@ impl Vault {
         let source = self.source_of(&order, &row, manifest, at).await?;
         let notice = Some((session, Arc::clone(&self.noticed)));
         Ok(Source { notice, ..source })
-    }
-
-    /// Whether files of this session may be downloaded now.
-    ///
-    /// # Errors
-    /// [`RefusalKind::Gone`] with the date and what to do.
-    pub fn check_may_leave(&self, order: &Order, row: &SessionRow) -> Result<(), Refusal> {
-        let open = match order.stage {
-            Stage::Recalled { until } => self.clock.now() < until,
-            Stage::Releasing | Stage::Released => row.kind == Kind::Delivery,
-            _ => true,
-        };
-        if open {
-            return Ok(());
-        }
-        let when = order.release_due().map_or(String::new(), |due| {
-            format!(" (they were due on {})", due.format("%F"))
-        });
-        let until = order
-            .purge_due()
-            .map_or(String::new(), |due| format!(" until {}", due.format("%F")));
-        let message = format!(
-            "the working files of order {} were deleted{when}; they are in the archive{until}: ask the studio for a recall (`stemvault recall {}`)",
-            order.number, order.number
-        );
-        Err(Refusal::new(RefusalKind::Gone, message).of_order(&order.number))
     }
 
     pub(crate) async fn source_of(
@@ -254,6 +228,11 @@ impl Source {
             None => self.entry().blocks[at],
             Some(file) => file.blocks[at].plain(),
         }
+    }
+
+    /// Bytes of the object of a block, where the archive's index says so.
+    pub(crate) fn stored(&self, at: usize) -> Option<u64> {
+        Some(self.archived()?.blocks[at].stored?.into())
     }
 
     fn archived(&self) -> Option<&ArchivedFile> {

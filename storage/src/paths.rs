@@ -11,6 +11,7 @@
 //! snapshots/<SnapshotName>/index                   that it is whole
 //! README.txt, FORMATS.md                           for whoever finds the bucket
 //! ```
+//! Working, archive and key store: `marks/<working, archive or keys>`, which says whose store it is.
 //! Key store: `orders/<OrderId>` and `records`; for the time in which a key is wrapped again
 //! `prepared/<the same>`; `backups/<name>`, which says what copies of it there are. Both places of a
 //! mirror: `mirror`, which says whose it is.
@@ -138,6 +139,18 @@ pub fn key_backups() -> Path {
 #[must_use]
 pub fn key_backup(name: &str) -> Path {
     Path::from(format!("backups/{name}"))
+}
+
+/// The marks of the stores.
+#[must_use]
+pub fn marks() -> Path {
+    Path::from("marks")
+}
+
+/// Whose store it is, in the store of that name.
+#[must_use]
+pub fn mark(store: &str) -> Path {
+    Path::from(format!("marks/{store}"))
 }
 
 /// Whose mirror it is, in both places of one.

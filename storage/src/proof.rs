@@ -4,11 +4,13 @@
 //! Every block that is read is opened, decoded and compared with its BLAKE3; of a whole reading
 //! every file is compared with its manifest as well. All that is wrong is named, not only the first.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
+use object_store::path::Path;
 
 use crate::catalog::tables::{self, Proven, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
@@ -17,6 +19,7 @@ use crate::flaw::{Flaw, Part, Tier, found};
 use crate::ids::{AttemptId, Chance, OrderId, SessionId};
 use crate::order::{Order, Proof, Unproven};
 use crate::outlet::Source;
+use crate::paths;
 use crate::vault::{OrderAt, Vault};
 
 /// Blocks that are read while others are decoded.
@@ -25,12 +28,21 @@ const READ_AHEAD: usize = 2;
 /// The longest description of what is wrong that an order bears, in bytes.
 const FIRST_MAX: usize = 1000;
 
+/// What a sample is drawn from.
+struct Sample<'a> {
+    /// The files of a session.
+    sources: &'a [Source],
+    /// What the store lists of the attempt: every object and its size.
+    listed: &'a HashMap<Path, u64>,
+}
+
 /// How much of an archive is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// Every block, and every file as a whole.
     Whole,
-    /// Of each session so many percent of its blocks, and at least so many.
+    /// Of each session so many percent of its blocks, and at least so many; and every one that is
+    /// missing from the store's list, or has another size there.
     Sample {
         /// Percent.
         percent: u64,
@@ -62,6 +74,7 @@ impl Vault {
         extent: Extent,
         chance: &mut Chance,
     ) -> Result<Reread> {
+        self.expect_stores().await?;
         let mut reread = Reread::default();
         let index = self.read_index(order.id, proof.attempt).await;
         let part = || Part::Index(proof.attempt);
@@ -69,6 +82,9 @@ impl Vault {
             return Ok(reread);
         };
         let index = Arc::new(index);
+        // A sample reads few; what the store does not list as it was written is read in any case.
+        let folder = paths::attempt(order.id, proof.attempt);
+        let listed = self.archive.list(&folder).await?.into_iter().collect();
         let mut rows = self.sessions(order.id).await?;
         rows.retain(|row| proof.covers(row));
         for session in rows.into_iter().map(|row| row.session) {
@@ -94,7 +110,11 @@ impl Vault {
                 }
                 Extent::Sample { percent, blocks } => {
                     let share = (percent, blocks);
-                    reread.sample(session, &sources, share, chance).await?;
+                    let sample = Sample {
+                        sources: &sources,
+                        listed: &listed,
+                    };
+                    reread.sample(session, sample, share, chance).await?;
                 }
             }
         }
@@ -116,8 +136,7 @@ impl Vault {
     /// Those of the catalog.
     pub async fn all_last_proven(&self, orders: &[Order]) -> Result<Vec<(OrderId, Proven)>> {
         let rows = load_all::<Proven>(&*self.catalog, &tables::provens()).await?;
-        let rows: std::collections::HashMap<_, _> =
-            rows.into_iter().map(|(key, row, _)| (key, row)).collect();
+        let rows: HashMap<_, _> = rows.into_iter().map(|(key, row, _)| (key, row)).collect();
         let of = |order: &Order| {
             let row = rows.get(&tables::proven(order.id)).copied();
             Some((order.id, last(order, row)?))
@@ -207,7 +226,7 @@ impl Reread {
     async fn sample(
         &mut self,
         session: SessionId,
-        sources: &[Source],
+        Sample { sources, listed }: Sample<'_>,
         (percent, least): (u64, u64),
         chance: &mut Chance,
     ) -> Result<()> {
@@ -220,9 +239,17 @@ impl Reread {
             .collect();
         let all = ends.last().copied().unwrap_or(0);
         let count = (all * percent).div_ceil(100).max(least).min(all);
+        let mut chosen: BTreeSet<_> = chance.sample(count, all).into_iter().collect();
+        let blocks = sources
+            .iter()
+            .flat_map(|source| (0..source.block_count()).map(move |at| (source, at)));
+        let odd = (0..).zip(blocks).filter(|(_, (source, at))| {
+            let size = listed.get(&source.path(*at));
+            size.is_none_or(|size| source.stored(*at).is_some_and(|stored| stored != *size))
+        });
+        chosen.extend(odd.map(|(nth, _)| nth));
         self.of += all;
-        self.blocks += count;
-        let chosen = chance.sample(count, all);
+        self.blocks += chosen.len() as u64;
         let mut read = futures::stream::iter(chosen)
             .map(|nth| {
                 let file = ends.partition_point(|end| *end <= nth);

@@ -71,6 +71,7 @@ impl Vault {
         {
             return Ok(());
         }
+        self.expect_store(&self.working).await?;
         let keys = self.keys.order(id).await?;
         let what = Logical::Record(owed.version);
         let sealed = seal_copy(&keys, id, &what, &tables::encode(&record));

@@ -134,6 +134,7 @@ impl Vault {
         let Stage::Sealing(sealing) = &at.order.stage else {
             return Ok(None);
         };
+        self.expect_store(&self.working).await?;
         let taken = self.taken(order, sealing.kind).await?;
         let manifest = self.build(&at.order, sealing, &taken).await?;
         if !self.is_still(&at).await? {

@@ -3,7 +3,7 @@
 //!
 //! Only closed uploads (sealed, or without a row) and superseded archive attempts (begun under an
 //! earlier gate, and not named by the proof) are looked at; and only when no decision of the order
-//! is still to be recorded. Of order records the newest fifty stay.
+//! is still to be recorded, of an order that is not held. Of order records the newest fifty stay.
 
 use std::collections::{HashMap, HashSet};
 
@@ -41,9 +41,12 @@ impl Vault {
     /// Those of the stores; what is left is found by the next sweep.
     pub async fn sweep(&self, order: OrderId) -> Result<Swept> {
         self.drain(order).await?;
-        if self.order(order).await?.is_gone() {
+        let now = self.order(order).await?;
+        // What nothing names may be what a newer, damaged record named: that is what a hold is for.
+        if now.is_gone() || now.hold.is_some() {
             return Ok(Swept::default());
         }
+        self.expect_stores().await?;
         let mut swept = Swept::default();
         self.sweep_uploads(order, &mut swept).await?;
         self.sweep_attempts(order, &mut swept).await?;

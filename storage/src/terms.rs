@@ -111,6 +111,15 @@ impl Policy {
     }
 }
 
+/// Whether something is due; if not, when.
+pub(crate) fn is_due(due: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), String> {
+    match due {
+        Some(due) if due <= now => Ok(()),
+        Some(due) => Err(format!("that is due on {}", due.format("%F %R UTC"))),
+        None => Err("no retention clock runs for it".to_owned()),
+    }
+}
+
 /// Why nothing of an order may be deleted for now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {

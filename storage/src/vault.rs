@@ -18,6 +18,7 @@ use crate::ids::OrderId;
 use crate::intake::Intake;
 use crate::keys::KeyStore;
 use crate::manifests::Manifests;
+use crate::marks::Seen;
 use crate::mirror::Mirror;
 use crate::order::{Order, OrderNumber};
 use crate::orders::gone;
@@ -112,6 +113,8 @@ pub struct Vault {
     pub(crate) mirror: Option<Mirror>,
     pub(crate) noticed: Arc<Noticed>,
     pub(crate) outflow: Arc<Outflow>,
+    /// When each store was last seen to be ours.
+    pub(crate) seen: Arc<Seen>,
     /// Who decides, for the audit log.
     pub(crate) who: Actor,
 }
@@ -157,6 +160,7 @@ impl Vault {
             mirror: None,
             noticed: Arc::default(),
             outflow: Arc::new(Outflow::new(limits.outflow)),
+            seen: Arc::default(),
             who: Actor::default(),
         }
     }
@@ -305,6 +309,8 @@ impl Vault {
         batch: Batch,
     ) -> Result<Option<Order>> {
         gone(&at.order)?;
+        // Its record could not be stored.
+        self.expect_store(&self.working).await?;
         let id = next.id;
         let version = at.order.version + 1;
         let batch = put(batch, tables::outbox(id), &Outbox { version });

@@ -24,6 +24,7 @@ pub mod recordings;
 pub mod s3;
 pub mod scenes;
 pub mod sender;
+pub mod setup;
 pub mod studio;
 pub mod tus;
 pub mod victim;

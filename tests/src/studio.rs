@@ -19,27 +19,13 @@ use crate::faulty::Faulty;
 pub use crate::process::Ran;
 use crate::process::{Process, address, binary};
 use crate::s3::S3;
+pub use crate::setup::Setup;
 
 /// How long anything here may take before the test gives up; only failures ever wait for it.
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Settings every studio of a test starts with; a test adds its own lines.
 const SETTINGS: &str = "[uploads]\nfree_disk_floor = { bytes = \"1 MB\", percent = 0 }\n";
-
-/// What to start; [`Studio::start`] is enough for most tests.
-#[derive(Debug, Default, Clone)]
-pub struct Setup {
-    /// Lines of the configuration file after those of every test.
-    pub settings: String,
-    /// Environment of the server on top of the test's own.
-    pub env: Vec<(String, String)>,
-    /// An existing place for the data directory, instead of a fresh one that goes with the test.
-    pub data_dir: Option<PathBuf>,
-    /// As a newcomer starts it: no configuration file, no data directory named, no demo clock.
-    pub bare: bool,
-    /// Where bytes are kept.
-    pub stores: Stores,
-}
 
 /// A running server with its data directory, and the ways in.
 #[derive(Debug)]
@@ -115,6 +101,25 @@ impl Studio {
     /// # Errors
     /// If it does not become ready; with its log.
     pub async fn restart(&mut self) -> Result<()> {
+        self.begin().await?;
+        let (door, server) = (self.door(), self.server.as_ref().context("it was started")?);
+        tokio::select! {
+            () = door.wait_until_ready() => Ok(()),
+            () = server.ended() => {
+                self.wait_for_end()?;
+                bail!("the server ended at its start")
+            }
+            () = tokio::time::sleep(PATIENCE) => {
+                bail!("the server is not ready after {PATIENCE:?}:\n{}", self.log())
+            }
+        }
+    }
+
+    /// The same for a server that listens, and will not be ready.
+    ///
+    /// # Errors
+    /// If it does not listen.
+    pub async fn begin(&mut self) -> Result<()> {
         ensure!(self.server.is_none(), "the server is running");
         self.spawn()?;
         let port = tokio::task::block_in_place(|| self.server()?.wait_for(address));
@@ -134,18 +139,8 @@ impl Studio {
             Door::open(&data_dir, port).with_context(|| self.log())?;
             bail!("cli.toml came after {PATIENCE:?}");
         };
-        self.door = Some(door.clone());
-        let server = self.server.as_ref().context("it was started")?;
-        tokio::select! {
-            () = door.wait_until_ready() => Ok(()),
-            () = server.ended() => {
-                self.wait_for_end()?;
-                bail!("the server ended at its start")
-            }
-            () = tokio::time::sleep(PATIENCE) => {
-                bail!("the server is not ready after {PATIENCE:?}:\n{}", self.log())
-            }
-        }
+        self.door = Some(door);
+        Ok(())
     }
 
     /// Starts the server where it is expected to refuse, and waits for its end.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use reqwest::Method;
 use stemvault_tests::mount::Mount;
 use stemvault_tests::order::Job;
-use stemvault_tests::studio::{Setup, Studio};
+use stemvault_tests::studio::{PATIENCE, Setup, Studio};
 use stemvault_tests::tus::Place;
 
 const NUMBER: &str = "2026-0117";
@@ -93,4 +93,59 @@ async fn a_link_takes_what_it_was_made_for_and_refusals_are_counted() -> Result<
         ensure!(metrics.contains(&line), "{line}: {metrics}");
     }
     studio.done().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_catalog_whose_disk_was_full_goes_on_when_there_is_room() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let Some(_mount) = Mount::tmpfs(home.path(), "128m")? else {
+        return Ok(());
+    };
+    let studio = Studio::open(Setup {
+        data_dir: Some(home.path().join("data")),
+        ..Setup::default()
+    })
+    .await?;
+    let door = studio.door();
+    Job::create(door, NUMBER).await?;
+    let ballast = home.path().join("ballast");
+    fill(&ballast)?;
+    let mut made = vec![NUMBER.to_owned()];
+    // An order may be refused because its record has no room; then the catalog goes on for now.
+    let of = |number: &str| format!("orders/{number}");
+    for nth in 0.. {
+        ensure!(nth < 5_000, "the catalog never meets the end of its disk");
+        let number = format!("2027-{nth:04}");
+        let order = serde_json::json!({"number": number, "client": "x".repeat(90)});
+        if door.post("orders", order).await.is_ok() {
+            made.push(number);
+        } else if door.get(&of(NUMBER)).await.is_err() {
+            break;
+        }
+    }
+    std::fs::remove_file(&ballast)?;
+    let back = async {
+        while door.get(&of(NUMBER)).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, back).await?;
+    for number in &made {
+        door.get(&of(number)).await?;
+    }
+    Job::create(door, "2028-0001").await?;
+    studio.done().await
+}
+
+/// Takes all room that there is.
+fn fill(path: &std::path::Path) -> Result<()> {
+    use std::io::Write;
+    let mut file = std::fs::File::create(path)?;
+    let mut piece = vec![0; 1 << 20];
+    while !piece.is_empty() {
+        if file.write_all(&piece).is_err() {
+            piece.truncate(piece.len() / 2);
+        }
+    }
+    Ok(())
 }

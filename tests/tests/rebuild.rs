@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::json;
 use stemvault_tests::bucket;
+use stemvault_tests::care::run;
 use stemvault_tests::fixtures::{self, Scale};
 use stemvault_tests::order::{Files, Job, advance, read};
 use stemvault_tests::studio::{Stores, Studio};
@@ -188,6 +189,13 @@ async fn a_purged_order_stays_purged() -> Result<()> {
     studio.done().await
 }
 
+fn again(studio: &Studio) -> Job<'_> {
+    Job {
+        door: studio.door(),
+        number: "2026-0001",
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_manifest_or_record_is_named() -> Result<()> {
     let mut studio = Studio::start().await?;
@@ -226,11 +234,23 @@ async fn a_damaged_manifest_or_record_is_named() -> Result<()> {
     }
     studio.cli(&["rebuild"])?.ok()?;
     studio.restart().await?;
-    Job {
-        door: studio.door(),
-        number: "2026-0001",
-    }
-    .compare(&session, &files)
-    .await?;
+    again(&studio).compare(&session, &files).await?;
+
+    // The record that names the archive is damaged: nothing sweeps what it named.
+    again(&studio).until("archived").await?;
+    studio.stop()?;
+    let archived = bucket::objects(&folder.join("archive"))?;
+    let newest = bucket::objects(&folder.join("record"))?.pop();
+    let newest = newest.context("a record")?;
+    let middle = usize::try_from(newest.metadata()?.len())? / 2;
+    bucket::flip(&newest, middle, 3)?;
+    std::fs::remove_dir_all(&catalog)?;
+    // A snapshot would know what the record said.
+    std::fs::remove_dir_all(studio.bucket().join("snapshots"))?;
+    studio.cli(&["rebuild"])?.refused()?;
+    studio.restart().await?;
+    ensure!(!again(&studio).order().await?["hold"].is_null(), "not held");
+    run(studio.door(), "sweep").await?;
+    ensure!(bucket::objects(&folder.join("archive"))? == archived);
     studio.done().await
 }

@@ -1,11 +1,16 @@
-//! Stores that are named wrongly or have no room: it is said which store, and what to check, before
-//! anybody uploads, or without anything being lost.
+//! Stores that are named wrongly, have no room, or whose disk is away: it is said which store, and what
+//! to check, before anybody uploads, or without anything being lost or deleted.
+
+use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use reqwest::Method;
+use serde_json::json;
+use stemvault_tests::care::{blocks, run, status};
 use stemvault_tests::faulty::{Fault, Rule};
-use stemvault_tests::order::{Job, b3};
+use stemvault_tests::order::{Job, advance, b3, small_files};
 use stemvault_tests::patience::persist;
 use stemvault_tests::process::Process;
 use stemvault_tests::studio::{Setup, Stores, Studio};
@@ -135,4 +140,112 @@ async fn a_full_bucket_loses_nothing_and_is_named() -> Result<()> {
         ensure!(log.contains(word), "no {word:?} for ops in {log}");
     }
     studio.done().await
+}
+
+/// A disk goes, and the empty folder below its mount comes to light.
+fn unmount(place: &Path) -> Result<()> {
+    fs::rename(place, place.with_extension("away"))?;
+    Ok(fs::create_dir(place)?)
+}
+
+fn mount(place: &Path) -> Result<()> {
+    fs::remove_dir_all(place)?;
+    Ok(fs::rename(place.with_extension("away"), place)?)
+}
+
+/// A studio whose archive lies on a disk of its own.
+async fn with_archive_disk(home: &Path) -> Result<Studio> {
+    let settings = format!("[stores]\narchive = \"file:{}/disk\"\n", home.display());
+    Studio::open(Setup {
+        settings,
+        ..Setup::default()
+    })
+    .await
+}
+
+/// The disk of the archive is empty after a restart, and the day of the release comes.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_disk_that_is_away_deletes_nothing_and_is_named() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let disk = home.path().join("disk");
+    let mut studio = with_archive_disk(home.path()).await?;
+    let files = small_files()?;
+    let job = Job::create(studio.door(), NUMBER).await?;
+    let session = job.complete_with(&files).await?;
+    job.until("archived").await?;
+    let working = blocks(&studio, "working")?;
+    studio.stop()?;
+    unmount(&disk)?;
+    studio.begin().await?;
+    let door = studio.door().clone();
+    let job = Job {
+        door: &door,
+        number: NUMBER,
+    };
+    let question = "the archive store at";
+    ensure!(studio.log().contains(question), "{}", studio.log());
+    let ready = door.ask(Method::GET, "readyz", &[], None).await?;
+    ensure!(ready.status == 503, "{ready:?}");
+    ensure!(ready.text().contains("the archive store"), "{ready:?}");
+    // Strangers read it.
+    ensure!(!ready.text().contains("disk"), "{ready:?}");
+    let (colour, says) = status(&door, "stores").await?;
+    ensure!(colour == "red" && says.contains("mounted"), "{says}");
+
+    advance(&door, "91d").await?;
+    for name in ["release", "purge", "expire", "sweep", "archive"] {
+        let run = run(&door, name).await?;
+        ensure!(run["outcome"] == "stopped", "{run}");
+        let said = run["message"].as_str().unwrap_or_default();
+        ensure!(said.contains(question), "{run}");
+    }
+    ensure!(job.stage().await? == "archived", "a stage was decided");
+    ensure!(blocks(&studio, "working")? == working, "working files went");
+    job.compare(&session, &files).await?;
+    let recall = studio.cli(&["recall", NUMBER])?;
+    ensure!(recall.err.contains("still here"), "{recall:?}");
+    ensure!(fs::read_dir(&disk)?.count() == 0, "written below the mount");
+
+    mount(&disk)?;
+    door.wait_until_ready().await;
+    let (colour, says) = status(&door, "stores").await?;
+    ensure!(colour == "green", "{says}");
+    job.until("released").await?;
+    job.verb("recall", json!({})).await?;
+    job.compare(&session, &files).await?;
+    studio.done().await
+}
+
+/// The disk of the archive is lost while the server runs, and another one takes its place on purpose.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_archive_disk_is_taken_on_purpose_and_no_clock_starts_anew() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let disk = home.path().join("disk");
+    let studio = with_archive_disk(home.path()).await?;
+    let door = studio.door();
+    let files = small_files()?;
+    let job = Job::create(door, NUMBER).await?;
+    let session = job.complete_with(&files).await?;
+    let archived = job.until("archived").await?;
+    unmount(&disk)?;
+    advance(door, "91d").await?;
+    ensure!(run(door, "release").await?["outcome"] == "stopped");
+    studio.cli(&["store", "mark", "mirror"])?.refused()?;
+    let told = studio.cli(&["store", "mark", "archive"])?.ok()?;
+    ensure!(told.contains("stemvault scrub"), "{told}");
+    // It is theirs now, and there is nothing in it: so nothing is released either.
+    let release = run(door, "release").await?;
+    ensure!(release["outcome"] == "failed", "{release}");
+    ensure!(job.stage().await? == "archived", "{release}");
+    let (colour, says) = status(door, "archive").await?;
+    ensure!(colour == "red" && says.contains(NUMBER), "{says}");
+    job.compare(&session, &files).await?;
+    studio.cli(&["order", "archive-again", NUMBER])?.ok()?;
+    let released = job.until("released").await?;
+    for date in ["completed_at", "release_due_at", "purge_due_at"] {
+        ensure!(released[date] == archived[date], "{date}: {released}");
+    }
+    job.verb("recall", json!({})).await?;
+    job.compare(&session, &files).await?;
+    studio.done_but("release").await
 }

@@ -12,6 +12,7 @@ use stemvault_storage::vault::Vault;
 use super::Pass;
 
 pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+    pass.vault.expect_stores().await?;
     for order in pass.vault.orders().await? {
         if order.stage != Stage::Completed || pass.vault.sessions(order.id).await?.is_empty() {
             continue;

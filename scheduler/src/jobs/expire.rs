@@ -1,13 +1,17 @@
 //! Expire: an unfinished upload that nobody continued is removed. A finished file never expires
-//! while its order is open; a part goes when no file was made of it.
+//! while its order is open; a part goes when no file was made of it; nothing goes of an order that is
+//! held. The order's audit log says of each that it went.
 
 use stemvault_storage::error::Result;
-use stemvault_storage::order::Stage;
-use stemvault_storage::upload::{Role, UploadState};
+use stemvault_storage::order::{Order, Stage};
+use stemvault_storage::upload::{Role, Upload, UploadState};
+use stemvault_storage::vault::Vault;
 
 use super::Pass;
+use crate::plan::Unfinished;
 
 pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+    pass.vault.expect_stores().await?;
     // What could not be joined when its last part came is tried again.
     if !pass.request.dry_run {
         pass.jobs.vault.resume_joins().await?;
@@ -17,36 +21,58 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
             continue;
         }
         for upload in pass.vault.all_uploads(order.id).await? {
-            let unfinished = upload.state == UploadState::Open || upload.role == Role::Part;
             // What flows slides, if only once it is written down.
             let flows = pass.vault.intake().is_running(upload.id);
-            if !unfinished || flows || !pass.vault.is_expired(&upload).await? {
+            if !may_expire(&upload) || flows || !pass.vault.is_expired(&upload).await? {
                 continue;
             }
-            let file = upload.path.as_str();
-            if pass.request.dry_run {
-                pass.note(
-                    &order.number,
-                    "expire",
-                    format!("the unfinished upload of {file:?} would be removed"),
-                )
-                .await?;
-                continue;
-            }
-            let done = match pass.vault.expire(order.id, upload.id).await {
-                // Somebody has gone on with it at this very moment.
-                Ok(false) => continue,
-                Ok(true) => format!(
-                    "the unfinished upload of {file:?} ({} bytes) was removed",
-                    upload.offset
-                ),
-                Err(error) => {
-                    pass.fail(&order.number, "expire", &error).await?;
-                    continue;
-                }
-            };
-            pass.note(&order.number, "expire", done).await?;
+            expire(pass, &order, &upload).await?;
         }
     }
     Ok(())
+}
+
+async fn expire(pass: &mut Pass<'_>, order: &Order, upload: &Upload) -> Result<()> {
+    let (number, file, bytes) = (&order.number, upload.path.as_str(), upload.offset);
+    if let Some(hold) = &order.hold {
+        let detail = format!(
+            "the unfinished upload of {file:?} ({bytes} bytes) is over, and stays: the order is held ({})",
+            hold.reason
+        );
+        return pass.note(number, "kept", detail).await;
+    }
+    if pass.request.dry_run {
+        let detail = format!("the unfinished upload of {file:?} ({bytes} bytes) would be removed");
+        return pass.note(number, "expire", detail).await;
+    }
+    match pass.vault.expire(order.id, upload.id).await {
+        Ok(Some(gone)) => {
+            let bytes = gone.offset;
+            let detail = format!("the unfinished upload of {file:?} ({bytes} bytes) was removed");
+            pass.note(number, "expire", detail).await
+        }
+        // Somebody goes on with it.
+        Ok(None) => Ok(()),
+        Err(error) => pass.fail(number, "expire", &error).await,
+    }
+}
+
+fn may_expire(upload: &Upload) -> bool {
+    upload.state == UploadState::Open || upload.role == Role::Part
+}
+
+/// The uploads of an order that go when nobody continues them, for the plan.
+pub(super) async fn unfinished(vault: &Vault, order: &Order) -> Result<Vec<Unfinished>> {
+    if order.stage != Stage::Open {
+        return Ok(Vec::new());
+    }
+    let uploads = vault.all_uploads(order.id).await?;
+    let unfinished = uploads.into_iter().filter(may_expire).filter_map(|upload| {
+        Some(Unfinished {
+            path: upload.path.as_str().to_owned(),
+            bytes: upload.offset,
+            expires_at: upload.expires_at?,
+        })
+    });
+    Ok(unfinished.collect())
 }

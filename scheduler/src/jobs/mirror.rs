@@ -39,6 +39,7 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     let Some(mirror) = pass.vault.mirror().cloned() else {
         return Ok(());
     };
+    pass.vault.expect_stores().await?;
     let began = pass.jobs.clock.now();
     if let Err(error) = begin(pass, &mirror).await {
         let Error::Refused(refusal) = error else {

@@ -2,6 +2,7 @@
 //! once, and every step can be done again.
 
 mod archive;
+mod due;
 mod end_recall;
 mod expire;
 pub mod keys;
@@ -33,12 +34,10 @@ use stemvault_storage::clock::SharedClock;
 use stemvault_storage::error::Result;
 use stemvault_storage::ids::{Chance, OrderId, RunId};
 use stemvault_storage::order::{Order, Stage};
-use stemvault_storage::session::SessionRow;
 use stemvault_storage::store::QUIET_AFTER;
 use stemvault_storage::vault::Vault;
 
 use crate::guards::Brake;
-use crate::plan::{RetentionPlan, Subject, plan};
 use crate::run::{Outcome, Run};
 use pass::Pass;
 
@@ -162,6 +161,7 @@ pub struct Jobs {
     /// When this process first saw an order under a gate: from then on late puts are waited out.
     seen: Mutex<HashMap<(OrderId, u64), Duration>>,
     prove: prove::ProveRules,
+    release: release::ReleaseRules,
     chance: tokio::sync::Mutex<Chance>,
     scrub: scrub::Desk,
     bad_keys: keys::BadKeys,
@@ -212,6 +212,10 @@ impl Jobs {
                 blocks: settings.prove.sample_blocks.into(),
                 whole_days: settings.prove.whole_within.0.into(),
             },
+            release: release::ReleaseRules {
+                percent: retention.release_sample_percent.into(),
+                blocks: retention.release_sample_blocks.into(),
+            },
             chance: tokio::sync::Mutex::new(Chance::random()),
             lanes: Job::ALL
                 .into_iter()
@@ -220,18 +224,6 @@ impl Jobs {
             scrub: scrub::Desk::default(),
             bad_keys: keys::BadKeys::default(),
         })
-    }
-
-    /// What is due by a date.
-    ///
-    /// # Errors
-    /// Those of the catalog.
-    pub async fn plan(&self, at: DateTime<Utc>) -> Result<RetentionPlan> {
-        let subjects = self.subjects().await?;
-        let subjects = subjects
-            .iter()
-            .map(|(order, sessions)| Subject { order, sessions });
-        Ok(plan(subjects, self.clock.now(), at))
     }
 
     /// The job that was asked for, or every one that decides something, once, now, whatever the
@@ -338,15 +330,6 @@ impl Jobs {
             self.measure_key_backup().await;
         }
         Ok(Some(run))
-    }
-
-    async fn subjects(&self) -> Result<Vec<(Order, Vec<SessionRow>)>> {
-        let mut subjects = Vec::new();
-        for order in self.vault.orders().await? {
-            let sessions = self.vault.sessions(order.id).await?;
-            subjects.push((order, sessions));
-        }
-        Ok(subjects)
     }
 
     /// Whether everything that rested on an earlier gate of this order has landed by now.

@@ -104,7 +104,11 @@ impl<'a> Pass<'a> {
         let all = subjects
             .iter()
             .filter(|(order, sessions)| next(order, sessions));
-        let all = all.map(|(order, sessions)| Subject { order, sessions });
+        let all = all.map(|(order, sessions)| Subject {
+            order,
+            sessions,
+            unfinished: &[],
+        });
         let now = self.now();
         let mut due = plan(all, now, now).actions;
         due.retain(|action| action.verb == verb);
@@ -132,6 +136,7 @@ impl<'a> Pass<'a> {
 
     pub(super) fn outcome(&self, result: &Result<()>) -> (Outcome, String) {
         match (result, &self.stopped) {
+            (Err(Error::Away { says }), _) => (Outcome::Stopped, says.clone()),
             (Err(error), _) => (Outcome::Failed, error.to_string()),
             (Ok(()), Some(why)) => (Outcome::Stopped, why.clone()),
             (Ok(()), None) if self.failed => (

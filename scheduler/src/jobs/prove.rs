@@ -19,6 +19,7 @@ use super::{Jobs, Pass};
 const ROUNDS: usize = 3;
 
 pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+    pass.vault.expect_stores().await?;
     for order in pass.vault.orders().await? {
         let only = pass.request.order;
         if only.is_some_and(|only| only != order.id) || !has_archive(&order) {
@@ -50,37 +51,50 @@ async fn prove(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
     if !pass.looked(key).await? {
         return Ok(());
     }
-    let mut extent = extent(pass, &at.order).await?;
+    let extent = extent(pass, &at.order).await?;
+    read_again(pass, &at, &proof, extent).await.map(drop)
+}
+
+/// Reads an archive again, mends what does not come back, and notes what came of it: whether all that
+/// was read is good now. Where it is not, the order bears the doubt.
+pub(super) async fn read_again(
+    pass: &mut Pass<'_>,
+    at: &OrderAt,
+    proof: &Proof,
+    mut extent: Extent,
+) -> Result<bool> {
+    let id = at.order.id;
     for _ in 0..ROUNDS {
-        let read = {
-            let mut chance = pass.jobs.chance.lock().await;
-            let chance = &mut chance;
-            let read = pass.vault.reread(&at.order, &proof, extent, chance);
-            read.await
-        };
+        let mut chance = pass.jobs.chance.lock().await.another();
+        let read = pass.vault.reread(&at.order, proof, extent, &mut chance);
+        let read = read.await;
         let now = pass.vault.order(id).await?;
-        if now.proof.as_ref() != Some(&proof) || !has_archive(&now) {
+        if now.proof.as_ref() != Some(proof) || !has_archive(&now) {
             let detail = "the order changed meanwhile";
-            return pass.note(&now.number, "prove", detail).await;
+            pass.note(&now.number, "prove", detail).await?;
+            return Ok(false);
         }
         let mut read = read?;
         if read.flaws.is_empty() {
-            return proven(pass, &at, &proof, extent, &read).await;
+            proven(pass, at, proof, extent, &read).await?;
+            return Ok(true);
         }
-        let mended = mend(pass.vault, &at, std::mem::take(&mut read.flaws)).await?;
+        let mended = mend(pass.vault, at, std::mem::take(&mut read.flaws)).await?;
         pass.notes(mended.notes).await?;
         if !mended.left.is_empty() {
             pass.failed = true;
             pass.notes(left_over(&at.order, &mended.left)).await?;
             let damaged: Vec<_> = mended.left.into_iter().map(|flaw| flaw.damage).collect();
-            return doubt(pass.vault, id, proof.attempt, &damaged).await;
+            doubt(pass.vault, id, proof.attempt, &damaged).await?;
+            return Ok(false);
         }
         // What was mended came from another copy: now all of it is looked at.
         extent = Extent::Whole;
     }
     pass.failed = true;
     let detail = "failed: what is mended goes bad again; look at the disk of the archive store";
-    pass.note(&at.order.number, "prove", detail).await
+    pass.note(&at.order.number, "prove", detail).await?;
+    Ok(false)
 }
 
 /// A sample; or the whole, if that is due, or there is a doubt to be ended.
@@ -135,6 +149,8 @@ pub(super) async fn doubt(
     attempt: AttemptId,
     damaged: &[Damage],
 ) -> Result<()> {
+    // What is missing from a disk that is away is not bad.
+    vault.expect_stores().await?;
     metrics::counter!("stemvault_proof_failures_total").increment(1);
     let Some(unproven) = unproven(damaged, attempt, vault.clock().now()) else {
         return Ok(());
@@ -182,6 +198,9 @@ impl Jobs {
     pub(super) async fn measure_orders(&self) -> Result<()> {
         let mut orders = self.vault.orders().await?;
         self.measure_keys(&orders);
+        #[expect(clippy::cast_precision_loss, reason = "counts of orders are small")]
+        let overdue = self.overdue().await?.len() as f64;
+        metrics::gauge!("stemvault_purge_overdue_orders").set(overdue);
         orders.retain(has_archive);
         let unproven = orders.iter().filter(|order| order.unproven.is_some());
         #[expect(clippy::cast_precision_loss, reason = "counts of orders are small")]

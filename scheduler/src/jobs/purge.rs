@@ -12,6 +12,11 @@ use super::Pass;
 use crate::plan::Verb;
 
 pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+    pass.vault.expect_stores().await?;
+    let overdue = pass.jobs.overdue().await?;
+    for (order, why) in &overdue {
+        pass.note(order, "kept", why.clone()).await?;
+    }
     for action in pass.may_begin(Verb::Purge).await? {
         if pass.request.dry_run {
             pass.note(
@@ -63,6 +68,9 @@ async fn go_on(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
     let at = pass.vault.settled(id).await?;
     if at.order.stage != Stage::Purging {
         return Ok(());
+    }
+    if let Some(refusal) = at.order.held("purged any further") {
+        return Err(refusal.into());
     }
     let deleted = pass.vault.destroy(&at.order).await?;
     let closed = if pass.jobs.is_quiet(&at.order) {

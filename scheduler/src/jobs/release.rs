@@ -1,24 +1,43 @@
-//! Release: 90 days after completion the working files go, and only if every session is proven.
+//! Release: 90 days after completion the working files go, and only if every session is proven, and
+//! its archive was read again in this very run.
 //!
-//! Order of writes: Releasing and its record, deletes, late puts waited out, a list that shows
-//! nothing, Released.
+//! Order of writes: the archive's index and a fresh sample of its blocks read, Releasing and its
+//! record, deletes, late puts waited out, a list that shows nothing, Released.
 
+use std::collections::HashSet;
+
+use stemvault_storage::block::BLOCK_MAX;
 use stemvault_storage::catalog::Batch;
 use stemvault_storage::error::Result;
-use stemvault_storage::ids::OrderId;
-use stemvault_storage::order::Stage;
+use stemvault_storage::ids::{AttemptId, OrderId};
+use stemvault_storage::order::{Order, Proof, Stage};
+use stemvault_storage::proof::Extent;
+use stemvault_storage::vault::OrderAt;
 
 use super::Pass;
+use super::prove::read_again;
 use crate::plan::Verb;
 
+/// How much of an archive is read before its working files go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReleaseRules {
+    pub(super) percent: u64,
+    pub(super) blocks: u64,
+}
+
+/// Attempts that were read again in this run, and came back.
+type Came = HashSet<(OrderId, AttemptId)>;
+
 pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+    pass.vault.expect_stores().await?;
+    let mut came = Came::new();
     for action in pass.may_begin(Verb::Release).await? {
         if pass.request.dry_run {
             pass.note(
                 &action.order,
                 "release",
                 format!(
-                    "{} bytes of working files would go: {}",
+                    "{} bytes of working files would go, if its archive is read again and comes back: {}",
                     action.bytes, action.reason
                 ),
             )
@@ -26,7 +45,7 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
             continue;
         }
         let id = pass.vault.order_id(&action.order).await?;
-        if let Err(error) = begin(pass, id).await {
+        if let Err(error) = begin(pass, id, &mut came).await {
             pass.fail(&action.order, "release", &error).await?;
         }
     }
@@ -35,7 +54,7 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     }
     for order in pass.vault.orders().await? {
         if order.stage == Stage::Releasing
-            && let Err(error) = go_on(pass, order.id).await
+            && let Err(error) = go_on(pass, order.id, &mut came).await
         {
             pass.fail(&order.number, "release", &error).await?;
         }
@@ -44,7 +63,7 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
 }
 
 /// Commits Releasing; every guard of the order is read again in the same batch.
-async fn begin(pass: &Pass<'_>, id: OrderId) -> Result<()> {
+async fn begin(pass: &mut Pass<'_>, id: OrderId, came: &mut Came) -> Result<()> {
     loop {
         let at = pass.vault.settled(id).await?;
         if at.order.stage == Stage::Releasing {
@@ -56,20 +75,55 @@ async fn begin(pass: &Pass<'_>, id: OrderId) -> Result<()> {
         let sessions = sessions.filter(|row| proof.is_none_or(|proof| !proof.covers(row)));
         let sessions: Vec<_> = sessions.map(|row| row.session).collect();
         let next = at.order.releasing(pass.jobs.clock.now(), &sessions)?;
+        if !comes_back(pass, &at, came).await? {
+            return Ok(());
+        }
         if pass.vault.decide(&at, next, Batch::new()).await?.is_some() {
             return Ok(());
         }
     }
 }
 
-async fn go_on(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
+/// Whether the archive of an order comes back now: its index and a sample of its blocks, read from
+/// the store once in a run. If not, the notes say what is wrong, and the order bears the doubt.
+async fn comes_back(pass: &mut Pass<'_>, at: &OrderAt, came: &mut Came) -> Result<bool> {
+    let Some(proof) = at.order.proof.clone() else {
+        return Ok(false);
+    };
+    let known = (at.order.id, proof.attempt);
+    if came.contains(&known) {
+        return Ok(true);
+    }
+    let comes = read_again(pass, at, &proof, extent(pass.jobs.release, &proof)).await?;
+    if comes {
+        came.insert(known);
+    } else {
+        let number = &at.order.number;
+        let detail = format!(
+            "its archive did not come back when it was read again: its working files stay; mend the archive, then `stemvault prove {number}`"
+        );
+        pass.note(number, "kept", detail).await?;
+    }
+    Ok(comes)
+}
+
+fn extent(rules: ReleaseRules, proof: &Proof) -> Extent {
+    let ReleaseRules { percent, blocks } = rules;
+    if proof.bytes <= blocks.saturating_mul(BLOCK_MAX as u64) {
+        return Extent::Whole;
+    }
+    Extent::Sample { percent, blocks }
+}
+
+async fn go_on(pass: &mut Pass<'_>, id: OrderId, came: &mut Came) -> Result<()> {
     let at = pass.vault.settled(id).await?;
     if at.order.stage != Stage::Releasing {
         return Ok(());
     }
-    if let Some(refusal) = at.order.in_doubt("released any further") {
-        // Decided before the doubt arose: what is still there may be what heals the archive.
-        return Err(refusal.into());
+    may_go_on(&at.order)?;
+    // Decided by an earlier run: what is still there may be all that there is by now.
+    if pass.vault.has_to_release(&at.order).await? && !comes_back(pass, &at, came).await? {
+        return Ok(());
     }
     let deleted = pass.vault.delete_released(&at.order).await?;
     let closed = if pass.jobs.is_quiet(&at.order) {
@@ -88,4 +142,11 @@ async fn go_on(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
         "; waits for late writes"
     };
     pass.note(&at.order.number, "release", what + then).await
+}
+
+/// Decided before the doubt or the hold arose: what is still there may be what heals the archive.
+fn may_go_on(order: &Order) -> Result<()> {
+    const VERB: &str = "released any further";
+    let refusal = order.held(VERB).or_else(|| order.in_doubt(VERB));
+    refusal.map_or(Ok(()), |refusal| Err(refusal.into()))
 }

@@ -14,6 +14,8 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     if pass.request.dry_run {
         return Ok(());
     }
+    // What is missing from a disk that is away is not bad.
+    pass.vault.expect_stores().await?;
     let mut of = BTreeMap::<OrderId, Vec<Flaw>>::new();
     for flaw in pass.vault.take_noticed() {
         of.entry(flaw.damage.order).or_default().push(flaw);

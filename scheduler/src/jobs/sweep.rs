@@ -1,4 +1,5 @@
-//! Sweep: finishes submits and records that a crash interrupted, and removes what nothing names.
+//! Sweep: finishes submits and records that a crash interrupted, and removes what nothing names, and
+//! what has landed after a purge.
 
 use stemvault_storage::error::Result;
 use stemvault_storage::order::Stage;
@@ -9,7 +10,9 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
     if pass.request.dry_run {
         return Ok(());
     }
+    pass.vault.expect_stores().await?;
     pass.vault.drain_all().await?;
+    look_again(pass).await?;
     for order in pass.vault.orders().await? {
         if order.stage == Stage::Purged {
             continue;
@@ -37,6 +40,27 @@ pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
             }
             Ok(_) => {}
             Err(error) => pass.fail(&order.number, "sweep", &error).await?,
+        }
+    }
+    Ok(())
+}
+
+/// Looks at purged orders again: a node that slept may have gone on with a put after the last list.
+async fn look_again(pass: &mut Pass<'_>) -> Result<()> {
+    let now = pass.jobs.clock.now();
+    for watched in pass.vault.watched().await? {
+        let order = pass.vault.order(watched.order).await?;
+        match pass.vault.look_again(order.id).await {
+            Ok(late) if late.objects > 0 => {
+                let detail = format!(
+                    "{} objects, {} bytes landed after its purge, and were deleted: a node slept, or was paused",
+                    late.objects, late.bytes
+                );
+                pass.note(&order.number, "purge", detail).await?;
+            }
+            Ok(_) if watched.until <= now => pass.vault.end_watch(order.id).await?,
+            Ok(_) => {}
+            Err(error) => pass.fail(&order.number, "purge", &error).await?,
         }
     }
     Ok(())

@@ -68,6 +68,10 @@ impl ObjectStore for Watched {
         payload: PutPayload,
         options: PutOptions,
     ) -> StoreResult<PutResult> {
+        // Whose it is says nothing of what goes on in it.
+        if location.prefix_matches(&paths::marks()) {
+            return self.inner.put_opts(location, payload, options).await;
+        }
         let nth = self.puts.lock().unwrap().len();
         if nth as u64 >= self.good.load(Ordering::SeqCst) {
             if self.hangs {

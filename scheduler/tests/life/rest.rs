@@ -105,7 +105,8 @@ async fn settle(run: &Run) -> Checked {
                 note.action, note.detail
             ));
         }
-        idle = if notes().next().is_none() {
+        // What is kept is said by every run.
+        idle = if notes().all(|note| note.action == "kept") {
             idle + 1
         } else {
             0
@@ -155,7 +156,9 @@ async fn resting(run: &Run) -> Checked {
 async fn garbage(run: &Run) -> Checked {
     let node = &run.nodes[0];
     let mut named = HashSet::from(["records".to_owned()]);
-    let mut prefixes = vec![paths::snapshots().to_string() + "/"];
+    let mut prefixes = [paths::snapshots(), paths::marks()]
+        .map(|folder| folder.to_string() + "/")
+        .to_vec();
     for told in &run.world.state().told.orders {
         if told.unreadable {
             prefixes.push(paths::order(told.id).to_string());
@@ -166,6 +169,10 @@ async fn garbage(run: &Run) -> Checked {
         if order.stage == Stage::Purged {
             named.insert(paths::tombstone(order.id).to_string());
             continue;
+        }
+        if order.hold.is_some() {
+            // Nothing of it is swept before the hold is lifted.
+            prefixes.push(paths::order(order.id).to_string() + "/");
         }
         prefixes.push(paths::records(order.id).to_string() + "/");
         name(node, order, &mut named).await.map_err(fail)?;
@@ -237,6 +244,11 @@ async fn rows(run: &Run) -> Checked {
         let (Some(first), table) = (id(0), char::from(table)) else {
             continue;
         };
+        // Its attempts are not swept before the hold is lifted.
+        let held = |order| {
+            let order = world.order(stemvault_storage::ids::OrderId(order));
+            order.is_some_and(|order| order.hold.is_some())
+        };
         let stale = match table {
             'b' | 'f' | 'U' | 'c' => {
                 let row = upload_row(run, UploadId(first));
@@ -260,10 +272,10 @@ async fn rows(run: &Run) -> Checked {
                 let named = order
                     .and_then(|order| order.proof)
                     .map(|proof| proof.attempt.0);
-                named != id(16)
+                named != id(16) && !held(first)
             }
             // An attempt that is proven, or given up, has come to its end.
-            'A' => true,
+            'A' => !held(first),
             _ => false,
         };
         if stale {

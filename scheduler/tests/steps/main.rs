@@ -1,6 +1,7 @@
 //! Single steps of an order's life that went wrong once, and that a random run (`life/`) meets only
 //! by luck.
 
+mod deletion;
 mod many;
 mod runs;
 mod time;
@@ -46,6 +47,8 @@ struct Studio {
     jobs: Arc<Jobs>,
     clock: Arc<MovableClock>,
     keys: Arc<KeyStore>,
+    /// The objects of the key store.
+    key_objects: Arc<InMemory>,
     order: OrderId,
 }
 
@@ -53,7 +56,8 @@ impl Studio {
     async fn over(working: Store, archive: Store, catalog: Arc<dyn Catalog>) -> Self {
         let start = "2026-01-05T09:00:00Z".parse().unwrap();
         let clock = Arc::new(MovableClock::new(Arc::new(StoppedClock::new(start))));
-        let keys = Store::of("keys", Arc::new(InMemory::new()));
+        let key_store = Arc::new(InMemory::new());
+        let keys = Store::of("keys", Arc::clone(&key_store) as Arc<dyn ObjectStore>);
         let keys = KeyStore::open(keys, MasterKeys::from(MasterKey::random()))
             .await
             .unwrap();
@@ -69,6 +73,8 @@ impl Studio {
         let vault = Arc::new(vault);
         let settings = Settings::defaults("/nowhere".as_ref()).unwrap();
         let jobs = Arc::new(Jobs::new(Arc::clone(&vault), &settings).unwrap());
+        // As a start does it.
+        assert_eq!(vault.stores_away().await.unwrap(), []);
         let number = "2026-0117".to_owned().try_into().unwrap();
         let order = vault
             .create_order(number, Client::default())
@@ -80,6 +86,7 @@ impl Studio {
             jobs,
             clock,
             keys,
+            key_objects: key_store,
             order,
         }
     }
@@ -165,6 +172,13 @@ impl Studio {
 
     async fn stage(&self) -> Stage {
         self.vault.order(self.order).await.unwrap().stage
+    }
+}
+
+fn only(job: Job) -> RunRequest {
+    RunRequest {
+        job: Some(job),
+        ..RunRequest::default()
     }
 }
 
@@ -296,10 +310,6 @@ async fn an_archive_in_doubt_is_not_released_and_a_whole_reading_ends_it() {
     let (studio, bucket) = Studio::in_memory().await;
     let upload = studio.upload(b"boom").await;
     studio.submit_and_complete().await;
-    let only = |job| RunRequest {
-        job: Some(job),
-        ..RunRequest::default()
-    };
     studio.jobs.run(only(Job::Archive)).await.unwrap();
     let order = studio.vault.order(studio.order).await.unwrap();
     let attempt = paths::attempt(studio.order, order.proof.unwrap().attempt);

@@ -97,8 +97,8 @@ async fn a_run_whose_process_died_is_on_record_with_all_that_it_did() {
     let shared = Arc::clone(&catalog) as Arc<dyn Catalog>;
     let studio = Studio::over(store("working"), store("archive"), shared).await;
     many_that_expire(&studio, 9).await;
-    // Its row, then an upload and its note in turn, and death before the end.
-    *catalog.after.lock().unwrap() = Some(9);
+    // Its row; then an upload, its order's record and its note in turn, and death before the end.
+    *catalog.after.lock().unwrap() = Some(13);
     studio.jobs.run(only(Job::Expire)).await.unwrap_err();
     *catalog.after.lock().unwrap() = None;
     let left = studio.jobs.runs(None, 5).await.unwrap();

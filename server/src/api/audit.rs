@@ -52,10 +52,10 @@ pub struct AuditEntry {
     /// When it was decided.
     pub at: DateTime<Utc>,
     /// created, link_made, link_revoked, submitted, accepted, returned, completed, reopened,
-    /// archived, doubted, proven_again, releasing, released, recalled, recall_ended, held,
+    /// archived, doubted, proven_again, archived_again, expired, releasing, released, recalled, recall_ended, held,
     /// hold_lifted, purging, purged or changed.
     pub what: &'static str,
-    /// The id of the link, session or archive attempt, where it is about one.
+    /// The id of the link, session, archive attempt or upload, where it is about one.
     pub about: Option<String>,
     /// Who decided it: token:ID, link:ID or system:JOB. No name.
     pub who: String,

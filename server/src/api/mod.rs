@@ -13,6 +13,7 @@ mod retention;
 mod scrub;
 mod sessions;
 mod status;
+mod stores;
 pub mod tokens;
 pub mod when;
 
@@ -31,6 +32,7 @@ pub fn router() -> Router<SharedApp> {
         .route("/audit", get(audit::show))
         .route("/complete", post(orders::complete))
         .route("/reopen", post(orders::reopen))
+        .route("/archive-again", post(orders::archive_again))
         .route("/hold", post(orders::hold))
         .route("/release-hold", post(orders::release_hold))
         .route("/recall", post(orders::recall))
@@ -59,6 +61,7 @@ pub fn router() -> Router<SharedApp> {
             post(scrub::begin).get(scrub::show).delete(scrub::stop),
         )
         .route("/status", get(status::show))
+        .route("/stores/{store}/mark", post(stores::mark))
         .route("/tokens", post(tokens::create).get(tokens::list))
         .route("/tokens/{token}", delete(tokens::revoke))
         .route("/keys", get(keys::show))

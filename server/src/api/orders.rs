@@ -171,6 +171,22 @@ pub(super) async fn reopen(
     change(&app, &staff, &number, "reopened", order::Order::reopen).await
 }
 
+pub(super) async fn archive_again(
+    staff: Staff,
+    State(app): State<SharedApp>,
+    Path(number): Path<String>,
+    Body(Nothing {}): Body<Nothing>,
+) -> Answer<Json<Order>> {
+    change(
+        &app,
+        &staff,
+        &number,
+        "to be archived again",
+        order::Order::archive_again,
+    )
+    .await
+}
+
 pub(super) async fn hold(
     staff: Staff,
     State(app): State<SharedApp>,

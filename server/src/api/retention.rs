@@ -45,7 +45,7 @@ pub struct RetentionPlan {
 pub struct Action {
     /// Its number.
     pub order: String,
-    /// archive, release, end_recall, purge, or kept: due, and does not happen.
+    /// archive, release, end_recall, purge, expire, or kept: due, and does not happen.
     pub action: &'static str,
     /// From when on.
     pub due_at: DateTime<Utc>,

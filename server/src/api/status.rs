@@ -8,7 +8,8 @@ use serde::Serialize;
 use stemvault_scheduler::jobs::lease::JobState;
 use stemvault_scheduler::jobs::mirror::MirrorState;
 use stemvault_scheduler::{Job, Outcome};
-use stemvault_storage::order::Order;
+use stemvault_storage::Vault;
+use stemvault_storage::order::{Order, OrderNumber};
 use utoipa::ToSchema;
 
 use super::auth::Staff;
@@ -41,7 +42,7 @@ pub struct Status {
 /// How one part stands.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatusPart {
-    /// stores, keys, mirror, archive, clock, jobs or certificate.
+    /// stores, keys, mirror, archive, retention, clock, jobs or certificate.
     pub what: &'static str,
     /// green, yellow or red.
     pub colour: Colour,
@@ -69,14 +70,18 @@ fn part(what: &'static str, colour: Colour, says: impl Into<String>) -> StatusPa
     }
 }
 
+/// How catalog, stores and keys stand.
+pub(super) async fn stores(vault: &Vault) -> StatusPart {
+    let wrong = ready::look(vault).await;
+    if wrong.is_empty() {
+        return part("stores", Colour::Green, "catalog, stores and keys answer");
+    }
+    let says: Vec<_> = wrong.into_iter().map(|wrong| wrong.says).collect();
+    part("stores", Colour::Red, says.join("; "))
+}
+
 pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<Status>> {
     let now = app.clock.now();
-    let wrong = ready::look(&app.vault).await;
-    let stores = if wrong.is_empty() {
-        part("stores", Colour::Green, "catalog, stores and keys answer")
-    } else {
-        part("stores", Colour::Red, wrong.join("; "))
-    };
     let orders = app.vault.orders().await?;
     let proven = app.vault.all_last_proven(&orders).await?;
     let oldest = proven.iter().map(|(_, last)| last.at).min();
@@ -84,10 +89,11 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
     let backup = app.vault.keys().last_backup().await;
     let backup = backup.map_err(|error| error.to_string());
     let mut parts = vec![
-        stores,
+        stores(&app.vault).await,
         keys(&app.jobs.bad_keys(&orders), &orders, backup, now),
         mirror(&app.jobs.mirror_state().await?, &states, now),
         archive(&orders, oldest, now),
+        retention(&app.jobs.overdue().await?),
         clock(app.vault.time().doubt()),
         jobs(&states, app.jobs.silent(&states), now),
     ];
@@ -182,6 +188,19 @@ fn archive(orders: &[Order], oldest: Option<DateTime<Utc>>, now: DateTime<Utc>) 
         "archive",
         Colour::Green,
         format!("every one was read again since {at}"),
+    )
+}
+
+fn retention(overdue: &[(OrderNumber, String)]) -> StatusPart {
+    if overdue.is_empty() {
+        return part("retention", Colour::Green, "nothing is overdue");
+    }
+    let says = overdue.iter();
+    let says = says.map(|(order, why)| format!("order {order} is {why}"));
+    part(
+        "retention",
+        Colour::Red,
+        says.collect::<Vec<_>>().join("; "),
     )
 }
 

@@ -28,6 +28,7 @@ mod sending;
 mod serve;
 mod session;
 mod status;
+mod store;
 mod table;
 mod token;
 mod told;
@@ -78,6 +79,9 @@ enum Command {
     Status(status::StatusArgs),
     Prove(retention::ProveArgs),
     Scrub(scrub::ScrubArgs),
+    /// Taking another disk for a store
+    #[command(subcommand)]
+    Store(store::StoreCommand),
     Mirror(retention::MirrorArgs),
     Push(push::PushArgs),
     Pull(pull::PullArgs),
@@ -137,6 +141,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Status(args) => status::run(args).await,
         Command::Prove(args) => retention::prove(args).await,
         Command::Scrub(args) => scrub::run(args).await,
+        Command::Store(command) => store::run(command).await,
         Command::Mirror(args) => retention::mirror(args).await,
         Command::Push(args) => Box::pin(push::run(args, clock)).await,
         Command::Pull(args) => Box::pin(pull::run(args, clock)).await,
@@ -169,6 +174,7 @@ mod tests {
             "config sample",
             "order create 2026-0117 --client Band --email a@b --title Song",
             "order hold 2026-0117 --reason why",
+            "order archive-again 2026-0117",
             "link create 2026-0117 --upload",
             "link create 2026-0117 --session abababab --file a/b.wav --expires 14d --json",
             "link revoke abc",
@@ -189,6 +195,7 @@ mod tests {
             "scrub 2026-0117 --tier working --tier archive --rate 50MB",
             "scrub --stop",
             "scrub --watch",
+            "store mark archive",
             "mirror --new",
             "status",
             "push folder --to https://x/u/y --submit --parallel 2",

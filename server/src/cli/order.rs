@@ -20,6 +20,8 @@ pub enum OrderCommand {
     Complete(NumberArgs),
     /// Go on working: both retention clocks stop
     Reopen(NumberArgs),
+    /// Write an archive that did not come back anew from the working files; no date changes
+    ArchiveAgain(NumberArgs),
     Hold(HoldArgs),
     /// Let an order that was held be deleted when it is due
     ReleaseHold(NumberArgs),
@@ -98,6 +100,7 @@ pub async fn run(command: OrderCommand) -> anyhow::Result<()> {
         OrderCommand::Audit(args) => super::audit::run(args).await,
         OrderCommand::Complete(args) => verb(&args, "complete", json!({})).await,
         OrderCommand::Reopen(args) => verb(&args, "reopen", json!({})).await,
+        OrderCommand::ArchiveAgain(args) => verb(&args, "archive-again", json!({})).await,
         OrderCommand::ReleaseHold(args) => verb(&args, "release-hold", json!({})).await,
         OrderCommand::Hold(HoldArgs {
             number,

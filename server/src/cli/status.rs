@@ -6,7 +6,8 @@ use serde_json::Value;
 use super::ask::AskArgs;
 use super::table::{list, table, text};
 
-/// Show how stores, keys, mirror, archive, jobs and the certificate stand; fails while anything is red
+/// Show how stores, keys, mirror, archive, retention, jobs and the certificate stand; fails while
+/// anything is red
 #[derive(Debug, Clone, clap::Args)]
 pub struct StatusArgs {
     /// How to ask

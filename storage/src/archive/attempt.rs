@@ -83,6 +83,7 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn claim_attempt(&self, at: &OrderAt) -> Result<Turn> {
+        self.expect_stores().await?;
         let order = at.order.id;
         let found = self.begun_attempt(&at.order).await?;
         if let Some(sight) = found
@@ -157,6 +158,8 @@ impl Vault {
             if at.order.gate != claim.gate || !ours {
                 return Ok(None);
             }
+            // What was read back from a disk that is not the archive's proves nothing.
+            self.expect_stores().await?;
             let batch = Batch::new().expect(claim.key(), claim.expected());
             let (proof, batch) = self.named(claim.order, proof.clone(), batch).await?;
             let next = at.order.archived(proof)?;

@@ -26,7 +26,9 @@ use crate::order::{Order, OrderNumber};
 use crate::session::{BlockRef, SessionRow};
 use crate::upload::{PartOf, PartUse, Upload};
 
-pub use care::{MirrorBegun, Mirrored, Proven, mirror_begun, mirrored, proven, provens};
+pub use care::{
+    Marked, MirrorBegun, Mirrored, Proven, marked, mirror_begun, mirrored, proven, provens, watched,
+};
 pub use masters::{CurrentMaster, RetiredMasters, current_master, retired_masters};
 pub use runs::{
     began, known_time, run, run_note, run_notes, runs, runs_before, runs_from, runs_notes,

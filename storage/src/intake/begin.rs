@@ -94,6 +94,7 @@ impl Vault {
                 .of_file(upload.path.as_str())
                 .into());
         }
+        self.expect_store(&self.working).await?;
         Ok(Writer {
             keys: self.keys.order(order).await?,
             vault: Arc::clone(self),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::audit::What;
 use crate::catalog::tables::{self, Arrival, OrderOf, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result, no_such_upload};
@@ -94,6 +95,7 @@ impl Vault {
             if !std::mem::replace(&mut paced, true) {
                 self.check_pace(&at.order, &new)?;
             }
+            self.expect_store(&self.working).await?;
             let reserved = self.reserve(&at.order, &new, Vec::new()).await?;
             self.working.prepare(&paths::upload(order, new.id)).await?;
             let upload = self.new_upload(&at.order, &new);
@@ -218,49 +220,64 @@ impl Vault {
     ///
     /// # Errors
     /// [`RefusalKind::NotFound`]; [`RefusalKind::WrongStage`] when it is submitted, or the order
-    /// is not open.
+    /// is not open; [`RefusalKind::Held`]; [`Error::Away`].
     pub async fn terminate(&self, order: OrderId, id: UploadId) -> Result<()> {
-        self.intake.take_over(id).await;
-        self.remove(order, id, false).await.map(drop)
+        self.remove_upload(order, id, None).await.map(drop)
     }
 
-    /// The same of one whose time is over, if it still is in the batch that removes it: somebody may
-    /// go on with it at this very moment. `false` if somebody did, or it is gone.
+    /// The same for one whose time is over, which is read again first; the order's audit log says it.
+    /// `None`: somebody has gone on with it meanwhile.
     ///
     /// # Errors
     /// Those of [`terminate`](Self::terminate).
-    pub async fn expire(&self, order: OrderId, id: UploadId) -> Result<bool> {
-        self.remove(order, id, true).await
+    pub async fn expire(&self, order: OrderId, id: UploadId) -> Result<Option<Upload>> {
+        self.remove_upload(order, id, Some(What::Expired(id))).await
     }
 
-    async fn remove(&self, order: OrderId, id: UploadId, only_expired: bool) -> Result<bool> {
+    async fn remove_upload(
+        &self,
+        order: OrderId,
+        id: UploadId,
+        what: Option<What>,
+    ) -> Result<Option<Upload>> {
+        self.intake.take_over(id).await;
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             let key = tables::upload(order, id);
             let Some((upload, version)) = load::<Upload>(&*self.catalog, &key).await? else {
-                if only_expired {
-                    return Ok(false);
-                }
                 return Err(no_such_upload(id).into());
             };
-            if only_expired && (self.time.doubt().is_some() || !self.is_expired(&upload).await?) {
-                return Ok(false);
+            let expires = matches!(what, Some(What::Expired(_)));
+            if expires && (self.time.doubt().is_some() || !self.is_expired(&upload).await?) {
+                return Ok(None);
             }
             self.check_may_terminate(&at.order, &upload).await?;
+            self.expect_stores().await?;
             let batch = Batch::new()
                 .expect(tables::gate(order), Expect::At(at.gate))
                 .expect(tables::outbox(order), Expect::Absent)
                 .expect(key.clone(), Expect::At(version));
             // A returned session may still name its blocks: then the sweep decides.
             let sealed = matches!(upload.state, UploadState::Sealed { .. });
-            let role = upload.role;
+            let (role, removed) = (upload.role, upload.clone());
             let (batch, folders) = match role {
                 Role::RemovedPart => return Err(no_such_upload(id).into()),
                 Role::Part => self.removed_part(batch, upload).await?,
                 Role::Final => self.removed_final(batch, upload).await?,
                 Role::File => (self.without_upload(batch, order, id).await?, vec![id]),
             };
-            match self.catalog.commit(batch).await {
+            let done = match what {
+                None => self.catalog.commit(batch).await,
+                Some(what) => {
+                    let next = at.order.clone();
+                    let logged = (what, &self.who);
+                    match Box::pin(self.decide_that(&at, next, logged, batch)).await? {
+                        Some(_) => Ok(()),
+                        None => continue,
+                    }
+                }
+            };
+            match done {
                 Ok(()) => {
                     self.intake.ledger().set(order, id, None);
                     if role != Role::File {
@@ -270,7 +287,7 @@ impl Vault {
                     for folder in folders.into_iter().filter(|_| !sealed) {
                         self.working.empty(&paths::upload(order, folder)).await?;
                     }
-                    return Ok(true);
+                    return Ok(Some(removed));
                 }
                 Err(CommitError::Conflict(_)) => {}
                 Err(CommitError::Failed(error)) => {
@@ -290,6 +307,17 @@ impl Vault {
                 .of_file(file)
                 .into())
         };
+        if order.hold.is_some() {
+            // Why is between the studio and whoever it is about.
+            let message = format!(
+                "{file:?} cannot be removed: the studio keeps everything of order {} for now; ask the studio",
+                order.number
+            );
+            return Err(Refusal::new(RefusalKind::Held, message)
+                .of_order(&order.number)
+                .of_file(file)
+                .into());
+        }
         if order.stage != Stage::Open {
             return refuse(format!(
                 "{file:?} cannot be removed: order {} is {}",

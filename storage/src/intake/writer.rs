@@ -301,6 +301,7 @@ impl Writer {
         if gate.is_none_or(|(_, version)| version != self.gate) {
             return Err(self.taken_over().into());
         }
+        self.vault.expect_store(&self.vault.working).await?;
         self.lease = lease;
         Ok(())
     }

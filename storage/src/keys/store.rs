@@ -154,6 +154,10 @@ impl KeyStore {
         self.store.answers().await
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The key that seals tombstones.
     #[must_use]
     pub fn records(&self) -> &Arc<SealingKeys> {

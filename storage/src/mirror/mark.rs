@@ -6,38 +6,16 @@
 //! says, which outlives the catalog and changes with no master key.
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::{Mirror, copy};
 use crate::catalog::Batch;
-use crate::catalog::tables::{self, MirrorBegun, Record, load, put};
+use crate::catalog::tables::{self, MirrorBegun, load, put};
 use crate::error::Result;
+use crate::marks::Whose;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::Store;
 use crate::vault::Vault;
-
-/// What lies in both places.
-#[derive(Serialize, Deserialize)]
-struct Mark {
-    /// The id of the records key.
-    installation: String,
-    /// When the mirror was begun.
-    begun_at: DateTime<Utc>,
-}
-
-impl Record for Mark {
-    const WHAT: &'static str = "mark of a mirror";
-}
-
-/// Whose mark a store bears.
-#[derive(PartialEq, Eq)]
-enum Whose {
-    Ours,
-    Nobodys,
-    Anothers,
-}
 
 impl Vault {
     /// Asks whether the mirror that was begun is there. Where none is set, and where none was ever
@@ -63,7 +41,7 @@ impl Vault {
         self.expect_mark(mirror, begun.is_some() || was_complete)
             .await?;
         if begun.is_none() {
-            self.mark(mirror).await?;
+            self.mark_mirror(mirror).await?;
         }
         Ok(())
     }
@@ -75,7 +53,9 @@ impl Vault {
     /// [`RefusalKind::Stopped`] for the mirror of another installation; those of stores and catalog.
     pub async fn begin_mirror_anew(&self, mirror: &Mirror) -> Result<()> {
         for store in mirror.places() {
-            if self.whose(store).await? == Whose::Anothers {
+            // One that cannot be read is not known to be ours.
+            let whose = self.whose(store, &paths::mirror_mark()).await?;
+            if matches!(whose, Whose::Anothers | Whose::Unreadable) {
                 let message = format!(
                     "{} holds the mirror of another installation: empty it first, or name another place",
                     store.place()
@@ -88,27 +68,26 @@ impl Vault {
             batch = batch.delete(tables::mirrored(order.id));
         }
         self.catalog.commit(batch).await?;
-        self.mark(mirror).await
+        self.mark_mirror(mirror).await
     }
 
     async fn expect_mark(&self, mirror: &Mirror, begun: bool) -> Result<()> {
         for store in mirror.places() {
-            match self.whose(store).await? {
+            match self.whose(store, &paths::mirror_mark()).await? {
                 Whose::Ours => {}
                 Whose::Nobodys if !begun => {}
-                Whose::Nobodys | Whose::Anothers => return Err(away(store).into()),
+                Whose::Nobodys | Whose::Anothers | Whose::Unreadable => {
+                    return Err(away(store).into());
+                }
             }
         }
         Ok(())
     }
 
-    async fn mark(&self, mirror: &Mirror) -> Result<()> {
-        let mark = Mark {
-            installation: self.installation(),
-            begun_at: self.clock.now(),
-        };
+    async fn mark_mirror(&self, mirror: &Mirror) -> Result<()> {
+        let mark = self.mark();
         for store in mirror.places() {
-            if self.whose(store).await? == Whose::Nobodys {
+            if self.whose(store, &paths::mirror_mark()).await? == Whose::Nobodys {
                 let bytes = Bytes::from(tables::encode(&mark));
                 copy(store, &paths::mirror_mark(), bytes).await?;
             }
@@ -116,20 +95,6 @@ impl Vault {
         let row = MirrorBegun { at: mark.begun_at };
         let batch = put(Batch::new(), tables::mirror_begun(), &row);
         Ok(self.catalog.commit(batch).await?)
-    }
-
-    async fn whose(&self, store: &Store) -> Result<Whose> {
-        let Some(bytes) = store.get_opt(&paths::mirror_mark()).await? else {
-            return Ok(Whose::Nobodys);
-        };
-        // One that cannot be read is not known to be ours.
-        let ours = tables::decode::<Mark>(&bytes)
-            .is_ok_and(|mark| mark.installation == self.installation());
-        Ok(if ours { Whose::Ours } else { Whose::Anothers })
-    }
-
-    fn installation(&self) -> String {
-        hex::encode(self.keys.records().id())
     }
 }
 

@@ -74,6 +74,7 @@ impl Vault {
     /// Those of the stores and the catalog; then there is none. An order that cannot be read is
     /// named in [`Taken::problems`], and the others are in it.
     pub async fn take_snapshot(&self) -> Result<Taken> {
+        self.expect_store(&self.working).await?;
         let now = self.clock.now();
         let name = SnapshotName::new(now);
         self.working.prepare(&paths::snapshot(&name)).await?;
@@ -113,6 +114,7 @@ impl Vault {
         if self.time.doubt().is_some() {
             return Ok(0);
         }
+        self.expect_stores().await?;
         let now = self.clock.now();
         let indexes = self.snapshot_indexes().await?.into_iter();
         // One that does not open is there all the same.

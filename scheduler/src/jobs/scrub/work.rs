@@ -92,6 +92,8 @@ impl Scrubbing<'_> {
 
     async fn order(&mut self, id: OrderId) -> Result<bool> {
         let vault = &self.jobs.vault;
+        // What is missing from a disk that is away is not bad.
+        vault.expect_stores().await?;
         let at = vault.settled(id).await?;
         match at.order.stage {
             Stage::Purging => return Ok(true),

@@ -3,7 +3,7 @@
 use super::{ORDER, vector};
 use crate::audit::{Entry, What};
 use crate::catalog::tables::{decode, encode};
-use crate::ids::{AttemptId, LinkId, SessionId};
+use crate::ids::{AttemptId, LinkId, SessionId, UploadId};
 use crate::order::{Client, Hold, Order, Proof, Unproven};
 use crate::rebuild::world::AT_ONCE;
 use crate::refusal::Refusal;
@@ -24,6 +24,8 @@ fn words_are_the_same_in_json_and_in_the_hash() {
         What::Archived(attempt),
         What::Doubted(attempt),
         What::ProvenAgain(attempt),
+        What::ArchivedAgain,
+        What::Expired(UploadId([4; 16])),
         What::Releasing,
         What::Released,
         What::Recalled,
@@ -70,7 +72,7 @@ fn every_transition_has_its_word() {
     let number = "2026-0117".to_owned().try_into().unwrap();
     let mut order = Order::new(ORDER, number, Client::default(), now);
     type Verb<'a> = &'a dyn Fn(&Order) -> Result<Order, Refusal>;
-    let verbs: [(Verb<'_>, What); 16] = [
+    let verbs: [(Verb<'_>, What); 19] = [
         (&|it| it.complete(now, AT_ONCE), What::Completed),
         (&Order::reopen, What::Reopened),
         (&|it| it.complete(now, AT_ONCE), What::Completed),
@@ -79,6 +81,9 @@ fn every_transition_has_its_word() {
         (&|it| it.archived(proof.clone()), What::Archived(attempt)),
         (&|it| it.doubted(unproven.clone()), What::Doubted(attempt)),
         (&|it| it.proven_again(attempt), What::ProvenAgain(attempt)),
+        (&|it| it.doubted(unproven.clone()), What::Doubted(attempt)),
+        (&Order::archive_again, What::ArchivedAgain),
+        (&|it| it.archived(proof.clone()), What::Archived(attempt)),
         (&|it| it.releasing(now, &[]), What::Releasing),
         (&Order::released, What::Released),
         (&|it| it.recall(now), What::Recalled),

@@ -65,6 +65,32 @@ pub fn mirror_begun() -> Key {
     key(b'm', &[b"mirror"])
 }
 
+/// The rows of purged orders that are looked at again: all, or that of one.
+#[must_use]
+pub fn watched(order: Option<OrderId>) -> Key {
+    let order = order.as_ref().map_or(&[][..], |order| order.as_bytes());
+    key(b'w', &[order])
+}
+
+/// That a store bears the mark of this installation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marked {
+    /// The id of the records key.
+    pub installation: String,
+    /// Since when.
+    pub at: DateTime<Utc>,
+}
+
+impl Record for Marked {
+    const WHAT: &'static str = "store that was marked";
+}
+
+/// The [`Marked`] row of a store: working, archive or keys.
+#[must_use]
+pub fn marked(store: &str) -> Key {
+    key(b'k', &[b"store ", store.as_bytes()])
+}
+
 /// The [`Mirrored`] row of an order.
 #[must_use]
 pub fn mirrored(order: OrderId) -> Key {
