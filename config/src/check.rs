@@ -244,7 +244,16 @@ impl Book<'_> {
 
     fn numbers(&mut self, settings: &Settings) {
         let orders = &settings.orders;
-        if !orders.number_pattern.is_match(&orders.number_example) {
+        if !is_number(&orders.number_example) {
+            self.report(
+                &["orders.number_example", "orders.number_pattern"],
+                format!(
+                    "number_example {} can be no order number: one has 1 to 64 characters, no space, no slash and no control character, and is not . or ..",
+                    quoted(&orders.number_example)
+                ),
+                "write an example without them, as in 2026-0117, and a pattern that it matches",
+            );
+        } else if !orders.number_pattern.is_match(&orders.number_example) {
             self.report(
                 &["orders.number_example", "orders.number_pattern"],
                 format!(
@@ -280,6 +289,14 @@ impl Book<'_> {
             );
         }
     }
+}
+
+/// Whether a text can be the number of an order at all, whatever the studio's pattern.
+fn is_number(text: &str) -> bool {
+    let sound = |c: char| !c.is_control() && !c.is_whitespace() && c != '/';
+    (1..=64).contains(&text.chars().count())
+        && text.chars().all(sound)
+        && !matches!(text, "." | "..")
 }
 
 /// The fewest days that so many calendar months in a row can have.

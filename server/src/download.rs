@@ -14,9 +14,11 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use chrono::{DateTime, Utc};
 use futures::stream::{self, BoxStream, StreamExt};
 use stemvault_storage::Error;
-use stemvault_storage::ids::{SessionId, Token};
+use stemvault_storage::audit::Actor;
+use stemvault_storage::ids::{OrderId, SessionId, Token};
 use stemvault_storage::link::{Link, Scope};
 use stemvault_storage::outlet::Source;
 use stemvault_storage::refusal::RefusalKind;
@@ -69,7 +71,8 @@ async fn look(
     };
     let answer = match (opened, bag::Form::asked(query.as_deref())) {
         (Ok((of, Scope::Session { session })), Some(form)) => {
-            bag::serve(&app, of.order, session, form, &asked).await
+            let who = Actor::Link(of.id);
+            bag::serve(&app, who, (of.order, session), form, &asked).await
         }
         (opened, _) => look_at(&app, opened, &link, &asked).await,
     };
@@ -124,7 +127,30 @@ async fn open(app: &App, text: &str) -> Answer<(Link, Scope)> {
 
 async fn send(app: &App, link: &Link, session: SessionId, path: &str, asked: &Asked<'_>) -> Answer {
     let source = app.vault.file(link.order, session, path).await?;
-    serve(app, source, asked).await
+    let response = serve(app, source, asked).await?;
+    let who = Actor::Link(link.id);
+    let status = response.status();
+    note(app, who, (link.order, session), asked.method, status).await;
+    Ok(response)
+}
+
+/// Puts on record that bytes of a session leave, before they do. Nobody goes without what is theirs
+/// because a line of the log cannot be written: that is in the server's log then.
+pub(crate) async fn note(
+    app: &App,
+    who: Actor,
+    (order, session): (OrderId, SessionId),
+    method: &Method,
+    status: StatusCode,
+) {
+    if method != Method::GET || !status.is_success() {
+        return;
+    }
+    let name = who.to_string();
+    let noted = Box::pin(app.vault.by(who).downloaded(order, session)).await;
+    if let Err(error) = noted {
+        tracing::error!(%order, %session, who = name, %error, "a download is not in the audit log of its order");
+    }
 }
 
 /// Answers GET and HEAD of a file: conditions, ranges, and verified bytes.
@@ -316,6 +342,9 @@ fn validators(response: &mut Response, tag: &str) {
 
 fn describe_file(response: &mut Response, file: &FileEntry) {
     let name = file.path.file_name();
+    if let Some(at) = file.changed_at() {
+        insert(response, header::LAST_MODIFIED, &http_date(at));
+    }
     insert(response, header::CONTENT_TYPE, content_type(name));
     insert(response, header::CONTENT_DISPOSITION, &disposition(name));
     insert(response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -325,6 +354,11 @@ fn describe_file(response: &mut Response, file: &FileEntry) {
         "default-src 'none'; sandbox",
     );
     insert(response, header::REFERRER_POLICY, "no-referrer");
+}
+
+/// As HTTP writes it (RFC 9110, 5.6.7).
+fn http_date(at: DateTime<Utc>) -> String {
+    at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn insert(response: &mut Response, name: HeaderName, value: &str) {

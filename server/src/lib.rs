@@ -27,6 +27,7 @@ pub mod links;
 pub mod listen;
 pub mod log;
 mod master_file;
+mod media;
 pub mod pace;
 pub mod page;
 pub mod prefix;

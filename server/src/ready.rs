@@ -12,13 +12,16 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use indicatif::DecimalBytes;
 use stemvault_storage::Vault;
 use stemvault_storage::catalog::tables;
 use stemvault_storage::error::Error;
+use stemvault_storage::intake::DiskSpace;
 
 use crate::api::auth::Staff;
 use crate::app::SharedApp;
 use crate::error::Answer;
+use crate::terminal;
 
 /// How long an answer of `/readyz` is repeated.
 const FRESH: Duration = Duration::from_secs(1);
@@ -126,11 +129,31 @@ pub(crate) async fn name_away(vault: &Vault) {
     match vault.stores_away().await {
         Ok(away) => {
             for away in away {
-                println!("{}", away.says);
+                terminal::tell(&away.says);
                 tracing::error!(store = away.store, "{}", away.says);
             }
         }
         Err(error) => tracing::error!(%error, "whose the stores are is not known"),
+    }
+}
+
+/// Why nothing more can be uploaded, where the disk is too full or too small for that.
+pub(crate) fn too_full(space: &DiskSpace) -> Option<String> {
+    (space.free <= space.floor).then(|| {
+        format!(
+            "no uploads are taken: the disk of the working store has {} free, and {} have to stay free. Make room, use a larger disk, or lower uploads.free_disk_floor",
+            DecimalBytes(space.free),
+            DecimalBytes(space.floor)
+        )
+    })
+}
+
+/// Says at a start that nothing can be uploaded, where that is so.
+pub(crate) async fn say_if_full(vault: &Vault) {
+    let space = vault.disk_space().await.ok().flatten();
+    if let Some(why) = space.as_ref().and_then(too_full) {
+        terminal::tell(&why);
+        tracing::error!("{why}");
     }
 }
 

@@ -45,7 +45,7 @@ pub struct How {
     pub configured: bool,
 }
 
-/// Runs the server until it is told to end (SIGTERM, SIGINT).
+/// Runs the server until it is told to end (SIGTERM, SIGINT, SIGHUP).
 ///
 /// # Errors
 /// When it cannot start; in words.
@@ -117,6 +117,7 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
         ));
         tracing::info!(%address, "listening without encryption, for a proxy on this machine");
     }
+    ready::say_if_full(&app.vault).await;
     house.started();
     // A store that is out of order, or named wrongly since the last start, is in the log at once and
     // not when somebody meets it. It may be back in a minute, so it keeps nobody from starting.
@@ -169,11 +170,14 @@ async fn run(
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut serving = tokio::spawn(serving);
     let name = tokio::select! {
         ended = &mut serving => return ended.context("the accept loop failed"),
         _ = terminate.recv() => "SIGTERM",
         _ = interrupt.recv() => "SIGINT",
+        // The terminal that it was started in is closed.
+        _ = hangup.recv() => "SIGHUP",
     };
     tracing::info!(signal = name, "ending");
     end.send_replace(true);
@@ -238,6 +242,7 @@ async fn leave_cli_file(
         .first()
         .map(|address| url(&reached(*address).to_string()))
         .transpose()?;
+    // Whoever signed it: commands on this machine trust what this machine serves.
     file.ca = Some(certificate.chain.clone());
     let catalog = house.vault.catalog();
     if file.renew_token(&**catalog, clock.now()).await? {

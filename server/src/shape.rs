@@ -29,6 +29,9 @@ pub struct Receipt {
     pub sealed_at: DateTime<Utc>,
     /// What the engineer said.
     pub review: Review,
+    /// What was written into the form, by the names of its fields; for staff.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<BTreeMap<String, String>>,
     /// The files, by path.
     pub files: Vec<File>,
     /// What the intake checks found.
@@ -62,6 +65,9 @@ pub struct File {
     pub hash: FileHash,
     /// Whether its sender has read its own file again after it had arrived: it is the same.
     pub checked: bool,
+    /// When its sender's copy was last changed, as it said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified: Option<String>,
 }
 
 /// Something that an intake check found.
@@ -98,11 +104,24 @@ impl From<&session::Receipt> for Receipt {
             session: row.session,
             sealed_at: manifest.sealed_at,
             review: (&row.review).into(),
+            form: None,
             files: manifest.files.iter().map(File::from).collect(),
             findings: manifest.findings.iter().map(Finding::from).collect(),
             left_out: manifest.form.get(LEFT_OUT).cloned(),
             total_bytes: manifest.bytes().to_string(),
             file_count: manifest.files.len(),
+        }
+    }
+}
+
+impl Receipt {
+    /// The same for staff, who read what the client wrote.
+    #[must_use]
+    pub fn for_staff(receipt: &session::Receipt) -> Self {
+        let form = receipt.manifest.form.clone().into_iter().collect();
+        Self {
+            form: Some(form),
+            ..Self::from(receipt)
         }
     }
 }
@@ -127,6 +146,7 @@ impl From<&FileEntry> for File {
             length: file.length.to_string(),
             hash: file.hash,
             checked: file.checked,
+            modified: file.modified.clone(),
         }
     }
 }

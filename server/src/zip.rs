@@ -14,6 +14,9 @@ const MAX_16: usize = 0xffff;
 const VERSION_64: u16 = 45;
 const VERSION: u16 = 20;
 
+/// Bytes of an extended timestamp, its name and length included.
+const TIMESTAMP: usize = 9;
+
 /// Names are UTF-8.
 const FLAGS: u16 = 1 << 11;
 
@@ -26,30 +29,45 @@ pub struct Entry {
     pub length: u64,
     /// CRC-32 (IEEE) of them.
     pub crc32: u32,
+    /// When it was last changed; the time of the zip where that is not known.
+    pub modified: Option<DateTime<Utc>>,
 }
 
 /// A zip that is being written: which files are in it, and how long it is so far.
 #[derive(Debug)]
 pub struct Zip {
     at: u64,
-    date: u16,
-    time: u16,
+    made: DateTime<Utc>,
     entries: Vec<(Entry, u64)>,
 }
 
+/// A date and a time as the headers have them: to two seconds, in the years that a zip can hold.
+fn dos(at: DateTime<Utc>) -> (u16, u16) {
+    let year = at.year().clamp(1980, 2107) - 1980;
+    let part = |number: u32| u16::try_from(number).expect("a part of a date is small");
+    let date =
+        u16::try_from(year).expect("below 128") << 9 | part(at.month()) << 5 | part(at.day());
+    let time = part(at.hour()) << 11 | part(at.minute()) << 5 | part(at.second() / 2);
+    (date, time)
+}
+
+/// The extended timestamp: in UTC, to the second. None beyond the 32 bits that it has.
+fn timestamp(entry: &Entry) -> Option<[u8; TIMESTAMP]> {
+    let seconds = i32::try_from(entry.modified?.timestamp()).ok()?;
+    let mut field = [0; TIMESTAMP];
+    // Its name; five bytes; of the three times only this one.
+    field[..5].copy_from_slice(&[0x55, 0x54, 5, 0, 1]);
+    field[5..].copy_from_slice(&seconds.to_le_bytes());
+    Some(field)
+}
+
 impl Zip {
-    /// An empty one; all files bear this time.
+    /// An empty one; files of which nothing else is known bear this time.
     #[must_use]
     pub fn new(time: DateTime<Utc>) -> Self {
-        // The years that a zip can hold.
-        let year = time.year().clamp(1980, 2107) - 1980;
-        let part = |number: u32| u16::try_from(number).expect("a part of a date is small");
         Self {
             at: 0,
-            date: u16::try_from(year).expect("below 128") << 9
-                | part(time.month()) << 5
-                | part(time.day()),
-            time: part(time.hour()) << 11 | part(time.minute()) << 5 | part(time.second() / 2),
+            made: time,
             entries: Vec::new(),
         }
     }
@@ -61,11 +79,14 @@ impl Zip {
         four(&mut head, 0x0403_4b50);
         two(&mut head, if large { VERSION_64 } else { VERSION });
         self.common(&mut head, &entry, [entry.length; 2]);
-        two(&mut head, if large { 20 } else { 0 });
+        let timestamp = timestamp(&entry);
+        let extras = if large { 20 } else { 0 } + timestamp.map_or(0, |_| TIMESTAMP);
+        two(&mut head, u16::try_from(extras).expect("at most 29"));
         head.extend_from_slice(entry.name.as_bytes());
         if large {
             extra(&mut head, &[entry.length, entry.length]);
         }
+        head.extend(timestamp.into_iter().flatten());
         let offset = self.at;
         self.at += head.len() as u64 + entry.length;
         self.entries.push((entry, offset));
@@ -121,12 +142,14 @@ impl Zip {
         two(out, 3 << 8 | VERSION_64);
         two(out, version);
         self.common(out, entry, [entry.length; 2]);
+        let timestamp = timestamp(entry);
         let length = if long.is_empty() {
             0
         } else {
             4 + 8 * long.len()
         };
-        two(out, u16::try_from(length).expect("at most 28"));
+        let length = length + timestamp.map_or(0, |_| TIMESTAMP);
+        two(out, u16::try_from(length).expect("at most 37"));
         two(out, 0);
         two(out, 0);
         two(out, 0);
@@ -136,14 +159,16 @@ impl Zip {
         if !long.is_empty() {
             extra(out, &long);
         }
+        out.extend(timestamp.into_iter().flatten());
     }
 
     /// From the flags to the length of the name: the same in both headers.
     fn common(&self, out: &mut Vec<u8>, entry: &Entry, lengths: [u64; 2]) {
         two(out, FLAGS);
         two(out, 0);
-        two(out, self.time);
-        two(out, self.date);
+        let (date, time) = dos(entry.modified.unwrap_or(self.made));
+        two(out, time);
+        two(out, date);
         four(out, entry.crc32);
         for length in lengths {
             four(out, capped(length));
@@ -211,6 +236,9 @@ mod tests {
                 name: (*name).to_owned(),
                 length: *length,
                 crc32: crc32.finalize(),
+                modified: name
+                    .ends_with(".wav")
+                    .then(|| "2019-03-01T11:00:01Z".parse().unwrap()),
             }
         };
         let mut file = File::create(path).unwrap();
@@ -246,11 +274,13 @@ mod tests {
         write(&path, &[("Süß/日本.wav", 70_000), ("empty", 0), ("b", 1)]);
         let said = python(
             &path,
-            "print(z.testzip(), [(i.filename, i.file_size, i.date_time) for i in z.infolist()][0])",
+            "print(z.testzip(), [(i.filename, i.file_size, i.date_time, i.extra.hex()) for i in z.infolist()][:2])",
         );
+        // 0x5c791171 seconds since 1970.
         assert_eq!(
             said,
-            "None ('Süß/日本.wav', 70000, (2026, 11, 28, 12, 34, 56))"
+            "None [('Süß/日本.wav', 70000, (2019, 3, 1, 11, 0, 0), '555405000171117".to_owned()
+                + "95c'), ('empty', 0, (2026, 11, 28, 12, 34, 56), '')]"
         );
     }
 

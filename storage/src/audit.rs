@@ -2,12 +2,14 @@
 //!
 //! An entry says when, what and who, and bears the hash of the one before it; the order bears the
 //! hash of the last. So nobody can change, remove or swap an entry unless everything after it is
-//! changed as well, up to the order records in the bucket. An entry holds ids and words of ours,
-//! nothing that a person wrote and nobody's name: it stays when the order is purged.
+//! changed as well, up to the order records in the bucket. An entry holds ids and words of ours, and
+//! nobody's name: it stays when the order is purged. What a person wrote of a decision is in it sealed
+//! with the order's key, and dies with that.
 
 mod actor;
 mod back;
 mod log;
+mod said;
 mod span;
 
 #[cfg(test)]
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use actor::Actor;
 pub(crate) use back::OldLog;
 pub use log::AuditLog;
+pub use said::{Logged, Said};
 pub use span::{LostEntries, Span};
 
 use crate::catalog::tables::Record;
@@ -38,6 +41,8 @@ pub enum What {
     LinkRevoked(LinkId),
     /// A session was sealed.
     Submitted(SessionId),
+    /// A session was sealed, and given back in the same moment by the intake checks.
+    SubmittedAndReturned(SessionId),
     /// The engineer took a session; upload links end with accepted material.
     Accepted(SessionId),
     /// The engineer gave a session back.
@@ -72,6 +77,10 @@ pub enum What {
     Purging,
     /// ... and are gone.
     Purged,
+    /// Staff removed what was uploaded.
+    UploadRemoved(UploadId),
+    /// Bytes of a session left, to whoever is named: the first of them of that day.
+    Downloaded(SessionId),
     /// Anything else of the order is another.
     Changed,
 }
@@ -85,6 +94,7 @@ impl What {
             Self::LinkMade(_) => "link_made",
             Self::LinkRevoked(_) => "link_revoked",
             Self::Submitted(_) => "submitted",
+            Self::SubmittedAndReturned(_) => "submitted_and_returned",
             Self::Accepted(_) => "accepted",
             Self::Returned(_) => "returned",
             Self::Completed => "completed",
@@ -102,6 +112,8 @@ impl What {
             Self::HoldLifted => "hold_lifted",
             Self::Purging => "purging",
             Self::Purged => "purged",
+            Self::UploadRemoved(_) => "upload_removed",
+            Self::Downloaded(_) => "downloaded",
             Self::Changed => "changed",
         }
     }
@@ -111,9 +123,12 @@ impl What {
     pub fn about(&self) -> Option<String> {
         match self {
             Self::LinkMade(link) | Self::LinkRevoked(link) => Some(link.to_string()),
-            Self::Submitted(session) | Self::Accepted(session) | Self::Returned(session) => {
-                Some(session.to_string())
-            }
+            Self::Submitted(session)
+            | Self::SubmittedAndReturned(session)
+            | Self::Accepted(session)
+            | Self::Returned(session)
+            | Self::Downloaded(session) => Some(session.to_string()),
+            Self::UploadRemoved(upload) => Some(upload.to_string()),
             Self::Archived(attempt) | Self::Doubted(attempt) | Self::ProvenAgain(attempt) => {
                 Some(attempt.to_string())
             }
@@ -189,6 +204,7 @@ impl Head {
             what,
             who,
             previous: self.hash,
+            said: None,
         }
     }
 }
@@ -208,6 +224,9 @@ pub struct Entry {
     pub who: Actor,
     /// The hash of the entry before; zeros before the first.
     pub previous: EntryHash,
+    /// Why, in the words of whoever decided it, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<Said>,
 }
 
 impl Record for Entry {
@@ -228,6 +247,10 @@ impl Entry {
         for text in [self.what.name(), &about, &self.who.to_string()] {
             hasher.update(&(text.len() as u64).to_be_bytes());
             hasher.update(text.as_bytes());
+        }
+        if let Some(said) = &self.said {
+            hasher.update(&(said.as_bytes().len() as u64).to_be_bytes());
+            hasher.update(said.as_bytes());
         }
         EntryHash(*hasher.finalize().as_bytes())
     }

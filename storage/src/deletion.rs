@@ -292,6 +292,7 @@ impl Vault {
             tables::draft(id),
             tables::proven(id),
             tables::mirrored(id),
+            tables::fetched(id),
         ] {
             for (row, _) in self.catalog.scan_prefix(&table).await? {
                 batch = batch.delete(row);

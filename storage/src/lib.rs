@@ -14,6 +14,7 @@ mod complete;
 pub mod decimal;
 pub mod deletion;
 mod doubt;
+mod downloads;
 pub mod draft;
 mod entry;
 pub mod error;

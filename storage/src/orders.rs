@@ -1,6 +1,6 @@
 //! Creating orders, and what is said of them: links, reviews.
 
-use crate::audit::What;
+use crate::audit::{Logged, What};
 use crate::catalog::tables::{self, DigestOf, Gate, OrderOf, Outbox, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
@@ -314,7 +314,18 @@ impl Vault {
                     batch = put(batch, tables::link(ended.digest), &ended);
                 }
             }
-            let reviewed = self.decide_about(&at, what, batch);
+            let why = match &review {
+                Review::Submitted => None,
+                Review::Accepted { reason, .. } => reason.clone(),
+                Review::Returned { reasons, .. } => {
+                    let said = reasons.iter().map(|it| it.trim());
+                    let said: Vec<_> = said.filter(|it| !it.is_empty()).collect();
+                    Some(said.join("\n"))
+                }
+            };
+            let who = &self.who;
+            let reviewed =
+                self.decide_that(&at, at.order.clone(), Logged { what, who, why }, batch);
             if reviewed.await?.is_some() {
                 return Ok(row);
             }
@@ -323,7 +334,12 @@ impl Vault {
     }
 
     /// A decision about a link or a session: the order stays as it is.
-    async fn decide_about(&self, at: &OrderAt, what: What, batch: Batch) -> Result<Option<Order>> {
+    pub(crate) async fn decide_about(
+        &self,
+        at: &OrderAt,
+        what: What,
+        batch: Batch,
+    ) -> Result<Option<Order>> {
         let next = at.order.clone();
         self.decide_that(at, next, (what, &self.who), batch).await
     }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::decimal;
@@ -118,6 +118,14 @@ pub struct PartBlocks {
 }
 
 impl FileEntry {
+    /// When the client's copy was last changed, if it said so in a way that can be read: RFC 3339, of
+    /// a year with four digits.
+    #[must_use]
+    pub fn changed_at(&self) -> Option<DateTime<Utc>> {
+        let said = DateTime::parse_from_rfc3339(self.modified.as_deref()?).ok()?;
+        Some(said.to_utc()).filter(|at| (0..=9999).contains(&at.year()))
+    }
+
     /// The uploads in whose folders the working blocks lie, each with its stretch of them.
     pub fn folders(&self) -> impl Iterator<Item = (UploadId, &[BlockRef])> {
         let whole = self

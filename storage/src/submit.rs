@@ -59,8 +59,9 @@ impl Vault {
             }
             let arrival = tables::arrival(order);
             let newest = load::<Arrival>(&*self.catalog, &arrival).await?;
-            let taken = self.taken(order, kind).await?;
-            if let Some(done) = taken.check(&at.order, kind)? {
+            // Looked at and let go: the rows of many files are read again once they cannot change.
+            let done = self.taken(order, kind).await?.check(&at.order, kind)?;
+            if let Some(done) = done {
                 return self.receipt(order, done).await;
             }
             self.check_may_submit(&at.order).await?;
@@ -146,7 +147,12 @@ impl Vault {
         let batch = self.close(&manifest, session, taken).await?;
         let next = at.order.end_sealing()?;
         // Whoever finishes it, somebody else may have submitted it.
-        let logged = (What::Submitted(session), &sealing.who);
+        let what = if manifest.is_refused() {
+            What::SubmittedAndReturned(session)
+        } else {
+            What::Submitted(session)
+        };
+        let logged = (what, &sealing.who);
         let decided = self.decide_that(&at, next, logged, batch).await?;
         Ok(decided.map(|_| session))
     }
@@ -233,6 +239,7 @@ impl Vault {
                         &Upload {
                             state,
                             expires_at: None,
+                            progress: upload.progress.ended(),
                             ..upload
                         },
                     )

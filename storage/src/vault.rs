@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::archive::Sights;
-use crate::audit::{Actor, What};
+use crate::audit::{Actor, Entry, Logged, Said, What};
 use crate::block::Background;
 use crate::catalog::tables::{self, Gate, Outbox, load, put};
 use crate::catalog::{Batch, Catalog, CommitError, Expect, Version};
@@ -297,7 +297,13 @@ impl Vault {
     /// storing the record, when the decision is made all the same and the next one will store it.
     pub async fn decide(&self, at: &OrderAt, next: Order, batch: Batch) -> Result<Option<Order>> {
         let what = What::between(&at.order, &next);
-        Box::pin(self.decide_that(at, next, (what, &self.who), batch)).await
+        let why = next.hold.as_ref().map(|hold| hold.reason.clone());
+        let logged = Logged {
+            what,
+            who: &self.who,
+            why: why.filter(|_| what == What::Held),
+        };
+        Box::pin(self.decide_that(at, next, logged, batch)).await
     }
 
     /// The same, of which the order alone does not say what it is, or of somebody else.
@@ -305,9 +311,10 @@ impl Vault {
         &self,
         at: &OrderAt,
         next: Order,
-        logged: (What, &Actor),
+        logged: impl Into<Logged<'_>>,
         batch: Batch,
     ) -> Result<Option<Order>> {
+        let logged = logged.into();
         gone(&at.order)?;
         // Its record could not be stored.
         self.expect_store(&self.working).await?;
@@ -315,7 +322,8 @@ impl Vault {
         let version = at.order.version + 1;
         let batch = put(batch, tables::outbox(id), &Outbox { version });
         let next = Order { version, ..next };
-        let (next, batch) = self.log(next, logged, batch);
+        let said = self.sealed_words(id, logged.why.as_deref()).await?;
+        let (next, batch) = self.log_said(next, &logged, said, batch);
         let decided = self.commit(at, next, batch).await?;
         if decided.is_some() {
             self.drain(id).await?;
@@ -325,8 +333,20 @@ impl Vault {
 
     /// Adds a decision to the order's audit log, in the batch that makes it.
     pub(crate) fn log(&self, order: Order, logged: (What, &Actor), batch: Batch) -> (Order, Batch) {
-        let (what, who) = logged;
-        let entry = order.audit.then(what, who.clone(), self.clock.now());
+        self.log_said(order, &logged.into(), None, batch)
+    }
+
+    fn log_said(
+        &self,
+        order: Order,
+        logged: &Logged<'_>,
+        said: Option<Said>,
+        batch: Batch,
+    ) -> (Order, Batch) {
+        let entry = order
+            .audit
+            .then(logged.what, logged.who.clone(), self.clock.now());
+        let entry = Entry { said, ..entry };
         let audit = entry.head(order.id);
         let batch = put(batch, tables::entry(order.id, entry.sequence), &entry);
         (Order { audit, ..order }, batch)

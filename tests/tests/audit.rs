@@ -180,3 +180,86 @@ async fn a_changed_entry_is_named() -> Result<()> {
     ensure!(problem.starts_with(named), "{log}");
     studio.done().await
 }
+
+/// What the engineer decides by hand, what the checks decide, and who got what: each with its reason,
+/// and a download once.
+#[tokio::test(flavor = "multi_thread")]
+async fn reasons_returns_removals_and_downloads_are_logged() -> Result<()> {
+    let studio = Studio::start().await?;
+    let door = studio.door();
+    let job = Job::create(door, NUMBER).await?;
+    let refused = studio.cli(&["order", "complete", NUMBER])?.refused()?;
+    ensure!(
+        refused.contains("nothing was submitted") && refused.contains("--empty"),
+        "{refused}"
+    );
+    let link = job.link(json!({"scope": "upload"})).await?;
+    let place = Place::link(door, &link)?;
+    for path in ["a.wav", "b.wav", "notes.txt"] {
+        place
+            .upload(path, &path.as_bytes().to_vec().into(), usize::MAX / 2)
+            .await?;
+    }
+    let shown = studio.cli(&["order", "show", NUMBER])?.ok()?;
+    ensure!(
+        shown.contains("not submitted (material): 3 files arrived, 19 B"),
+        "{shown}"
+    );
+    studio.cli(&["upload", "remove", NUMBER, "b.wav"])?.ok()?;
+    let form = json!({"form": {"song": "Nachtzug", "notes": "keep the count-in"}});
+    let receipt = job.verb("submit", form).await?;
+    let session = text(&receipt, "session")?.to_owned();
+    ensure!(receipt["review"]["state"] == "returned", "{receipt}");
+    let shown = studio.cli(&["session", "show", NUMBER])?.ok()?;
+    let start = "Song: Nachtzug\nNotes for the engineer: keep the count-in\n";
+    ensure!(shown.starts_with(start), "{shown}");
+    job.accept_because(&session, "as received").await?;
+    job.verb("hold", json!({"reason": "the drummer sues"}))
+        .await?;
+    job.verb("release-hold", json!({})).await?;
+    let path = format!("orders/{NUMBER}/sessions/{session}/files/a.wav");
+    door.api(Method::HEAD, &path, None).await?.expect(200)?;
+    job.file(&session, "a.wav").await?;
+    job.file(&session, "notes.txt").await?;
+    let download = job
+        .link(json!({"scope": "session", "session": session}))
+        .await?;
+    for _ in 0..2 {
+        let url = format!("{download}/a.wav");
+        door.ask(Method::GET, &url, &[], None).await?.expect(200)?;
+    }
+    let log = sound(&job).await?;
+    let expected = [
+        "created",
+        "link_made",
+        "upload_removed",
+        "submitted_and_returned",
+        "accepted",
+        "held",
+        "hold_lifted",
+        "downloaded",
+        "link_made",
+        "downloaded",
+    ];
+    ensure!(entries(&log, "what") == expected, "{log}");
+    let whys = &log["entries"];
+    ensure!(
+        whys[4]["why"] == "as received" && whys[5]["why"] == "the drummer sues",
+        "{log}"
+    );
+    let who = entries(&log, "who");
+    ensure!(
+        who[7].starts_with("token:") && who[9].starts_with("link:"),
+        "{who:?}"
+    );
+    // The next day it is another download.
+    advance(door, "25h").await?;
+    job.file(&session, "a.wav").await?;
+    ensure!(entries(&sound(&job).await?, "what").len() == expected.len() + 1);
+    let told = studio.cli(&["order", "audit", NUMBER])?.ok()?;
+    ensure!(
+        told.contains("the drummer sues") && told.contains("upload removed"),
+        "{told}"
+    );
+    studio.done().await
+}

@@ -45,7 +45,7 @@ async fn a_bad_or_missing_key_comes_back_from_the_mirror() -> Result<()> {
     studio.stop()?;
     studio.restart().await?;
     let told = studio.cli(&["scrub", "--tier", "working"])?.ok()?;
-    ensure!(told.contains("1 flaws mended, 0 left"), "{told}");
+    ensure!(told.contains("1 flaw mended, 0 left"), "{told}");
     ensure!(
         told.contains("the key was mended from the mirror"),
         "{told}"

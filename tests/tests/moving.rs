@@ -140,7 +140,7 @@ async fn drilled(stores_of: Stores) -> Result<()> {
     let files = files()?;
     let door = studio.door();
     let nothing = Job::create(door, "2026-0000").await?;
-    nothing.verb("complete", json!({})).await?;
+    nothing.verb("complete", json!({"empty": true})).await?;
     let job = Job::create(door, "2026-0001").await?;
     job.complete_with(&files).await?;
     job.until("archived").await?;

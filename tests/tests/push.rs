@@ -127,6 +127,11 @@ async fn nobody_has_to_listen() -> Result<()> {
     for number in 0..30 {
         std::fs::write(folder.join(format!("{number}.bin")), vec![number; 3000])?;
     }
+    let then = std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(1_551_438_000_500);
+    let old = std::fs::File::options()
+        .write(true)
+        .open(folder.join("0.bin"))?;
+    old.set_modified(then)?;
     let folder = folder.to_str().context("a path in UTF-8")?;
     let full = || std::fs::File::options().write(true).open("/dev/full");
     let deaf = || {
@@ -173,6 +178,10 @@ async fn nobody_has_to_listen() -> Result<()> {
     }
     let pulled = std::fs::read_dir(studio.scratch().join("pulled/Session"))?.count();
     ensure!(pulled == 30 && studio.scratch().join("bag/bagit.txt").exists());
+    for place in ["pulled/Session/0.bin", "bag/data/Session/0.bin"] {
+        let here = std::fs::metadata(studio.scratch().join(place))?.modified()?;
+        ensure!(here == then, "{place}: its time of change is {here:?}");
+    }
     // Only who was asked for an output says that it did not arrive.
     let mut list = studio.command(&["order", "list"]);
     let listed = tokio::task::block_in_place(|| list.stdout(full()?).output())?;

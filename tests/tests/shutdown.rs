@@ -8,7 +8,7 @@ use futures::future::join_all;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use reqwest::{Body, Url};
-use stemvault_tests::door::client;
+use stemvault_tests::door::{Door, client};
 use stemvault_tests::order::{Job, b3};
 use stemvault_tests::studio::{PATIENCE, Setup, Studio};
 use stemvault_tests::tus::{Hanging, Place};
@@ -156,6 +156,80 @@ async fn in_the_middle_of_uploads() -> Result<()> {
             ensure!(hash == b3(&bytes), "{path}: {hash}");
             before.push((path, upload));
         }
+    }
+    studio.done().await
+}
+
+/// Where the log goes is full from the start: everything works, and a closed terminal (SIGHUP) is a
+/// clean end.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_full_log_and_by_a_closed_terminal() -> Result<()> {
+    let studio = Studio::closed(Setup::default())?;
+    let config = studio.config();
+    let config = config.to_str().context("a path in UTF-8")?;
+    let words = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--demo-clock",
+        "--config",
+        config,
+    ];
+    let full = || std::fs::File::options().write(true).open("/dev/full");
+    // A disk that is full, and a reader that goes.
+    let (reader, writer) = std::io::pipe()?;
+    let mut reader = Some(reader);
+    for round in 0..2_usize {
+        let mut serve = studio.command(&words);
+        if round == 0 {
+            serve.stdout(full()?).stderr(full()?);
+        } else {
+            serve
+                .stdout(writer.try_clone()?)
+                .stderr(writer.try_clone()?);
+        }
+        let mut server = serve.spawn()?;
+        drop(serve);
+        let file = studio.data_dir().join("cli.toml");
+        let known = || -> Option<u16> {
+            let text = std::fs::read_to_string(&file).ok()?;
+            let (_, rest) = text.split_once("https://127.0.0.1:")?;
+            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+            digits.parse().ok()
+        };
+        let answers = async {
+            loop {
+                ensure!(
+                    server.try_wait()?.is_none(),
+                    "round {round}: the server ended"
+                );
+                if let Some(port) = known()
+                    && let Ok(door) = Door::open(&studio.data_dir(), port)
+                    && door.get("orders").await.is_ok()
+                {
+                    return Ok(door);
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        };
+        let door = tokio::time::timeout(PATIENCE, answers).await??;
+        if round == 1 {
+            drop(reader.take());
+        }
+        for _ in 0..3 {
+            door.get("orders").await?;
+        }
+        Job::create(&door, ["2026-0117", "2026-0118"][round]).await?;
+        let told = std::process::Command::new("sh")
+            .arg("-c")
+            .arg(format!("kill -HUP {}", server.id()))
+            .status()?;
+        ensure!(told.success());
+        let ended = tokio::task::block_in_place(|| server.wait())?;
+        ensure!(
+            ended.success(),
+            "round {round}: with SIGHUP it ended with {ended}"
+        );
     }
     studio.done().await
 }

@@ -51,12 +51,16 @@ pub struct AuditEntry {
     pub sequence: u64,
     /// When it was decided.
     pub at: DateTime<Utc>,
-    /// created, link_made, link_revoked, submitted, accepted, returned, completed, reopened,
-    /// archived, doubted, proven_again, archived_again, expired, releasing, released, recalled, recall_ended, held,
-    /// hold_lifted, purging, purged or changed.
+    /// created, link_made, link_revoked, submitted, submitted_and_returned, accepted, returned,
+    /// completed, reopened, archived, doubted, proven_again, archived_again, expired, releasing,
+    /// released, recalled, recall_ended, held, hold_lifted, upload_removed, downloaded, purging,
+    /// purged or changed.
     pub what: &'static str,
-    /// The id of the link, session, archive attempt or upload, where it is about one.
+    /// The id of the link, session, upload or archive attempt, where it is about one.
     pub about: Option<String>,
+    /// Why, in the words of whoever decided it; none if they said nothing, or the order's key, with
+    /// which they are sealed, is destroyed.
+    pub why: Option<String>,
     /// Who decided it: token:ID, link:ID or system:JOB. No name.
     pub who: String,
     /// Its hash, which the next entry names.
@@ -64,12 +68,13 @@ pub struct AuditEntry {
 }
 
 impl AuditEntry {
-    fn of((entry, hash): &(audit::Entry, EntryHash)) -> Self {
+    fn of((entry, hash): &(audit::Entry, EntryHash), why: Option<String>) -> Self {
         Self {
             sequence: entry.sequence,
             at: entry.at,
             what: entry.what.name(),
             about: entry.what.about(),
+            why,
             who: entry.who.to_string(),
             hash: hash.to_string(),
         }
@@ -81,7 +86,17 @@ pub(super) async fn show(
     State(app): State<SharedApp>,
     Path(number): Path<String>,
 ) -> Answer<Json<AuditLog>> {
-    let log = app.vault.audit_log(id_of(&app, &number).await?).await?;
+    let id = id_of(&app, &number).await?;
+    let mut log = app.vault.audit_log(id).await?;
+    let mut entries = Vec::new();
+    for entry in &log.entries {
+        let why = app.vault.why(id, &entry.0).await.unwrap_or_else(|error| {
+            let remark = format!("what was said of entry {}: {error}", entry.0.sequence);
+            log.remarks.push(remark);
+            None
+        });
+        entries.push(AuditEntry::of(entry, why));
+    }
     Ok(Json(AuditLog {
         order: number,
         holds: log.problems.is_empty(),
@@ -91,6 +106,6 @@ pub(super) async fn show(
             sequence: log.head.sequence,
             hash: log.head.hash.to_string(),
         },
-        entries: log.entries.iter().map(AuditEntry::of).collect(),
+        entries,
     }))
 }

@@ -75,7 +75,7 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     post "/api/v1/orders" Token J("NewOrder") => 201 J("Order"); "Create an order, and on request its upload link";
     get "/api/v1/orders/{number}" Token N => 200 J("Order"); "An order with its sessions and links";
     get "/api/v1/orders/{number}/audit" Token N => 200 J("AuditLog"); "Every decision on an order, and whether their chain holds";
-    post "/api/v1/orders/{number}/complete" Token J("Nothing") => 200 J("Order"); "The work is done: both retention clocks start";
+    post "/api/v1/orders/{number}/complete" Token J("Completion") => 200 J("Order"); "The work is done: both retention clocks start; an order in which there is nothing to keep is refused, unless it says that it is empty";
     post "/api/v1/orders/{number}/reopen" Token J("Nothing") => 200 J("Order"); "Work goes on: both clocks stop";
     post "/api/v1/orders/{number}/archive-again" Token J("Nothing") => 200 J("Order"); "The archive that did not come back is written anew from the working files; both clocks go on";
     post "/api/v1/orders/{number}/hold" Token J("NewHold") => 200 J("Order"); "Nothing of it is deleted until the hold is released";
@@ -143,6 +143,7 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     order::Hold,
     order::Proof,
     order::Unproven,
+    order::NotSubmitted,
     order::Session,
     order::Link,
     audit::AuditLog,
@@ -175,6 +176,7 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     orders::Orders,
     orders::NewHold,
     orders::NewRecall,
+    orders::Completion,
     orders::Nothing,
     sessions::NewSession,
     sessions::Acceptance,

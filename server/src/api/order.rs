@@ -3,13 +3,16 @@
 //! Everywhere in this API bytes, offsets and versions are strings, because JSON numbers lose
 //! digits beyond 2^53 in most languages; counts of things are numbers.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use stemvault_storage::catalog::tables::Proven;
 use stemvault_storage::decimal;
 use stemvault_storage::link;
 use stemvault_storage::order::{self, Stage};
-use stemvault_storage::session::SessionRow;
+use stemvault_storage::session::{Kind, SessionRow};
+use stemvault_storage::upload::{Upload, UploadState};
 use utoipa::ToSchema;
 
 use crate::shape::Review;
@@ -55,6 +58,9 @@ pub struct Order {
     /// When the last backup of the key store ends that may hold its key; none if no backup does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_key_backup_ends_at: Option<DateTime<Utc>>,
+    /// What has arrived or is on its way and is in no session yet, by kind; not in lists of orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_submitted: Option<Vec<NotSubmitted>>,
     /// Its sessions, oldest first; not in lists of orders.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sessions: Option<Vec<Session>>,
@@ -95,6 +101,7 @@ impl Order {
             unproven: order.unproven.as_ref().map(Unproven::of),
             key_destroyed_at: None,
             last_key_backup_ends_at: None,
+            not_submitted: None,
             sessions: None,
             links: None,
             upload_link: None,
@@ -190,6 +197,49 @@ impl Proof {
             last_percent: 100,
             last_whole_at: proof.proven_at,
         }
+    }
+}
+
+/// Files of one kind that were uploaded, and not submitted.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct NotSubmitted {
+    /// material, delivery or stems.
+    pub kind: &'static str,
+    /// Files that have arrived whole.
+    pub files: u64,
+    /// Their bytes.
+    #[serde(with = "decimal")]
+    #[schema(value_type = String)]
+    pub bytes: u64,
+    /// Files of which bytes are missing.
+    pub unfinished: u64,
+}
+
+impl NotSubmitted {
+    /// Counts, kind by kind.
+    #[must_use]
+    pub fn of(uploads: &[Upload]) -> Vec<Self> {
+        let mut kinds = BTreeMap::<Kind, Self>::new();
+        for upload in uploads {
+            let finished = match upload.state {
+                UploadState::Open => false,
+                UploadState::Finished { .. } => true,
+                UploadState::Sealed { .. } => continue,
+            };
+            let count = kinds.entry(upload.kind).or_insert_with(|| Self {
+                kind: upload.kind.name(),
+                files: 0,
+                bytes: 0,
+                unfinished: 0,
+            });
+            if finished {
+                count.files += 1;
+                count.bytes += upload.offset;
+            } else {
+                count.unfinished += 1;
+            }
+        }
+        kinds.into_values().collect()
     }
 }
 

@@ -9,14 +9,15 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::link::Scope;
-use stemvault_storage::order::{self, Client, OrderNumber, Policy};
+use stemvault_storage::order::{self, Client, OrderNumber, Policy, Stage};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
+use stemvault_storage::session::{Review, SessionRow};
 use utoipa::ToSchema;
 
 use super::auth::Staff;
 use super::body::Body;
 use super::links::MadeLink;
-use super::order::Order;
+use super::order::{NotSubmitted, Order};
 use crate::app::{App, SharedApp};
 use crate::error::Answer;
 
@@ -63,6 +64,15 @@ pub struct NewRecall {
     pub days: Option<u32>,
 }
 
+/// That the work is done.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Completion {
+    /// Whether an order in which there is nothing to keep is meant.
+    #[serde(default)]
+    pub empty: bool,
+}
+
 /// No fields.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -91,6 +101,10 @@ pub(super) async fn whole(app: &App, order: &order::Order) -> Answer<Json<Order>
     {
         shown.key_destroyed_at = Some(stone.destroyed_at);
         shown.last_key_backup_ends_at = stone.last_backup_ends_at;
+    }
+    if matches!(order.stage, Stage::Open | Stage::Sealing(_)) {
+        let uploads = app.vault.uploads(order.id).await?;
+        shown.not_submitted = Some(NotSubmitted::of(&uploads));
     }
     Ok(Json(shown.with(&sessions, &links)))
 }
@@ -147,19 +161,34 @@ pub(super) async fn complete(
     staff: Staff,
     State(app): State<SharedApp>,
     Path(number): Path<String>,
-    Body(Nothing {}): Body<Nothing>,
+    Body(Completion { empty }): Body<Completion>,
 ) -> Answer<Json<Order>> {
+    let id = id_of(&app, &number).await?;
+    let sessions = app.vault.sessions(id).await?;
+    let is_returned = |row: &SessionRow| matches!(row.review, Review::Returned { .. });
+    if !empty && sessions.iter().all(is_returned) {
+        return Err(nothing_to_keep(&number, sessions.len()).into());
+    }
     let policy = Policy {
         working_days: app.settings.retention.working_kept.0,
         archive_months: app.settings.retention.archive_kept.0,
         time_zone: app.settings.orders.time_zone,
     };
-    let order = staff
-        .vault(&app)
-        .complete(id_of(&app, &number).await?, policy)
-        .await?;
+    let order = staff.vault(&app).complete(id, policy).await?;
     tracing::info!(order = %order.number, stage = order.stage.name(), "order completed");
     whole(&app, &order).await
+}
+
+fn nothing_to_keep(number: &str, returned: usize) -> Refusal {
+    let what = if returned == 0 {
+        "nothing was submitted to it"
+    } else {
+        "all that was submitted to it was returned"
+    };
+    let message = format!(
+        "order {number} is not completed: {what}, so there is nothing to keep. Look at `stemvault order show {number}`; if that is as it should be, say so: `stemvault order complete {number} --empty`"
+    );
+    Refusal::new(RefusalKind::WrongStage, message)
 }
 
 pub(super) async fn reopen(
@@ -269,6 +298,10 @@ async fn change(
 
 fn check_number(app: &App, text: String) -> Result<OrderNumber, Refusal> {
     let number = OrderNumber::try_from(text)?;
+    if matches!(number.as_str(), "." | "..") {
+        let message = format!("{number} is not an order number: in an address it leads elsewhere");
+        return Err(Refusal::new(RefusalKind::BadOrderNumber, message));
+    }
     let orders = &app.settings.orders;
     if orders.number_pattern.is_match(number.as_str()) {
         return Ok(number);

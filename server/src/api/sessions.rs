@@ -73,7 +73,7 @@ pub(super) async fn uploads(
 
 /// Removes an upload: an engineer tidies up what a client left.
 pub(super) async fn remove(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path((number, upload)): Path<(String, String)>,
 ) -> Answer<StatusCode> {
@@ -82,7 +82,7 @@ pub(super) async fn remove(
         let message = format!("{error}: `stemvault upload list` names them");
         Refusal::new(RefusalKind::BadRequest, message)
     })?;
-    app.vault.terminate(order, upload).await?;
+    staff.vault(&app).terminate(order, upload).await?;
     tracing::info!(order = number, %upload, "upload removed");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -125,7 +125,7 @@ pub(super) async fn submit(
     };
     let receipt = seal(&app, order, kind, filled, staff.who()).await?;
     tracing::info!(order = number, session = %receipt.row.session, "{kind} submitted");
-    Ok((StatusCode::CREATED, Json(Receipt::from(&receipt))))
+    Ok((StatusCode::CREATED, Json(Receipt::for_staff(&receipt))))
 }
 
 pub(super) async fn show(
@@ -138,7 +138,7 @@ pub(super) async fn show(
 }
 
 pub(super) async fn file(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path((number, session, path)): Path<(String, String, String)>,
     method: Method,
@@ -148,7 +148,10 @@ pub(super) async fn file(
     let (order, session) = named(&app, &number, &session).await?;
     let source = app.vault.file(order, session, &path).await?;
     let asked = by_staff(&method, &headers, &extensions);
-    download::serve(&app, source, &asked).await
+    let response = download::serve(&app, source, &asked).await?;
+    let status = response.status();
+    download::note(&app, staff.who(), (order, session), &method, status).await;
+    Ok(response)
 }
 
 fn by_staff<'a>(
@@ -165,7 +168,7 @@ fn by_staff<'a>(
 }
 
 pub(super) async fn bag(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path(names): Path<(String, String)>,
     method: Method,
@@ -173,11 +176,11 @@ pub(super) async fn bag(
     extensions: Extensions,
 ) -> Answer {
     let asked = by_staff(&method, &headers, &extensions);
-    bag_as(&app, names, bag::Form::Parts, &asked).await
+    bag_as(&app, &staff, names, bag::Form::Parts, &asked).await
 }
 
 pub(super) async fn bag_zip(
-    _: Staff,
+    staff: Staff,
     State(app): State<SharedApp>,
     Path(names): Path<(String, String)>,
     method: Method,
@@ -185,17 +188,18 @@ pub(super) async fn bag_zip(
     extensions: Extensions,
 ) -> Answer {
     let asked = by_staff(&method, &headers, &extensions);
-    bag_as(&app, names, bag::Form::Zip, &asked).await
+    bag_as(&app, &staff, names, bag::Form::Zip, &asked).await
 }
 
 async fn bag_as(
     app: &App,
+    staff: &Staff,
     (number, session): (String, String),
     form: bag::Form,
     asked: &Asked<'_>,
 ) -> Answer {
     let (order, session) = named(app, &number, &session).await?;
-    bag::serve(app, order, session, form, asked).await
+    bag::serve(app, staff.who(), (order, session), form, asked).await
 }
 
 pub(super) async fn accept(
@@ -226,7 +230,7 @@ pub(super) async fn give_back(
 
 async fn receipt(app: &App, order: OrderId, session: SessionId) -> Answer<Json<Receipt>> {
     let receipt = app.vault.receipt(order, session).await?;
-    Ok(Json(Receipt::from(&receipt)))
+    Ok(Json(Receipt::for_staff(&receipt)))
 }
 
 /// The order and the session that a URL names.

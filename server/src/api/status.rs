@@ -4,12 +4,14 @@
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, TimeDelta, Utc};
+use indicatif::DecimalBytes;
 use serde::Serialize;
 use stemvault_scheduler::jobs::lease::JobState;
 use stemvault_scheduler::jobs::mirror::MirrorState;
 use stemvault_scheduler::{Job, Outcome};
-use stemvault_storage::Vault;
+use stemvault_storage::intake::DiskSpace;
 use stemvault_storage::order::{Order, OrderNumber};
+use stemvault_storage::{Error, Vault};
 use utoipa::ToSchema;
 
 use super::auth::Staff;
@@ -42,7 +44,7 @@ pub struct Status {
 /// How one part stands.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StatusPart {
-    /// stores, keys, mirror, archive, retention, clock, jobs or certificate.
+    /// stores, disk, keys, mirror, archive, retention, clock, jobs or certificate.
     pub what: &'static str,
     /// green, yellow or red.
     pub colour: Colour,
@@ -82,6 +84,7 @@ pub(super) async fn stores(vault: &Vault) -> StatusPart {
 
 pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<Status>> {
     let now = app.clock.now();
+    let disk = disk(app.vault.disk_space().await);
     let orders = app.vault.orders().await?;
     let proven = app.vault.all_last_proven(&orders).await?;
     let oldest = proven.iter().map(|(_, last)| last.at).min();
@@ -90,6 +93,7 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
     let backup = backup.map_err(|error| error.to_string());
     let mut parts = vec![
         stores(&app.vault).await,
+        disk,
         keys(&app.jobs.bad_keys(&orders), &orders, backup, now),
         mirror(&app.jobs.mirror_state().await?, &states, now),
         archive(&orders, oldest, now),
@@ -104,6 +108,24 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
         colour: colour.unwrap_or(Colour::Green),
         parts,
     }))
+}
+
+fn disk(space: Result<Option<DiskSpace>, Error>) -> StatusPart {
+    match space {
+        Ok(None) => part("disk", Colour::Green, "the working store is no disk"),
+        Ok(Some(space)) => match ready::too_full(&space) {
+            Some(why) => part("disk", Colour::Red, why),
+            None => {
+                let says = format!("{} free", DecimalBytes(space.free));
+                part("disk", Colour::Green, says)
+            }
+        },
+        Err(error) => part(
+            "disk",
+            Colour::Red,
+            format!("it cannot be looked at: {error}"),
+        ),
+    }
 }
 
 fn keys(

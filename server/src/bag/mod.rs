@@ -13,11 +13,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use stemvault_storage::audit::Actor;
 use stemvault_storage::ids::{OrderId, SessionId};
 use stemvault_storage::session::{Manifest, Receipt};
 use utoipa::ToSchema;
 
 use crate::app::App;
+use crate::download;
 use crate::error::Answer;
 use crate::shape;
 use crate::turns::Asked;
@@ -83,16 +85,18 @@ impl Form {
 /// run at once.
 pub async fn serve(
     app: &App,
-    order: OrderId,
-    session: SessionId,
+    who: Actor,
+    (order, session): (OrderId, SessionId),
     form: Form,
     asked: &Asked<'_>,
 ) -> Answer {
     let bag = Bag::of(app, order, session).await?;
-    match form {
-        Form::Zip => stream::zip(app, bag, asked).await,
-        Form::Parts => Ok(parts(bag)),
-    }
+    let response = match form {
+        Form::Zip => stream::zip(app, bag, asked).await?,
+        Form::Parts => parts(bag),
+    };
+    download::note(app, who, (order, session), asked.method, response.status()).await;
+    Ok(response)
 }
 
 fn parts(bag: Bag) -> Response {

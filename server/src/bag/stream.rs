@@ -139,6 +139,7 @@ impl Bag {
             name: format!("{}/data/{}", self.name, file.path.as_str()),
             length: file.length,
             crc32: file.crc32,
+            modified: file.changed_at(),
         })
     }
 
@@ -147,6 +148,7 @@ impl Bag {
             name: format!("{}/{}", self.name, tag.name),
             length: tag.bytes.len() as u64,
             crc32: crc32fast::hash(&tag.bytes),
+            modified: None,
         }
     }
 

@@ -12,7 +12,9 @@ use crate::client::answer::printable;
 ///
 /// Each entry bears the hash of the one before it, so an entry that was changed, removed or swapped
 /// is named; the command then fails. Who decided is a token or link by its id, or a job: `token
-/// list` and `order show` say which that is, as long as it is there. What was lost with a catalog is
+/// list` and `order show` say which that is, as long as it is there. A download is in it once a day for
+/// every token or link and session. What somebody said of a decision can be read until the order is
+/// purged. What was lost with a catalog is
 /// named as well, and is no failure.
 #[derive(Debug, Clone, clap::Args)]
 pub struct AuditArgs {
@@ -56,12 +58,13 @@ fn told(log: &Value) -> String {
             text(entry, "what").replace('_', " "),
             text(entry, "about"),
             text(entry, "who"),
+            text(entry, "why").replace('\n', "; "),
         ]
     };
     let rows: Vec<_> = list(log, "entries").iter().map(row).collect();
     let mut words = String::new();
     if !rows.is_empty() {
-        words = table(&["ENTRY", "WHEN", "WHAT", "ABOUT", "WHO"], &rows);
+        words = table(&["ENTRY", "WHEN", "WHAT", "ABOUT", "WHO", "WHY"], &rows);
     }
     for remark in sentences(log, "remarks") {
         words.push_str(&format!("{remark}\n"));
@@ -91,13 +94,14 @@ mod tests {
             "head": {"sequence": "7", "hash": "ab"},
             "entries": [{
                 "sequence": "7", "at": "2027-01-01T00:00:00Z", "what": "hold_lifted", "about": null,
-                "who": "token:cd", "hash": "ab",
+                "who": "token:cd", "hash": "ab", "why": "credits\nmissing",
             }],
         });
         let words = told(&log);
         for word in [
             "hold lifted",
             "token:cd",
+            "credits; missing",
             "2027-01-01",
             "entries 1 to 6 are lost",
             "holds: it ends with entry 7, whose hash is ab",

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, AskArgs};
 use super::audit::AuditArgs;
-use super::table::{bytes, list, moment, table, text};
+use super::table::{bytes, count, list, moment, table, text};
 use crate::client::answer::printable;
 
 /// What to do with orders.
@@ -16,8 +16,7 @@ pub enum OrderCommand {
     /// Show an order with its sessions and links
     Show(NumberArgs),
     Audit(AuditArgs),
-    /// Say that the work is done: both retention clocks start
-    Complete(NumberArgs),
+    Complete(CompleteArgs),
     /// Go on working: both retention clocks stop
     Reopen(NumberArgs),
     /// Write an archive that did not come back anew from the working files; no date changes
@@ -51,6 +50,19 @@ pub struct CreateArgs {
 pub struct NumberArgs {
     /// The order's number
     pub number: String,
+    /// How to ask
+    #[command(flatten)]
+    pub ask: AskArgs,
+}
+
+/// Say that the work is done: both retention clocks start
+#[derive(Debug, Clone, clap::Args)]
+pub struct CompleteArgs {
+    /// The order's number
+    pub number: String,
+    /// Also if there is nothing to keep: nothing was submitted, or all of it was returned
+    #[arg(long)]
+    pub empty: bool,
     /// How to ask
     #[command(flatten)]
     pub ask: AskArgs,
@@ -98,7 +110,10 @@ pub async fn run(command: OrderCommand) -> anyhow::Result<()> {
             ask.show(&ask.get(&["orders", &args.number]).await?, order)
         }
         OrderCommand::Audit(args) => super::audit::run(args).await,
-        OrderCommand::Complete(args) => verb(&args, "complete", json!({})).await,
+        OrderCommand::Complete(CompleteArgs { number, empty, ask }) => {
+            let body = json!({"empty": empty});
+            verb(&NumberArgs { number, ask }, "complete", body).await
+        }
         OrderCommand::Reopen(args) => verb(&args, "reopen", json!({})).await,
         OrderCommand::ArchiveAgain(args) => verb(&args, "archive-again", json!({})).await,
         OrderCommand::ReleaseHold(args) => verb(&args, "release-hold", json!({})).await,
@@ -274,6 +289,9 @@ fn order(order: &Value) -> String {
             printable(&text(unproven, "first"))
         ));
     }
+    for kind in list(order, "not_submitted") {
+        words.push_str(&format!("\n{}", not_submitted(kind)));
+    }
     words.push('\n');
     if !list(order, "sessions").is_empty() {
         words.push_str(&format!("\n{}", sessions(order)));
@@ -297,6 +315,22 @@ fn order(order: &Value) -> String {
     if !links.is_empty() {
         let titles = ["LINK", "SCOPE", "MADE", "ENDS", "TAKES"];
         words.push_str(&format!("\n{}", table(&titles, &links)));
+    }
+    words
+}
+
+/// What is here of one kind, and in no session.
+fn not_submitted(kind: &Value) -> String {
+    let number = |key: &str| kind[key].as_u64().unwrap_or(0);
+    let mut words = format!("not submitted ({}):", text(kind, "kind"));
+    if number("files") > 0 {
+        let arrived = count(number("files"), "file");
+        words.push_str(&format!(" {arrived} arrived, {}", bytes(kind, "bytes")));
+    }
+    if number("unfinished") > 0 {
+        let comma = if number("files") > 0 { ";" } else { "" };
+        let unfinished = count(number("unfinished"), "file");
+        words.push_str(&format!("{comma} {unfinished} unfinished"));
     }
     words
 }
@@ -345,6 +379,10 @@ mod tests {
             "hold": {"reason": "credits"}, "proof": {"files": 3, "bytes": "3000000", "stored_bytes": "1500000"},
             "sessions": [{"session": "ab".repeat(32), "kind": "material", "review": {"state": "accepted"}, "files": 3, "bytes": "3000000"}],
             "links": [{"id": "cd", "scope": "upload", "revoked": true}],
+            "not_submitted": [
+                {"kind": "material", "files": 12, "bytes": "3000000", "unfinished": 1},
+                {"kind": "stems", "files": 0, "bytes": "0", "unfinished": 2},
+            ],
         }));
         for words in [
             "recalled until 2027-01-01",
@@ -353,6 +391,8 @@ mod tests {
             "client: Band",
             "3 files, 3.00 MB in 1.50 MB",
             "abababababababab",
+            "not submitted (material): 12 files arrived, 3.00 MB; 1 file unfinished",
+            "not submitted (stems): 2 files unfinished",
             "accepted",
             "revoked",
         ] {

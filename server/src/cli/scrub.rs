@@ -6,15 +6,18 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use super::ask::{Ask, AskArgs};
-use super::table::{bytes, list, moment, text};
+use super::table::{bytes, count, list, moment, text};
 use crate::client::answer::printable;
 use crate::terminal::say;
 
 /// How often a scrub is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// After how many looks it is said how far it is.
+const SAID: u64 = 10;
 
 /// Read sessions in any tier and mend what is bad from another copy
 ///
+/// It says beforehand what it reads, every ten seconds how far it is, and at the end what it found.
 /// The keys of the orders are looked at as well, whatever is read. Runs in the server, which goes on
 /// with it also after a restart; this command watches it to its end, and whoever ends the command
 /// ends only the watching.
@@ -61,6 +64,7 @@ pub async fn run(args: ScrubArgs) -> anyhow::Result<()> {
             "rate": rate.map(|rate| rate.to_string()),
         });
         let begun = ask.post(&["scrub"], body).await?;
+        say(&plan(&begun, args.number.as_deref()));
         if args.background {
             return ask.show(&begun, |_| {
                 "the scrub is under way: `stemvault scrub --watch` shows it".to_owned()
@@ -76,10 +80,13 @@ pub async fn run(args: ScrubArgs) -> anyhow::Result<()> {
 }
 
 async fn watch(ask: &Ask) -> anyhow::Result<Value> {
-    loop {
+    for look in 1_u64.. {
         let scrub = ask.get(&["scrub"]).await?;
         if !scrub["ended_at"].is_null() {
             return Ok(scrub);
+        }
+        if look.is_multiple_of(SAID) {
+            say(&format!("so far: {}", counts(&scrub)));
         }
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
@@ -90,6 +97,31 @@ async fn watch(ask: &Ask) -> anyhow::Result<Value> {
             }
         }
     }
+    bail!("the scrub has no end")
+}
+
+/// What is going to be done.
+fn plan(begun: &Value, number: Option<&str>) -> String {
+    let tiers = list(begun, "tiers").iter().filter_map(Value::as_str);
+    let tiers = tiers.collect::<Vec<_>>().join(", ");
+    let what = number.map_or("every order".to_owned(), |number| {
+        format!("order {}", printable(number))
+    });
+    format!(
+        "reading every block of {what} (tiers: {tiers}), opening it and comparing it with its BLAKE3; looking at the keys as well. What is bad is mended from another copy. Uploads and downloads go on"
+    )
+}
+
+/// How far it came.
+fn counts(scrub: &Value) -> String {
+    format!(
+        "{}, {}, {} read; {} mended, {} left",
+        count(scrub["orders"].as_u64().unwrap_or(0), "order"),
+        count(scrub["blocks"].as_u64().unwrap_or(0), "block"),
+        bytes(scrub, "bytes"),
+        count(scrub["healed"].as_u64().unwrap_or(0), "flaw"),
+        text(scrub, "left"),
+    )
 }
 
 fn words(scrub: &Value) -> String {
@@ -100,14 +132,14 @@ fn words(scrub: &Value) -> String {
         outcome
     };
     let mut words = format!(
-        "scrub {state}, begun {}: {} orders, {} blocks, {} read; {} flaws mended, {} left\n",
+        "scrub {state}, begun {}: {}\n",
         moment(scrub, "started_at"),
-        text(scrub, "orders"),
-        text(scrub, "blocks"),
-        bytes(scrub, "bytes"),
-        text(scrub, "healed"),
-        text(scrub, "left"),
+        counts(scrub)
     );
+    let found = ["healed", "left"].map(|key| scrub[key].as_u64().unwrap_or(0));
+    if scrub["outcome"] == "done" && found == [0, 0] {
+        words.push_str("everything that was read is as it was stored\n");
+    }
     for note in list(scrub, "notes") {
         words.push_str(&format!(
             "    {}  {}  {}\n",
@@ -133,7 +165,8 @@ mod tests {
         for part in [
             "scrub failed",
             "1.50 MB",
-            "1 left",
+            "3 orders, 17 blocks",
+            "1 flaw mended, 1 left",
             "2026-0117  heal  failed: block 3",
         ] {
             assert!(told.contains(part), "{part} is missing in {told}");

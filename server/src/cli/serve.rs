@@ -41,7 +41,7 @@ impl SettingsArgs {
 /// Run the server, on this machine
 ///
 /// The first start needs no settings: it makes what is missing, and says what it made, what must be
-/// kept safe and what to type next. SIGTERM or Ctrl-C ends it in order.
+/// kept safe and what to type next. SIGTERM, SIGHUP or Ctrl-C ends it in order.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServeArgs {
     /// Where the settings are

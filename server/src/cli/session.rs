@@ -7,6 +7,7 @@ use super::ask::{Ask, AskArgs};
 use super::order::{NumberArgs, sessions};
 use super::table::{bytes, count, list, table, text};
 use crate::client::answer::printable;
+use crate::form::{INCOMPLETE, LEFT_OUT, fields, label};
 
 /// Seal what was uploaded into a session, also for a client who forgot to
 ///
@@ -152,9 +153,39 @@ async fn which(ask: &Ask, of: &SessionArgs, kind: Option<&str>) -> anyhow::Resul
     }
 }
 
+/// What the client wrote, field by field in the order of the page.
+fn form(receipt: &Value) -> String {
+    let Some(form) = receipt["form"].as_object() else {
+        return String::new();
+    };
+    let known = fields(&[]).into_iter().map(|field| field.name);
+    let known: Vec<_> = known.filter(|name| form.contains_key(name)).collect();
+    let others = form.keys().filter(|name| !known.contains(name));
+    let mut words = String::new();
+    for name in known.iter().chain(others) {
+        let label = match name.as_str() {
+            INCOMPLETE => "Submitted incomplete, because".to_owned(),
+            LEFT_OUT => "Left out by the sender".to_owned(),
+            name => printable(&label(name)),
+        };
+        let said = text(&receipt["form"], name);
+        let lines: Vec<_> = said.lines().map(printable).collect();
+        match lines.as_slice() {
+            [] => {}
+            [line] => words.push_str(&format!("{label}: {line}\n")),
+            lines => words.push_str(&format!("{label}:\n  {}\n", lines.join("\n  "))),
+        }
+    }
+    if !words.is_empty() {
+        words.push('\n');
+    }
+    words
+}
+
 /// A receipt for people.
 fn words(receipt: &Value) -> String {
-    let mut words = format!(
+    let mut words = form(receipt);
+    words += &format!(
         "{} of order {}\nsession {}\n{}, {}, {}\n",
         text(receipt, "kind"),
         text(receipt, "order"),
@@ -191,6 +222,7 @@ mod tests {
     #[test]
     fn a_receipt_is_told_with_everything_that_was_found() {
         let told = words(&json!({
+            "form": {"notes": "loud\nand \u{1b}[2Jclear", "song": "Nachtzug", "mood": "late"},
             "order": "2026-0117", "kind": "material", "session": "ab", "file_count": 1, "total_bytes": "7",
             "review": {"state": "returned", "reasons": ["two mixes"]},
             "findings": [{"severity": "warn", "message": "48 kHz and 96 kHz"}],
@@ -205,5 +237,7 @@ mod tests {
         ] {
             assert!(told.contains(word), "{word} is missing in {told}");
         }
+        let form = "Song: Nachtzug\nNotes for the engineer:\n  loud\n  and \u{fffd}[2Jclear\nMood: late\n\nmaterial of";
+        assert!(told.starts_with(form), "{told}");
     }
 }

@@ -108,7 +108,7 @@ pub async fn accept(response: reqwest::Response) -> Result<reqwest::Response, Fa
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
-        .to_owned();
+        .to_ascii_lowercase();
     let text = tokio::time::timeout(Duration::from_secs(10), response.text())
         .await
         .ok()

@@ -275,6 +275,30 @@ mod tests {
     }
 
     #[test]
+    fn a_time_beyond_the_calendar_is_not_said() {
+        let at = |changed| LocalFile {
+            disk: "x".into(),
+            path: "x".into(),
+            length: 1,
+            changed,
+        };
+        let (epoch, second) = (SystemTime::UNIX_EPOCH, std::time::Duration::from_secs(1));
+        for far in [
+            epoch + second * u32::MAX * 3600,
+            epoch - second * u32::MAX * 30,
+        ] {
+            assert_eq!(at(far).modified(), None);
+        }
+        if let Some(last) = epoch.checked_add(std::time::Duration::from_secs(1 << 62)) {
+            assert_eq!(at(last).modified(), None);
+        }
+        assert_eq!(
+            at(epoch - second / 2).modified().as_deref(),
+            Some("1969-12-31T23:59:59.500Z")
+        );
+    }
+
+    #[test]
     fn doubles_and_empty_folders_are_refused() {
         let folder = tree(&["a/S/x.wav", "b/S/x.wav", "empty/.DS_Store"]);
         let at = |path: &str| folder.path().join(path);

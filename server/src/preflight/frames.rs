@@ -14,6 +14,7 @@ use stemvault_storage::refusal::{Refusal, RefusalKind};
 
 use crate::app::App;
 use crate::error::{Answer, Failure};
+use crate::media;
 
 /// The media type of a request.
 pub const MEDIA: &str = "application/vnd.stemvault.preflight";
@@ -29,10 +30,9 @@ const JSON_MAX: usize = 32 << 10;
 /// # Errors
 /// What is wrong with its form or its size.
 pub async fn read(app: &App, headers: &HeaderMap, body: Body) -> Answer<Vec<Candidate>> {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default();
-    if !kind.trim().eq_ignore_ascii_case(MEDIA) {
+    if !media::is(headers, MEDIA) {
+        let kind = headers.get(header::CONTENT_TYPE);
+        let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let message = format!("a preflight is sent as {MEDIA}, not as {kind:?}");
         return Err(Failure::refused(RefusalKind::BadRequest, message));
     }

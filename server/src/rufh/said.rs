@@ -59,11 +59,7 @@ pub(crate) fn is_meant(headers: &HeaderMap) -> bool {
 
 /// Whether the content is a piece of a file by its type.
 pub(super) fn is_partial_upload(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split_once(';').map_or(kind, |(kind, _)| kind);
-    kind.trim()
-        .eq_ignore_ascii_case("application/partial-upload")
+    crate::media::is(headers, "application/partial-upload")
 }
 
 /// What a request says.

@@ -18,7 +18,11 @@ use super::protocol::{Appending, config, protocol};
 use super::receive::{End, Noted, Patience, SharedBody, frames};
 use crate::app::App;
 use crate::error::Failure;
+use crate::media;
 use crate::pace::Cost;
+
+/// The type of a body that is bytes of a file.
+pub(super) const OCTETS: &str = "application/offset+octet-stream";
 
 /// The longest block, in bytes.
 const BLOCK_MAX: u64 = 4 << 20;
@@ -153,6 +157,7 @@ fn protocol_headers(headers: &HeaderMap, offset: u64, room: u64) -> Result<Heade
     let mut told = HeaderMap::new();
     told.insert(TUS_RESUMABLE, VERSION);
     told.insert("upload-offset", offset.into());
+    let headers = for_the_core(headers);
     for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH] {
         if let Some(value) = headers.get(&name) {
             told.insert(name, value.clone());
@@ -164,9 +169,12 @@ fn protocol_headers(headers: &HeaderMap, offset: u64, room: u64) -> Result<Heade
 }
 
 /// The headers for the crate's parser, without those that we read: it refuses metadata that we
-/// take, and knows nothing of whose parts are whose.
+/// take, and knows nothing of whose parts are whose, and one way to write a media type.
 pub(super) fn for_the_core(headers: &HeaderMap) -> HeaderMap {
     let mut headers = headers.clone();
+    if media::is(&headers, OCTETS) {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(OCTETS));
+    }
     for name in ["upload-metadata", "upload-concat", "upload-checksum"] {
         headers.remove(HeaderName::from_static(name));
     }

@@ -12,7 +12,7 @@ use stemvault_storage::upload::{Role, Upload, UploadState};
 use tus_protocol::{Headers, RequestBody};
 
 use super::answer::{Refused, stand, too_long, too_much};
-use super::append::{drive, for_the_core, wrong_sum};
+use super::append::{OCTETS, drive, for_the_core, wrong_sum};
 use super::checksum::{self, Checksum};
 use super::concat::{self, Concat};
 use super::door::{Door, Mount};
@@ -193,8 +193,7 @@ async fn new_upload(
 /// Whether the body of a creation is the first bytes of the file. A body of another type says
 /// nothing, as with other servers.
 fn brings_bytes(said: &Headers, body: &SharedBody) -> bool {
-    let kind = said.content_type.as_deref().unwrap_or_default();
-    kind.starts_with("application/offset+octet-stream")
+    said.content_type.as_deref() == Some(OCTETS)
         && said.content_length != Some(0)
         && body.is_unread()
 }

@@ -349,3 +349,42 @@ async fn expiry_slides_and_then_comes() {
         .await
         .expect(204);
 }
+
+/// Media types have no case, and parameters say nothing here.
+#[tokio::test]
+async fn a_media_type_has_no_case() {
+    let studio = Studio::new().await;
+    let bearer = format!("Authorization: Bearer {}", studio.token);
+    for (at, kind) in [
+        "Application/Offset+Octet-Stream",
+        "APPLICATION/OFFSET+OCTET-STREAM; charset=binary",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("{at}.bin");
+        let said = metadata(&[("order", "2026-0117"), ("filename", &name)]);
+        let kind = format!("Content-Type: {kind}");
+        let created = studio
+            .ask(
+                "POST",
+                "/files",
+                &[&bearer, TUS, "Upload-Length: 6", &said, &kind],
+                Body::from("abc"),
+            )
+            .await
+            .expect(201);
+        assert_eq!(created.header("upload-offset"), "3", "{kind}");
+        let place = created.header("location").to_owned();
+        let appended = studio
+            .ask(
+                "PATCH",
+                &place,
+                &[&bearer, TUS, "Upload-Offset: 3", &kind],
+                Body::from("def"),
+            )
+            .await
+            .expect(204);
+        assert_eq!(appended.header("upload-offset"), "6", "{kind}");
+    }
+}

@@ -23,6 +23,7 @@ fn vector() -> Entry {
         what: What::LinkMade(LinkId([0x22; 16])),
         who: Actor::Token(LinkId([0x33; 16])),
         previous: EntryHash([0x44; 32]),
+        said: None,
     }
 }
 
@@ -38,7 +39,9 @@ fn an_entry_is_written_and_hashed_as_formats_says() {
 
 #[test]
 fn every_field_is_hashed() {
-    let changes: [fn(&mut Entry); 6] = [
+    let changes: [fn(&mut Entry); 8] = [
+        |it| it.said = serde_json::from_str("\"\"").unwrap(),
+        |it| it.said = serde_json::from_str("\"ab\"").unwrap(),
         |it| it.sequence = 3,
         |it| it.at += chrono::TimeDelta::nanoseconds(1),
         |it| it.what = What::LinkRevoked(LinkId([0x22; 16])),

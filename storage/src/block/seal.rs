@@ -71,6 +71,8 @@ pub enum Logical {
     Snapshot(String),
     /// The draft of a form; a row of the catalog, not an object.
     Draft,
+    /// What somebody said of a decision; part of an entry of the audit log.
+    Said,
 }
 
 impl Logical {
@@ -84,6 +86,7 @@ impl Logical {
             Self::Tombstone => "tombstone".to_owned(),
             Self::Snapshot(part) => format!("snapshot:{part}"),
             Self::Draft => "draft".to_owned(),
+            Self::Said => "said".to_owned(),
         }
     }
 }

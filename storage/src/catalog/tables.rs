@@ -13,7 +13,7 @@ pub use attempts::{
     all_progress, attempt, attempt_of, attempts, beat, progress, stretch, stretches,
 };
 
-pub use audit::{entries, entry, lost_entries, sequence_of};
+pub use audit::{entries, entry, fetched, fetched_by, lost_entries, sequence_of};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

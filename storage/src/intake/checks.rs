@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::facts::{FileFacts, Known};
-use super::family::is_audio;
+use super::family::{Family, is_audio};
 pub use super::message::about;
 use super::message::{self, Depth, Wanted};
 use crate::audio::{Format, SampleFormat};
@@ -167,6 +167,9 @@ impl Trouble {
     }
 }
 
+/// Sentences, each with the places of its files.
+type SameTrouble = Vec<(String, Vec<usize>)>;
+
 /// The same of files that may not all be known to their headers' ends: what is not known yet is not
 /// held against a file.
 pub fn judge(files: &[Judged<'_>], severity: impl Fn(Rule) -> Severity) -> Vec<Trouble> {
@@ -188,23 +191,29 @@ pub fn judge(files: &[Judged<'_>], severity: impl Fn(Rule) -> Severity) -> Vec<T
     };
 
     // Files with the same trouble share one finding: eighty MP3s are one sentence, not eighty.
-    let mut found: BTreeMap<Rule, Vec<(String, Vec<usize>)>> = BTreeMap::new();
-    let mut places = BTreeMap::<(Rule, String), usize>::new();
-    let mut note = |rule, trouble: String, at| {
-        let same_rule = found.entry(rule).or_default();
-        let place = places
-            .entry((rule, trouble))
-            .or_insert_with_key(|(_, trouble)| {
-                same_rule.push((trouble.clone(), Vec::new()));
-                same_rule.len() - 1
-            });
+    let mut found = BTreeMap::<(Rule, Severity), SameTrouble>::new();
+    let mut places = BTreeMap::<(Rule, Severity, String), usize>::new();
+    let mut note_up_to = |most: Severity, rule: Rule, trouble: String, at: usize| {
+        let severity = severity(rule).min(most);
+        let same_rule = found.entry((rule, severity)).or_default();
+        let place =
+            places
+                .entry((rule, severity, trouble))
+                .or_insert_with_key(|(_, _, trouble)| {
+                    same_rule.push((trouble.clone(), Vec::new()));
+                    same_rule.len() - 1
+                });
         same_rule[*place].1.push(at);
     };
-    for &(at, file) in &files {
-        if file.facts.length == 0 {
-            note(Rule::EmptyFile, message::empty(), at);
+    for &(at, file) in files.iter().filter(|(_, file)| file.facts.length == 0) {
+        if Family::of(file.path).is_some() {
+            note_up_to(Severity::Refuse, Rule::EmptyFile, message::empty(), at);
+        } else {
+            // A lock, a marker: programs leave such files in their bundles, and nobody can mend them.
+            note_up_to(Severity::Warn, Rule::EmptyFile, message::nothing(), at);
         }
     }
+    let mut note = |rule, trouble, at| note_up_to(Severity::Refuse, rule, trouble, at);
     for &(at, file) in audio.iter().filter(|(_, file)| file.facts.length > 0) {
         for (rule, trouble) in troubles(file, &wanted) {
             note(rule, trouble, at);
@@ -246,8 +255,7 @@ pub fn judge(files: &[Judged<'_>], severity: impl Fn(Rule) -> Severity) -> Vec<T
     }
 
     let mut all = Vec::new();
-    for (rule, troubles) in found {
-        let severity = severity(rule);
+    for ((rule, severity), troubles) in found {
         if severity == Severity::Ignore {
             continue;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::audit::What;
+use crate::audit::{Actor, What};
 use crate::catalog::tables::{self, Arrival, OrderOf, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result, no_such_upload};
@@ -222,7 +222,10 @@ impl Vault {
     /// [`RefusalKind::NotFound`]; [`RefusalKind::WrongStage`] when it is submitted, or the order
     /// is not open; [`RefusalKind::Held`]; [`Error::Away`].
     pub async fn terminate(&self, order: OrderId, id: UploadId) -> Result<()> {
-        self.remove_upload(order, id, None).await.map(drop)
+        // Staff took away what somebody sent: that is on record.
+        let by_staff = matches!(self.who, Actor::Token(_));
+        let what = by_staff.then_some(What::UploadRemoved(id));
+        self.remove_upload(order, id, what).await.map(drop)
     }
 
     /// The same for one whose time is over, which is read again first; the order's audit log says it.

@@ -13,7 +13,7 @@ use super::bounds::{self, Bound, Bounds, Disk, Most, Over};
 use super::create::{ByLink, NewUpload};
 use super::ledger::{Entry, Total};
 use super::no::{Asked, No};
-use super::room::Room;
+use super::room::{DiskSpace, Room};
 use super::writer::Writer;
 use crate::catalog::tables::{self, DigestOf, load};
 use crate::error::Result;
@@ -185,6 +185,16 @@ impl Vault {
             unfinished: limits.max_unfinished,
             disk,
         }
+    }
+
+    /// The disk under the working store: what is free, and what has to stay so. None for a store that
+    /// is no disk.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn disk_space(&self) -> Result<Option<DiskSpace>> {
+        let disk = self.disk().await?;
+        Ok(disk.map(|Disk { free, floor }| DiskSpace { free, floor }))
     }
 
     /// The disk of the working store as it is now. What others write between this and the check is

@@ -74,6 +74,11 @@ pub(super) fn empty() -> String {
     "the file is empty (0 bytes). Export it again and send it anew, or leave it out.".into()
 }
 
+pub(super) fn nothing() -> String {
+    "the file is empty (0 bytes). It is no audio by its name, so this may be as it should be."
+        .into()
+}
+
 pub(super) fn no_samples(wanted: &Wanted) -> String {
     format!(
         "a header and no audio behind it. Check that the track was not muted or outside the export \

@@ -37,6 +37,6 @@ mod writer;
 pub use create::{ByLink, NewUpload};
 pub use ledger::{Total, Use};
 pub use parts::NamedPart;
-pub use room::Room;
+pub use room::{DiskSpace, Room};
 pub use running::{GRACE, Intake, Signal};
 pub use writer::Writer;

@@ -3,6 +3,15 @@
 use super::checks::Severity;
 use super::preflight::Together;
 
+/// How much the disk under the working store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// Bytes that are free.
+    pub free: u64,
+    /// Bytes that uploads must leave free.
+    pub floor: u64,
+}
+
 /// How much an order may hold, and holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {

@@ -17,6 +17,7 @@ fn words_are_the_same_in_json_and_in_the_hash() {
         What::LinkMade(link),
         What::LinkRevoked(link),
         What::Submitted(session),
+        What::SubmittedAndReturned(session),
         What::Accepted(session),
         What::Returned(session),
         What::Completed,
@@ -34,6 +35,8 @@ fn words_are_the_same_in_json_and_in_the_hash() {
         What::HoldLifted,
         What::Purging,
         What::Purged,
+        What::UploadRemoved(crate::ids::UploadId([4; 16])),
+        What::Downloaded(session),
         What::Changed,
     ] {
         let json = serde_json::to_value(what).unwrap();

@@ -1,8 +1,9 @@
-//! Keys of the audit log. Its rows outlive the purge of their order: they hold nothing about a person.
+//! Keys of the audit log. Its rows outlive the purge of their order: they hold nothing about a person that
+//! could be read then. The rows of downloads go with their order.
 
 use super::key;
 use crate::catalog::Key;
-use crate::ids::OrderId;
+use crate::ids::{OrderId, SessionId};
 
 /// The [`Entry`](crate::audit::Entry) rows of an order, by their numbers.
 #[must_use]
@@ -27,4 +28,19 @@ pub fn sequence_of(key: &Key) -> Option<u64> {
 #[must_use]
 pub fn lost_entries(order: OrderId) -> Key {
     key(b'H', &[order.as_bytes()])
+}
+
+/// Who got something of an order, and when last: [`Fetched`](crate::downloads::Fetched).
+#[must_use]
+pub fn fetched(order: OrderId) -> Key {
+    key(b'w', &[order.as_bytes()])
+}
+
+/// One of them: a session, and the credential as the log names it.
+#[must_use]
+pub fn fetched_by(order: OrderId, session: SessionId, who: &str) -> Key {
+    key(
+        b'w',
+        &[order.as_bytes(), session.as_bytes(), who.as_bytes()],
+    )
 }

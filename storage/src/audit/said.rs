@@ -1,0 +1,101 @@
+//! Why something was decided, in somebody's words.
+//!
+//! A person wrote it and it may name others, so it is sealed with the order's key: it can be read as
+//! long as the order lives, and a purge ends every copy of it, while the hash of its entry stays what
+//! it was.
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Actor, Entry, What};
+use crate::block::{Logical, open, seal_copy};
+use crate::error::{Error, Result};
+use crate::ids::OrderId;
+use crate::orders::TEXT_MAX;
+use crate::vault::Vault;
+
+/// The longest text that is read, in bytes: several reasons, one a line.
+const SAID_MAX: usize = 2 * TEXT_MAX;
+
+/// Words, sealed. As text: hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said(Bytes);
+
+impl Said {
+    /// What is stored, and hashed.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Serialize for Said {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&hex::encode(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Said {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(d)?;
+        let bytes = hex::decode(text).map_err(serde::de::Error::custom)?;
+        Ok(Self(bytes.into()))
+    }
+}
+
+/// A decision, as it goes into the log.
+#[derive(Clone, Debug)]
+pub struct Logged<'a> {
+    /// What.
+    pub what: What,
+    /// Who decides it.
+    pub who: &'a Actor,
+    /// Why, in their words.
+    pub why: Option<String>,
+}
+
+impl<'a> From<(What, &'a Actor)> for Logged<'a> {
+    fn from((what, who): (What, &'a Actor)) -> Self {
+        let why = None;
+        Self { what, who, why }
+    }
+}
+
+impl Vault {
+    /// The words, sealed; none if there are none.
+    pub(crate) async fn sealed_words(
+        &self,
+        order: OrderId,
+        why: Option<&str>,
+    ) -> Result<Option<Said>> {
+        let Some(why) = why.map(str::trim).filter(|why| !why.is_empty()) else {
+            return Ok(None);
+        };
+        let keys = self.keys.order(order).await?;
+        let sealed = seal_copy(&keys, order, &Logical::Said, why.as_bytes());
+        Ok(Some(Said(sealed)))
+    }
+
+    /// Why something was decided, in the words of whoever did. None if nobody said, or the order's key
+    /// is destroyed.
+    ///
+    /// # Errors
+    /// Those of the key store; [`Error::BadRecord`] when the words do not open.
+    pub async fn why(&self, order: OrderId, entry: &Entry) -> Result<Option<String>> {
+        let Some(said) = &entry.said else {
+            return Ok(None);
+        };
+        if self.order(order).await?.is_gone() {
+            return Ok(None);
+        }
+        let keys = self.keys.order(order).await?;
+        let bad = |detail: String| Error::BadRecord {
+            what: "words of an audit log",
+            detail,
+        };
+        let plain = open(&keys, order, &Logical::Said, said.0.clone(), SAID_MAX);
+        let plain = plain.map_err(|error| bad(error.to_string()))?;
+        let words = String::from_utf8(plain.to_vec()).map_err(|error| bad(error.to_string()))?;
+        Ok(Some(words))
+    }
+}
