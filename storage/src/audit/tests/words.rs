@@ -35,7 +35,7 @@ fn words_are_the_same_in_json_and_in_the_hash() {
         What::HoldLifted,
         What::Purging,
         What::Purged,
-        What::UploadRemoved(crate::ids::UploadId([4; 16])),
+        What::UploadRemoved(UploadId([4; 16])),
         What::Downloaded(session),
         What::Changed,
     ] {
