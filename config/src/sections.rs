@@ -143,7 +143,8 @@ section! {
         max_link: Option<u64> = "" as Optional(size("GB", "1 B", "1000 TB"));
         /// Files that come by one upload link, at most. None: only the order's own limit.
         max_link_files: Option<u32> = "" as Optional(Count { from: 1, to: 1_000_000 });
-        /// Unfinished uploads of one upload link, at most; 1 to 1,000,000.
+        /// Unfinished uploads of one upload link, at most, without those that come whole in the
+        /// request that creates them; 1 to 1,000,000.
         max_open: u32 = "16" as Count { from: 1, to: 1_000_000 };
         /// Unfinished uploads of all orders, at most; 1 to 1,000,000.
         max_open_total: u32 = "20000" as Count { from: 1, to: 1_000_000 };

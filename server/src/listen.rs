@@ -23,6 +23,7 @@ use crate::reads::{Ahead, Full};
 use line::Cut;
 use pace::{Pace, Steps};
 use places::{Place, Places};
+use windows::Windows;
 pub use wrong_door::Reached;
 
 mod answers;
@@ -31,6 +32,7 @@ pub(crate) mod pace;
 mod places;
 mod streams;
 mod talk;
+mod windows;
 mod wrong_door;
 
 /// From then on TCP asks whether the other side is still there, and again as often.
@@ -55,6 +57,8 @@ pub struct Rules {
     pub idle_timeout: Duration,
     /// Connections open at once.
     pub max_connections: usize,
+    /// Bytes that connections over long lines may hold beyond what every one may.
+    pub long_lines: u64,
     /// Whose connections are those of many.
     pub trusted_proxies: Vec<IpNet>,
     /// What is said to those who speak HTTP where HTTPS is spoken.
@@ -96,6 +100,7 @@ pub enum Speaks {
 pub async fn serve(listeners: Vec<(TcpListener, Speaks)>, router: Router, rules: Rules) {
     let trusted = rules.trusted_proxies.clone();
     let places = Places::new(rules.max_connections, trusted, Arc::clone(&rules.clock));
+    let windows = Windows::new(rules.long_lines);
     let mut loops = JoinSet::new();
     for (listener, speaks) in listeners {
         let rules = rules.clone();
@@ -106,6 +111,7 @@ pub async fn serve(listeners: Vec<(TcpListener, Speaks)>, router: Router, rules:
             },
             router: router.clone(),
             rules,
+            windows: windows.clone(),
         };
         loops.spawn(accept(listener, served, Arc::clone(&places)));
     }
@@ -118,6 +124,7 @@ struct Served {
     tls: Option<TlsAcceptor>,
     router: Router,
     rules: Rules,
+    windows: Windows,
 }
 
 async fn accept(listener: TcpListener, served: Served, places: Arc<Places>) {
@@ -226,16 +233,20 @@ impl Served {
                 wrong_door::answer(stream, &self.rules.reached).await?;
                 return Ok(None);
             }
-            anyhow::Ok(Some(tls.accept(stream).await.context("TLS")?))
+            // From the client's first word to its answer to ours: the line, there and back.
+            let heard = self.rules.clock.monotonic();
+            let stream = tls.accept(stream).await.context("TLS")?;
+            let journey = self.rules.clock.monotonic().saturating_sub(heard);
+            anyhow::Ok(Some((stream, journey)))
         };
         let shaken = tokio::time::timeout(self.rules.header_timeout, shaken).await;
-        let Some(stream) = shaken.context("no TLS handshake in time")?? else {
+        let Some((stream, journey)) = shaken.context("no TLS handshake in time")?? else {
             return Ok(());
         };
-        let two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let pace = two.then(Pace::default);
-        let steps = pace.clone().map(Steps::new);
-        self.talk(Full::new(stream, steps), peer, &place.line, pace)
+        let is_two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let two = is_two.then(|| (Pace::default(), self.windows.of(journey)));
+        let steps = two.as_ref().map(|(pace, _)| Steps::new(pace.clone()));
+        self.talk(Full::new(stream, steps), peer, &place.line, two)
             .await
     }
 }

@@ -140,6 +140,7 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
         header_timeout: app.settings.server.header_timeout,
         idle_timeout: app.settings.server.idle_timeout,
         max_connections: app.settings.server.max_connections,
+        long_lines: app.settings.uploads.memory,
         trusted_proxies: app.settings.server.trusted_proxies.clone(),
         reached: Reached {
             url: app.public_url.clone(),

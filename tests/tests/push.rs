@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::json;
 use stemvault_tests::faulty::{Fault, Rule};
 use stemvault_tests::order::{Job, text};
-use stemvault_tests::studio::{PATIENCE, Stores, Studio};
+use stemvault_tests::studio::{PATIENCE, Setup, Stores, Studio};
 
 const NUMBER: &str = "2026-0117";
 
@@ -192,6 +192,51 @@ async fn nobody_has_to_listen() -> Result<()> {
     ensure!(
         listed.status.success() && listed.stderr.is_empty(),
         "{listed:?}"
+    );
+    studio.done().await
+}
+
+/// Files that come whole in the request that creates them are not unfinished: however few may be, each byte
+/// travels once, and nobody is told of places.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_whole_is_sent_once_however_few_may_be_unfinished() -> Result<()> {
+    let settings = "max_open = 1\n".to_owned();
+    let studio = Studio::open(Setup {
+        settings,
+        ..Setup::default()
+    })
+    .await?;
+    let job = Job::create(studio.door(), NUMBER).await?;
+    let link = job.link(json!({"scope": "upload"})).await?;
+    let link = studio.door().url(&link)?.to_string();
+    let folder = studio.scratch().join("Takes");
+    std::fs::create_dir(&folder)?;
+    let mut total = 0;
+    let lengths = (0..200)
+        .map(|nth| 60_000 + nth)
+        .chain([2_000_000; 6])
+        .chain([17_000_000; 3]);
+    for (nth, length) in lengths.enumerate() {
+        std::fs::write(
+            folder.join(format!("{nth:03}.bin")),
+            vec![nth as u8; length],
+        )?;
+        total += length;
+    }
+    let folder = folder.to_str().context("a path in UTF-8")?;
+    let words = ["push", folder, "--to", &link, "--json", "--submit"];
+    let pushed = studio.cli(&words)?;
+    ensure!(!pushed.err.contains("trying again"), "{}", pushed.err);
+    let said: serde_json::Value = serde_json::from_str(&pushed.ok()?)?;
+    ensure!(
+        said["moved_bytes"] == total.to_string(),
+        "{}",
+        said["moved_bytes"]
+    );
+    let sent = said["files"].as_array().context("a list of files")?;
+    ensure!(
+        sent.iter().all(|file| file["outcome"] == "sent"),
+        "{sent:?}"
     );
     studio.done().await
 }

@@ -215,6 +215,7 @@ impl Node {
                 id: UploadId::random(),
                 link: None,
                 sum: None,
+                at_once: false,
                 kind: Kind::Material,
                 path: SessionPath::parse(path).unwrap(),
                 metadata: [].into(),

@@ -28,6 +28,7 @@ impl Deed {
             length,
             role,
             sum: None,
+            at_once: false,
         }
     }
 

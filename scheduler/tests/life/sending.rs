@@ -63,6 +63,7 @@ impl Deed {
             length: Some(content.len() as u64),
             role: Role::File,
             sum: None,
+            at_once: false,
         };
         drop(self.world.state().names.of(&new.id.to_string()));
         let touched = self.world.clock.now();

@@ -140,6 +140,7 @@ impl Studio {
             length: Some(length),
             role: Role::File,
             sum: None,
+            at_once: false,
         };
         self.vault.create_upload(self.order, new).await.unwrap().id
     }

@@ -62,6 +62,7 @@ pub(super) async fn many_that_expire(studio: &Studio, count: usize) {
             length: Some(4),
             role: Role::File,
             sum: None,
+            at_once: false,
         };
         studio.vault.create_upload(studio.order, new).await.unwrap();
     }

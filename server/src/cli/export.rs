@@ -333,7 +333,10 @@ async fn sums<'w>(
         });
         anyhow::Ok((file.path.as_str(), summed.await??))
     });
-    in_parallel(parallel, all).await.into_iter().collect()
+    in_parallel(parallel.into(), all)
+        .await
+        .into_iter()
+        .collect()
 }
 
 fn read(path: &Path) -> std::io::Result<(Sums, [u8; 32])> {

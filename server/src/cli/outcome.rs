@@ -52,14 +52,14 @@ impl<How> Outcome<How> {
 
 /// Runs `parallel` of the transfers at once; the outcomes have the order of the transfers.
 pub(super) async fn in_parallel<T>(
-    parallel: u8,
+    parallel: usize,
     transfers: impl Iterator<Item = impl Future<Output = T>>,
 ) -> Vec<T> {
     let numbered = transfers
         .enumerate()
         .map(|(place, transfer)| async move { (place, transfer.await) });
     let mut done: Vec<_> = futures::stream::iter(numbered)
-        .buffer_unordered(usize::from(parallel))
+        .buffer_unordered(parallel)
         .collect()
         .await;
     done.sort_by_key(|(place, _)| *place);

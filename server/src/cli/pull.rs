@@ -288,7 +288,7 @@ pub(super) async fn fetch_all(
         }
         line
     });
-    in_parallel(parallel, fetches).await
+    in_parallel(parallel.into(), fetches).await
 }
 
 fn summarise(args: &PullArgs, listing: &Listing, lines: &[Line]) {

@@ -21,11 +21,13 @@ use super::told::tell_checked;
 use crate::client::answer::{Failure, printable};
 use crate::client::collect::{Collected, LocalFile, collect};
 use crate::client::connection::{Connection, below, link};
+use crate::client::flow::Flow;
 use crate::client::matching::sealed_hashes;
 use crate::client::progress::Progress;
 use crate::client::records::{Receipt, Upload, UploadState, Uploads};
+use crate::client::send::SMALL;
 use crate::client::source::Source;
-use crate::client::target::{How, Target};
+use crate::client::target::{How, Listing, Target};
 use crate::client::tus::Endpoint;
 use crate::preflight::Preflight;
 use crate::terminal::tell;
@@ -63,7 +65,7 @@ pub struct PushArgs {
     /// Send also what the studio would return
     #[arg(long)]
     pub anyway: bool,
-    /// Large files in flight at once; small ones, up to a megabyte, are eight times as many
+    /// Large files in flight at once; of small ones as many are as the line holds
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=32))]
     pub parallel: u8,
     /// Print the result as one JSON object
@@ -82,11 +84,14 @@ pub struct PushArgs {
 pub async fn run(args: PushArgs, clock: SharedClock) -> anyhow::Result<()> {
     let target = target(&args, args.connect.connection()?, clock)?;
     let collected = collect(&args.paths)?;
-    let uploads: Uploads = target
-        .connection
-        .get(&target.list)
-        .await
-        .map_err(|failure| unlisted(&failure))?;
+    let listed = target.connection.get(&target.list);
+    let uploads: Uploads = if collected.files.iter().any(|file| file.length <= SMALL) {
+        let (listed, ()) = futures::join!(listed, target.endpoint.open());
+        listed
+    } else {
+        listed.await
+    }
+    .map_err(|failure| unlisted(&failure))?;
     let bytes = collected.files.iter().map(|file| file.length).sum();
     let progress = Progress::new(bytes);
     for skipped in &collected.skipped {
@@ -203,6 +208,8 @@ fn target(args: &PushArgs, connection: Connection, clock: SharedClock) -> anyhow
         list,
         order,
         kind,
+        listing: Listing::default(),
+        flow: Flow::new(SharedClock::clone(&clock)),
         clock,
         closed: OnceLock::new(),
     })

@@ -11,6 +11,8 @@ use url::Url;
 
 use super::outcome::{Outcome, in_parallel};
 use crate::client::collect::LocalFile;
+use crate::client::flow::MOST;
+use crate::client::lanes::Lanes;
 use crate::client::matching::decide;
 use crate::client::progress::{FileProgress, Progress};
 use crate::client::proof::{Proof, at_rest};
@@ -21,6 +23,9 @@ use crate::client::target::{Arrived, How, NotSent, Target};
 
 /// How often a file is sent because it changed.
 const ROUNDS: usize = 3;
+
+/// How many changed files are looked at together.
+const LOOKS: usize = 255;
 
 pub(super) type Line = Outcome<How>;
 
@@ -114,7 +119,7 @@ impl<'a> Sending<'a> {
             .into_iter()
             .map(|(place, file)| async move { (place, at_rest(&file).await) });
         let mut rested = Vec::new();
-        for (place, found) in in_parallel(u8::MAX, looks).await {
+        for (place, found) in in_parallel(LOOKS, looks).await {
             match found {
                 Ok(Some(file)) => {
                     self.progress.say(&format!(
@@ -138,13 +143,22 @@ impl<'a> Sending<'a> {
 
     /// Sends each once; what has arrived is read again beside the sending of others.
     async fn round(&self, files: &[Placed], uploads: &Uploads) -> Vec<Sent> {
+        let lanes = Lanes::new(self.parallel, uploads);
         // Large ones are held up by the line, small ones by its length.
         let (small, large): (Vec<_>, Vec<_>) =
             files.iter().partition(|(_, file)| file.length <= SMALL);
         let send = |(place, file): &Placed| self.one(*place, file.clone(), uploads);
+        let in_lane = |placed: &Placed| {
+            let (lane, sent) = (lanes.one(placed.1.length), send(placed));
+            async move {
+                let _lane = lane.await;
+                sent.await
+            }
+        };
         let (mut sent, rest) = futures::join!(
-            in_parallel(self.parallel.saturating_mul(8), small.into_iter().map(send)),
-            in_parallel(self.parallel, large.into_iter().map(send)),
+            // Where they are sent they wait for their places.
+            in_parallel(MOST, small.into_iter().map(send)),
+            in_parallel(Lanes::MOST, large.into_iter().map(in_lane)),
         );
         sent.extend(rest);
         sent

@@ -5,6 +5,7 @@
 //! followed, so that neither bytes nor token end up where nobody asked for.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -15,12 +16,19 @@ use stemvault_storage::ids::Token;
 use url::Url;
 
 use super::answer::{Failure, accept, printable};
+use super::flow::MOST;
+use super::shared::Shared;
 use super::{proxy, trust};
 
 /// How long a question without a large body may take.
 const QUESTION: Duration = Duration::from_secs(60);
 /// How long a submit may take: the server reads the header of every audio file.
 const SUBMIT: Duration = Duration::from_secs(900);
+
+/// With requests under way on a shared connection, it is asked so often whether it still lives ...
+const ALIVE: Duration = Duration::from_secs(60);
+/// ... and has so long to answer, behind everything that waits on a slow line.
+const DEAD: Duration = Duration::from_secs(300);
 
 /// Where the server is and what opens it.
 #[derive(Debug, Clone, Default)]
@@ -37,8 +45,8 @@ pub struct Address {
 #[derive(Debug, Clone)]
 pub struct Connection {
     http: reqwest::Client,
-    /// For many small requests at once: they share a connection where the server lets them.
-    shared: reqwest::Client,
+    /// For many small requests at once: they share connections where the server lets them.
+    shared: Arc<Shared>,
     server: Option<Url>,
     token: Option<HeaderValue>,
 }
@@ -57,17 +65,22 @@ impl Connection {
             Some(path) => trust::named(path)?,
             None => Vec::new(),
         };
-        let prepared = |one: bool| {
+        let tls = trust::client_config(named)?;
+        let prepared = |protocols: &[&[u8]]| {
+            let mut tls = tls.clone();
+            tls.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
             let client = reqwest::Client::builder()
-                .tls_backend_preconfigured(trust::client_config(named.clone(), one)?)
+                .tls_backend_preconfigured(tls)
                 .proxy(proxy::of_environment())
                 .redirect(reqwest::redirect::Policy::none())
                 .user_agent(concat!("stemvault/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(Duration::from_secs(20))
-                .tcp_keepalive(Duration::from_secs(20));
-            let client = match one {
-                true => client.http1_only(),
-                false => client,
+                .tcp_keepalive(Duration::from_secs(20))
+                .http2_keep_alive_interval(ALIVE)
+                .http2_keep_alive_timeout(DEAD);
+            let client = match protocols {
+                [_] => client.http1_only(),
+                _ => client,
             };
             client.build().context("cannot prepare HTTPS")
         };
@@ -80,9 +93,10 @@ impl Connection {
                 anyhow::Ok(value)
             })
             .transpose()?;
+        let shared = (0..Shared::clients(MOST)).map(|_| prepared(&[b"h2", b"http/1.1"]));
         Ok(Self {
-            http: prepared(true)?,
-            shared: prepared(false)?,
+            http: prepared(&[b"http/1.1"])?,
+            shared: Arc::new(Shared::new(shared.collect::<Result<_, _>>()?)),
             server: address.server,
             token,
         })
@@ -112,7 +126,17 @@ impl Connection {
 
     /// The same for one of many small requests.
     pub fn small_request(&self, method: Method, url: &Url) -> RequestBuilder {
-        self.with_token(self.shared.request(method, url.clone()), url)
+        self.with_token(self.shared.next().request(method, url.clone()), url)
+    }
+
+    /// Opens as many connections as so many small requests to `url` need.
+    pub fn widen(&self, requests: usize, url: &Url) {
+        self.shared.widen(requests, url);
+    }
+
+    /// Opens the first connection for small requests to `url`.
+    pub async fn open(&self, url: &Url) {
+        self.shared.open(url).await;
     }
 
     fn with_token(&self, request: RequestBuilder, url: &Url) -> RequestBuilder {

@@ -7,6 +7,8 @@
 pub mod answer;
 pub mod collect;
 pub mod connection;
+pub mod flow;
+pub mod lanes;
 pub mod matching;
 pub mod names;
 pub mod part;
@@ -17,6 +19,7 @@ mod proxy;
 pub mod ranges;
 pub mod records;
 pub mod send;
+mod shared;
 pub mod shown;
 pub mod source;
 pub mod target;

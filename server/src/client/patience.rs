@@ -42,10 +42,10 @@ impl Patience {
         self.tries = 0;
     }
 
-    /// Whether there was just one wait since the last progress.
+    /// How many waits there were since the last progress.
     #[must_use]
-    pub fn is_first_try(&self) -> bool {
-        self.tries == 1
+    pub fn tries(&self) -> u32 {
+        self.tries
     }
 
     /// How long to wait now, at least `asked` (but never longer than a minute), or `None` when it

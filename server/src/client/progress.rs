@@ -12,6 +12,7 @@ use std::time::Duration;
 use indicatif::{DecimalBytes, MultiProgress, ProgressBar, ProgressStyle};
 
 use super::answer::printable;
+use super::send::SMALL;
 use crate::terminal;
 
 /// The display of one push or pull.
@@ -61,13 +62,14 @@ impl Progress {
     #[must_use]
     pub fn file(&self, path: &str, length: u64) -> FileProgress {
         let bar = match &self.bars {
-            Some(bars) => {
+            // There are hundreds of small ones at once, each for a moment.
+            Some(bars) if length > SMALL => {
                 let bar = bars.insert_before(&self.total, ProgressBar::new(length));
                 bar.set_style(style("{bar:30} {percent:>3}%  {msg}"));
                 bar.set_message(printable(path));
                 bar
             }
-            None => ProgressBar::hidden(),
+            _ => ProgressBar::hidden(),
         };
         FileProgress {
             whole: self.clone(),

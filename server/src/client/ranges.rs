@@ -219,7 +219,7 @@ impl Fetcher {
             let Some(wait) = patience.next(failure.retry_after()) else {
                 return Err(NotFetched::GaveUp(failure));
             };
-            if patience.is_first_try() {
+            if patience.tries() == 1 {
                 progress.say(&format!("{failure}; trying again"));
             }
             tokio::time::sleep(wait).await;

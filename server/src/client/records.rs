@@ -102,6 +102,9 @@ pub struct Limits {
     /// Uploads so far.
     #[serde(deserialize_with = "number")]
     pub used_files: u64,
+    /// Files of this link that are not finished, at most; absent for who needs no link.
+    #[serde(default, deserialize_with = "maybe_number")]
+    pub max_open: Option<u64>,
     /// For which the server has room at this moment; absent if for more than the order takes.
     #[serde(default, deserialize_with = "maybe_number")]
     pub space: Option<u64>,

@@ -7,12 +7,14 @@
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures::StreamExt;
 use reqwest::Body;
 use url::Url;
 
 use super::answer::Failure;
+use super::flow::Place;
 use super::matching::{Plan, Start, decide};
 use super::patience::{GIVE_UP, Patience};
 use super::progress::FileProgress;
@@ -21,13 +23,18 @@ use super::source::Source;
 use super::target::{Arrived, How, NotSent, Target};
 use super::tus::Position;
 
-/// Files up to this size travel in the request that creates them.
+/// Files up to this size are small: they are read whole, and share connections.
 pub const SMALL: u64 = 1 << 20;
+/// Files up to this size travel in the request that creates them, which saves a journey. What of a larger
+/// one has arrived is asked more quickly when its address is known.
+pub const AT_ONCE: u64 = 16 << 20;
+/// This many times a server may say in a row that there is no place before that is worth a line.
+const PLACES: u32 = 4;
 /// This many times a server may contradict its own offset before we believe that it means no.
 const CONFLICTS: u32 = 4;
 
 impl Target {
-    /// Brings one file to the server, beginning as planned.
+    /// Brings one file to the server, beginning as planned; a small one when there is a place for it.
     ///
     /// # Errors
     /// Why it is not there. What did arrive stays on the server and is continued by the next push.
@@ -37,6 +44,11 @@ impl Target {
         plan: Plan,
         progress: &FileProgress,
     ) -> Result<Arrived, NotSent> {
+        let length = source.file().length;
+        let place = match length {
+            0..=SMALL => Some(self.flow.enter(length).await),
+            _ => None,
+        };
         let mut flight = Flight {
             target: self,
             source,
@@ -48,6 +60,8 @@ impl Target {
             how: How::Sent,
             conflicts: 0,
             repeated: false,
+            failed_at: Duration::ZERO,
+            place,
         };
         loop {
             if let Some(why) = self.closed.get() {
@@ -103,6 +117,10 @@ struct Flight<'a> {
     how: How,
     conflicts: u32,
     repeated: bool,
+    /// When a request failed last.
+    failed_at: Duration,
+    /// Of a small file, until it has arrived.
+    place: Option<Place<'a>>,
 }
 
 impl Flight<'_> {
@@ -111,9 +129,9 @@ impl Flight<'_> {
         let length = self.source.file().length;
         match &self.at {
             At::Look => {
-                let uploads: Uploads = self.target.connection.get(&self.target.list).await?;
+                let listed = self.target.listed(self.failed_at).await?;
                 let kind = self.target.kind.as_deref();
-                self.at = At::Planned(decide(self.source.file(), kind, &uploads.uploads));
+                self.at = At::Planned(decide(self.source.file(), kind, &listed.uploads));
             }
             At::Planned(plan) => {
                 for id in &plan.replaces {
@@ -160,14 +178,30 @@ impl Flight<'_> {
     }
 
     async fn create(&mut self, length: u64) -> Result<(), Trouble> {
-        let body = match length {
-            1..=SMALL => Some(self.source.whole().await?),
-            _ => None,
-        };
-        let sent = body.as_ref().map_or(0, |body| body.len() as u64);
         let metadata = self.target.metadata(&self.source);
-        let created = self.target.endpoint.create(length, &metadata, body).await;
-        self.moved.fetch_add(sent, Ordering::Relaxed);
+        let endpoint = &self.target.endpoint;
+        let created = match length {
+            1..=SMALL => {
+                let body = self.source.whole().await?;
+                let created = endpoint.create_small(&metadata, body).await;
+                self.moved.fetch_add(length, Ordering::Relaxed);
+                if created.is_ok()
+                    && let Some(place) = self.place.take()
+                {
+                    place.arrived();
+                    endpoint.widen(self.target.flow.limit());
+                }
+                created
+            }
+            0 | AT_ONCE.. => endpoint.create(length, &metadata).await,
+            _ => {
+                let (body, local) = self.body(0);
+                let created = endpoint.create_whole(length, &metadata, body, &self.moved);
+                let created = created.await;
+                self.check_local(&local).await?;
+                created
+            }
+        };
         let (upload, position) = created?;
         self.how = How::Sent;
         self.reached = 0;
@@ -203,6 +237,17 @@ impl Flight<'_> {
         length: u64,
     ) -> Result<Position, Trouble> {
         self.source.reach(offset).await?;
+        let (body, local) = self.body(offset);
+        let endpoint = &self.target.endpoint;
+        let appended = endpoint
+            .append(upload, offset, length - offset, body, &self.moved)
+            .await;
+        self.check_local(&local).await?;
+        Ok(appended?)
+    }
+
+    /// The bytes from `offset` on as they are read, and why they could not be.
+    fn body(&self, offset: u64) -> (Body, Arc<OnceLock<io::Error>>) {
         let local = Arc::new(OnceLock::new());
         let mut pieces = self.source.pieces(offset);
         let stream = futures::stream::poll_fn(move |cx| pieces.poll_recv(cx)).map({
@@ -221,16 +266,16 @@ impl Flight<'_> {
                 piece
             }
         });
-        let body = Body::wrap_stream(stream);
-        let endpoint = &self.target.endpoint;
-        let appended = endpoint
-            .append(upload, offset, length - offset, body, &self.moved)
-            .await;
-        if let Some(problem) = local.get() {
-            self.still_the_same().await?;
-            return Err(io::Error::new(problem.kind(), problem.to_string()).into());
-        }
-        Ok(appended?)
+        (Body::wrap_stream(stream), local)
+    }
+
+    /// What could not be read here ends the file, whatever the server said.
+    async fn check_local(&self, local: &OnceLock<io::Error>) -> Result<(), Trouble> {
+        let Some(problem) = local.get() else {
+            return Ok(());
+        };
+        self.still_the_same().await?;
+        Err(io::Error::new(problem.kind(), problem.to_string()).into())
     }
 
     /// Compares both sides' hashes.
@@ -307,10 +352,15 @@ impl Flight<'_> {
 
     /// Decides whether, and where, to go on after the server or the network said no.
     async fn recover(&mut self, failure: Failure) -> Result<(), NotSent> {
+        self.failed_at = self.target.clock.monotonic();
         if let Err(Trouble::Final(why)) = self.still_the_same().await {
             return Err(why);
         }
         let known = matches!(self.at, At::Open { .. } | At::Complete { .. });
+        let crowded = !known && failure.status() == Some(429);
+        if let Some(place) = self.place.as_ref().filter(|_| crowded) {
+            place.refused();
+        }
         if known && failure.is_gone() {
             self.progress
                 .say("the server no longer has it; sending it anew");
@@ -328,15 +378,16 @@ impl Flight<'_> {
         let Some(wait) = self.patience.next(failure.retry_after()) else {
             return Err(NotSent::GaveUp(failure));
         };
-        if self.patience.is_first_try() {
+        // That there is no place yet is said once it lasts.
+        if self.patience.tries() == if crowded { PLACES } else { 1 } {
             self.progress.say(&format!("{failure}; trying again"));
         }
         tokio::time::sleep(wait).await;
         match &mut self.at {
             At::Open { offset, .. } => *offset = None,
-            // The request may have been carried out and only its answer lost.
-            At::Planned(_) => self.at = At::Look,
-            At::Look | At::Complete { .. } => {}
+            // The request may have been carried out and only its answer lost; unless that said no.
+            At::Planned(_) if !crowded => self.at = At::Look,
+            At::Planned(_) | At::Look | At::Complete { .. } => {}
         }
         Ok(())
     }

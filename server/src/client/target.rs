@@ -1,14 +1,18 @@
 //! Where files are sent, and how that can end for each of them.
 
 use std::io;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use stemvault_storage::clock::SharedClock;
 use stemvault_storage::ids::FileHash;
+use tokio::sync::Mutex;
 use url::Url;
 
 use super::answer::Failure;
 use super::connection::Connection;
+use super::flow::Flow;
+use super::records::Uploads;
 use super::source::Source;
 use super::tus::{Endpoint, metadata};
 
@@ -25,11 +29,22 @@ pub struct Target {
     pub order: Option<String>,
     /// The kind of session, where the endpoint does not say it by itself.
     pub kind: Option<String>,
+    /// What the server said last when files had to look where they stand.
+    pub listing: Listing,
+    /// How many small files go at once.
+    pub flow: Flow,
     /// Measures how long nothing has moved.
     pub clock: SharedClock,
     /// Why nothing more can be sent at all, once that is known.
     pub closed: OnceLock<String>,
 }
+
+/// The server's list, asked for once where many files have to know it: those that a broken line met
+/// together. With the time at which it was asked for.
+#[derive(Debug, Default)]
+pub struct Listing(Mutex<Option<(Duration, Listed)>>);
+
+type Listed = Result<Arc<Uploads>, Failure>;
 
 /// How a file came to be on the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -88,6 +103,18 @@ pub enum NotSent {
 }
 
 impl Target {
+    /// What is there, as the server knew it after `since`.
+    pub(super) async fn listed(&self, since: Duration) -> Listed {
+        let mut known = self.listing.0.lock().await;
+        if let Some((_, listed)) = known.as_ref().filter(|(asked, _)| *asked >= since) {
+            return listed.clone();
+        }
+        let asked = self.clock.monotonic();
+        let listed: Listed = self.connection.get(&self.list).await.map(Arc::new);
+        *known = Some((asked, listed.clone()));
+        listed
+    }
+
     /// The `Upload-Metadata` of a file.
     pub(super) fn metadata(&self, source: &Source) -> String {
         let file = source.file();

@@ -33,27 +33,19 @@ pub(super) fn named(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>>
         .with_context(what)
 }
 
-/// What a client shakes hands with; `one` is HTTP/1.1 only.
+/// What a client shakes hands with, but for the protocols that it speaks afterwards.
 ///
 /// # Errors
 /// When nothing at all is trusted here, or a named certificate can be no root.
-pub(super) fn client_config(
-    named: Vec<CertificateDer<'static>>,
-    one: bool,
-) -> anyhow::Result<ClientConfig> {
+pub(super) fn client_config(named: Vec<CertificateDer<'static>>) -> anyhow::Result<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let system = Verifier::new_with_extra_roots(named.clone(), Arc::clone(&provider))
         .context("cannot prepare HTTPS")?;
-    let mut config = ClientConfig::builder_with_provider(provider)
+    Ok(ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Trust { system, named }))
-        .with_no_client_auth();
-    config.alpn_protocols = match one {
-        true => vec![b"http/1.1".to_vec()],
-        false => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-    };
-    Ok(config)
+        .with_no_client_auth())
 }
 
 #[derive(Debug)]

@@ -20,6 +20,9 @@ use super::connection::{Connection, below};
 const VERSION: &str = "1.0.0";
 const OCTETS: &str = "application/offset+octet-stream";
 const QUESTION: Duration = Duration::from_secs(60);
+/// A small file waits on its connection for others: on a slow line for long. A connection that is dead is
+/// noticed by itself.
+const SHARED: Duration = Duration::from_secs(600);
 /// A body of which nothing could be handed to the network for this long is stuck.
 const STALL: Duration = Duration::from_secs(60);
 
@@ -55,31 +58,64 @@ impl Endpoint {
         below(&self.creation, &[id])
     }
 
-    /// Creates an upload, with the whole file in `body` if it is small.
+    /// Opens what so many small files at once need, so that they find it there.
+    pub fn widen(&self, files: usize) {
+        self.connection.widen(files, &self.creation);
+    }
+
+    /// Opens the first connection for small files.
+    pub async fn open(&self) {
+        self.connection.open(&self.creation).await;
+    }
+
+    /// Creates an upload without any of its bytes.
     ///
     /// # Errors
     /// The server's refusal; an answer that names no address, or one on another host.
-    pub async fn create(
+    pub async fn create(&self, length: u64, metadata: &str) -> Result<(Url, Position), Failure> {
+        let request = self.request(Method::POST, &self.creation);
+        let request = described(request, length, metadata).header(CONTENT_LENGTH, 0);
+        self.created(request.timeout(QUESTION).send().await?).await
+    }
+
+    /// Creates the upload of a small file, whose bytes all come with it.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub async fn create_small(
+        &self,
+        metadata: &str,
+        body: Bytes,
+    ) -> Result<(Url, Position), Failure> {
+        let request = self.connection.small_request(Method::POST, &self.creation);
+        let request = request.header("tus-resumable", VERSION);
+        let request = described(request, body.len() as u64, metadata);
+        let request = request.header(CONTENT_TYPE, OCTETS).body(body);
+        self.created(request.timeout(SHARED).send().await?).await
+    }
+
+    /// Creates an upload whose bytes all come with it as they are read; `moved` as in
+    /// [`append`](Self::append).
+    ///
+    /// # Errors
+    /// As [`create`](Self::create).
+    pub async fn create_whole(
         &self,
         length: u64,
         metadata: &str,
-        body: Option<Bytes>,
+        body: Body,
+        moved: &Arc<AtomicU64>,
     ) -> Result<(Url, Position), Failure> {
-        let request = match &body {
-            Some(_) => self
-                .connection
-                .small_request(Method::POST, &self.creation)
-                .header("tus-resumable", VERSION),
-            None => self.request(Method::POST, &self.creation),
-        };
-        let mut request = request
-            .header("upload-length", length)
-            .header("upload-metadata", metadata);
-        request = match body {
-            Some(body) => request.header(CONTENT_TYPE, OCTETS).body(body),
-            None => request.header(CONTENT_LENGTH, 0),
-        };
-        let response = accept(request.timeout(QUESTION).send().await?).await?;
+        let request = described(self.request(Method::POST, &self.creation), length, metadata)
+            .header(CONTENT_TYPE, OCTETS)
+            .header(CONTENT_LENGTH, length)
+            .body(body);
+        self.created(while_it_moves(request, moved).await?).await
+    }
+
+    /// What the answer to a creation says.
+    async fn created(&self, response: reqwest::Response) -> Result<(Url, Position), Failure> {
+        let response = accept(response).await?;
         let location = text(response.headers(), LOCATION.as_str())
             .and_then(|location| self.creation.join(location).ok())
             .ok_or_else(|| Failure::Unreadable("the server did not say where to send".into()))?;
@@ -123,20 +159,7 @@ impl Endpoint {
             .header(CONTENT_TYPE, OCTETS)
             .header(CONTENT_LENGTH, length)
             .body(body);
-        let mut answer = Box::pin(request.send());
-        let mut seen = moved.load(Ordering::Relaxed);
-        let response = loop {
-            match tokio::time::timeout(STALL, &mut answer).await {
-                Ok(response) => break response?,
-                Err(_) => {
-                    let now = moved.load(Ordering::Relaxed);
-                    if now == seen {
-                        return Err(Failure::Unreachable("the connection stood still".into()));
-                    }
-                    seen = now;
-                }
-            }
-        };
+        let response = while_it_moves(request, moved).await?;
         position(accept(response).await?.headers())
     }
 
@@ -156,6 +179,33 @@ impl Endpoint {
         self.connection
             .request(method, url)
             .header("tus-resumable", VERSION)
+    }
+}
+
+fn described(request: RequestBuilder, length: u64, metadata: &str) -> RequestBuilder {
+    request
+        .header("upload-length", length)
+        .header("upload-metadata", metadata)
+}
+
+/// Sends a request, and gives up once `moved` stands still for a minute.
+async fn while_it_moves(
+    request: RequestBuilder,
+    moved: &Arc<AtomicU64>,
+) -> Result<reqwest::Response, Failure> {
+    let mut answer = Box::pin(request.send());
+    let mut seen = moved.load(Ordering::Relaxed);
+    loop {
+        match tokio::time::timeout(STALL, &mut answer).await {
+            Ok(response) => return Ok(response?),
+            Err(_) => {
+                let now = moved.load(Ordering::Relaxed);
+                if now == seen {
+                    return Err(Failure::Unreachable("the connection stood still".into()));
+                }
+                seen = now;
+            }
+        }
     }
 }
 

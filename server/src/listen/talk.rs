@@ -20,38 +20,35 @@ use super::answers::{Stand, held};
 use super::line::Line;
 use super::pace::{Pace, noted};
 use super::streams::{Streams, Together};
+use super::windows::Window;
 use super::{GOODBYE, KEEP_ALIVE, Served};
 use crate::turns::OfConnection;
 
 /// A connection without a request is closed after this long.
 const IDLE: Duration = Duration::from_secs(90);
 
-/// HTTP/2: what a client may send before we have read it. The defaults hold uploads to a fraction
-/// of what a line can carry.
-const STREAM_WINDOW: u32 = 8 << 20;
-const CONNECTION_WINDOW: u32 = 16 << 20;
-
 /// HTTP/2: requests under way on one connection.
 const STREAMS: u32 = 128;
 
 impl Served {
-    /// Serves HTTP/2 if there is a pace for it.
+    /// Serves HTTP/2 if there are a pace and a window for it.
     pub(super) async fn talk<S>(
         self,
         stream: S,
         peer: SocketAddr,
         line: &Arc<Line>,
-        pace: Option<Pace>,
+        two: Option<(Pace, Window)>,
     ) -> anyhow::Result<()>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (router, rules) = (self.router, self.rules);
+        let (pace, window) = two.unzip();
         let (under_way, mut busy) = watch::channel(0_usize);
         let (under_way, line) = (Arc::new(under_way), Arc::clone(line));
         let (first, mut came) = watch::channel(false);
         let streams = Streams::new(pace.clone().unwrap_or_default());
-        let builder = builder(pace.is_some(), rules.header_timeout, streams.clone());
+        let builder = builder(window.as_ref(), rules.header_timeout, streams.clone());
         let (coming, downloads) = (streams.clone(), OfConnection::default());
         let service = service_fn(move |request: Request<Incoming>| {
             let one = Stand::begin(&line, &under_way);
@@ -97,21 +94,26 @@ impl Served {
 }
 
 /// The protocol is chosen by ALPN, so that nobody can make us wait for the bytes that tell.
-fn builder(two: bool, header_timeout: Duration, streams: Streams) -> auto::Builder<Streams> {
+fn builder(
+    window: Option<&Window>,
+    header_timeout: Duration,
+    streams: Streams,
+) -> auto::Builder<Streams> {
     let mut builder = auto::Builder::new(streams);
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout);
+    let bytes = window.map(|window| window.bytes);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(bytes)
+        .initial_connection_window_size(bytes)
         .max_concurrent_streams(STREAMS)
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE);
-    if two {
+    if window.is_some() {
         builder.http2_only()
     } else {
         builder.http1_only()

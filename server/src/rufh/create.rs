@@ -50,6 +50,7 @@ pub(super) async fn create(
         length: said.length(0, None)?,
         role: Role::File,
         sum,
+        at_once: ends && said.content.is_some(),
     };
     if new.length == Some(0)
         && let Some(sum) = new.sum.as_ref().filter(|sum| sum.is_wrong())
@@ -58,6 +59,7 @@ pub(super) async fn create(
     }
     metadata.check_required(&app.settings.orders.required_metadata)?;
     let upload = app.vault.create_upload(order, new).await?;
+    let _at_once = app.vault.at_once(&upload);
     let took = if upload.state != UploadState::Open && ends {
         Took::All(upload.clone())
     } else if upload.state != UploadState::Open || said.content == Some(0) {

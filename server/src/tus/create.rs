@@ -58,6 +58,7 @@ pub(super) async fn create(
         return Ok(located(app, mount, created, &upload));
     }
     let upload = new_upload(app, &door, headers, said, with_upload, concat.is_some()).await?;
+    let _at_once = app.vault.at_once(&upload);
     let (end, upload) = if with_upload && upload.state == UploadState::Open {
         let begun = app.vault.begin_append(upload.order, upload.id, 0).await;
         match begun {
@@ -127,6 +128,7 @@ async fn join(
         length: None,
         role: Role::Final,
         sum: None,
+        at_once: false,
     };
     let upload = app.vault.create_final(order, new, &named).await?;
     let joined = app.vault.begin_join(order, upload.id);
@@ -174,6 +176,7 @@ async fn new_upload(
             length: None,
             role: if is_part { Role::Part } else { Role::File },
             sum: None,
+            at_once: with_upload && said.content_length == said.upload_length,
         },
         created: OnceLock::new(),
     };

@@ -23,6 +23,7 @@ async fn begun(studio: &Studio, name: &str) -> UploadId {
         length: None,
         role: Role::File,
         sum: None,
+        at_once: false,
     };
     let vault = &studio.app.vault;
     let created = vault.create_upload(studio.order.id, new).await;

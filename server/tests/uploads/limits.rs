@@ -82,6 +82,7 @@ async fn a_file_of_unknown_length_ends_at_the_limit_with_every_byte_before_it() 
         length: None,
         role: Role::File,
         sum: None,
+        at_once: false,
     };
     let vault = &studio.app.vault;
     let id = vault.create_upload(studio.order.id, new).await.unwrap().id;

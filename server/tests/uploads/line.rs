@@ -67,6 +67,7 @@ impl Line {
             header_timeout: studio.app.settings.server.header_timeout,
             idle_timeout: studio.app.settings.server.idle_timeout,
             max_connections: studio.app.settings.server.max_connections,
+            long_lines: studio.app.settings.uploads.memory,
             trusted_proxies: Vec::new(),
             reached: Reached {
                 url: studio.app.public_url.clone(),

@@ -40,6 +40,9 @@ pub struct NewUpload {
     pub role: Role,
     /// Another sum of it that is to be carried along.
     pub sum: Option<Sum>,
+    /// Whether the request that creates it brings all of it: then it is not unfinished for its link as long
+    /// as [`Vault::at_once`] says so.
+    pub at_once: bool,
 }
 
 /// The link that a file comes by, with its own limits.

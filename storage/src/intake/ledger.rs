@@ -10,7 +10,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::bounds::{Bounds, Over};
 use crate::ids::{LinkId, OrderId, UploadId};
-use crate::upload::{Role, Upload, UploadState};
+use crate::upload::Upload;
+pub(super) use entry::Entry;
+
+mod entry;
 
 /// What uploads take of a limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,8 +25,10 @@ pub struct Use {
     /// Their bytes: the length of those that said it, what is there of the others. A file made of
     /// parts has theirs.
     pub bytes: u64,
-    /// Uploads that are not finished.
+    /// Uploads that are not finished, without those that their first request brings whole.
     pub open: u64,
+    /// Uploads that their first request brings whole, while it runs.
+    pub at_once: u64,
 }
 
 /// What all unfinished uploads of all orders take.
@@ -35,60 +40,6 @@ pub struct Total {
     pub bytes: u64,
     /// Of these, the bytes that are still to come.
     pub promised: u64,
-}
-
-/// What one upload counts for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) link: Option<LinkId>,
-    pub(super) open: bool,
-    pub(super) bytes: u64,
-    pub(super) promised: u64,
-    pub(super) role: Role,
-    /// Whether it is a part whose bytes a file has.
-    claimed: bool,
-    /// Whether its row is still to be committed.
-    pending: bool,
-}
-
-impl Entry {
-    /// A file of this length that is to be created, or a part of one.
-    pub(super) fn new(link: Option<LinkId>, length: Option<u64>, role: Role) -> Self {
-        let bytes = length.unwrap_or(0);
-        // The bytes of one that is made of parts come, or came, with them.
-        let made = role == Role::Final;
-        Self {
-            link,
-            open: length != Some(0) && !made,
-            bytes,
-            promised: if made { 0 } else { bytes },
-            role,
-            claimed: false,
-            pending: true,
-        }
-    }
-
-    /// What it adds to the bytes of its order.
-    pub(super) fn counted(&self) -> u64 {
-        if self.claimed { 0 } else { self.bytes }
-    }
-
-    /// What a committed row counts for.
-    pub(super) fn of(upload: &Upload) -> Self {
-        let made = upload.role == Role::Final;
-        let open = upload.state == UploadState::Open && !made;
-        let unknown = if made { 0 } else { upload.offset };
-        let bytes = upload.length.unwrap_or(unknown);
-        Self {
-            link: upload.link,
-            open,
-            bytes,
-            promised: if open { bytes - upload.offset } else { 0 },
-            role: upload.role,
-            claimed: false,
-            pending: false,
-        }
-    }
 }
 
 /// All entries and their sums.
@@ -172,7 +123,8 @@ impl Ledger {
                 sign.apply(&mut sum.files, u64::from(!part));
                 sign.apply(&mut sum.parts, u64::from(part));
                 sign.apply(&mut sum.bytes, entry.counted());
-                sign.apply(&mut sum.open, u64::from(entry.open));
+                sign.apply(&mut sum.open, u64::from(entry.open && !entry.at_once));
+                sign.apply(&mut sum.at_once, u64::from(entry.open && entry.at_once));
             }
             if entry.open {
                 sign.apply(&mut self.total.open, 1);
@@ -263,6 +215,7 @@ impl Ledger {
         let entry = entry.and_then(|book| book.entries.get(&upload.id));
         let mut now = Entry {
             claimed: entry.is_some_and(|entry| entry.claimed),
+            at_once: entry.is_some_and(|entry| entry.at_once),
             ..Entry::of(upload)
         };
         if upload.length.is_none() && now.open {
@@ -289,6 +242,14 @@ impl Ledger {
         self.change(upload.order, upload.id, |entry| Entry {
             claimed: entry.claimed,
             ..Entry::of(upload)
+        });
+    }
+
+    /// The request that created an upload, and was to bring all of it, has ended.
+    pub(super) fn settle(&mut self, order: OrderId, id: UploadId) {
+        self.change(order, id, |entry| Entry {
+            at_once: false,
+            ..entry
         });
     }
 
@@ -331,6 +292,11 @@ impl Ledger {
         book.whole = true;
         let read: HashSet<_> = uploads.iter().map(|upload| upload.id).collect();
         let known = |id: &UploadId| read.contains(id) || changed.contains(id);
+        let running: HashSet<_> = book
+            .entries
+            .iter()
+            .filter_map(|(id, entry)| entry.at_once.then_some(*id))
+            .collect();
         let entries = book.entries.iter();
         let lost = entries.filter(|(id, entry)| !entry.pending && !known(id));
         let lost: Vec<_> = lost.map(|(id, _)| *id).collect();
@@ -343,6 +309,7 @@ impl Ledger {
         for upload in unchanged {
             let entry = Entry {
                 claimed: claimed.contains(&upload.id),
+                at_once: running.contains(&upload.id),
                 ..Entry::of(upload)
             };
             self.set(order, upload.id, Some(entry));

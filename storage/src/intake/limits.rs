@@ -7,6 +7,7 @@
 //! else's file fills the disk under it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::{self, Bound, Bounds, Disk, Most, Over};
@@ -64,6 +65,20 @@ impl Drop for Reserved<'_> {
     }
 }
 
+/// See [`Vault::at_once`]. It only paces: after a restart what is unfinished counts.
+#[derive(Debug)]
+pub struct AtOnce {
+    vault: Arc<Vault>,
+    order: OrderId,
+    id: UploadId,
+}
+
+impl Drop for AtOnce {
+    fn drop(&mut self) {
+        self.vault.intake.ledger().settle(self.order, self.id);
+    }
+}
+
 impl Vault {
     /// Whether this link may begin one more upload now.
     pub(super) fn check_pace(&self, order: &Order, new: &NewUpload) -> Result<(), Refusal> {
@@ -85,6 +100,17 @@ impl Vault {
         })
     }
 
+    /// While this lives an upload does not count as unfinished for its link: the request that created it
+    /// brings all of it.
+    #[must_use]
+    pub fn at_once(self: &Arc<Self>, upload: &Upload) -> AtOnce {
+        AtOnce {
+            vault: Arc::clone(self),
+            order: upload.order,
+            id: upload.id,
+        }
+    }
+
     /// Checks every limit and takes the place; the bytes of `parts` become the new file's.
     pub(super) async fn reserve(
         &self,
@@ -94,7 +120,8 @@ impl Vault {
     ) -> Result<Reserved<'_>> {
         check_metadata(order, new)?;
         let bounds = self.bounds(new.link, self.disk().await?);
-        let entry = Entry::new(new.link.map(|link| link.id), new.length, new.role);
+        let mut entry = Entry::new(new.link.map(|link| link.id), new.length, new.role);
+        entry.at_once = new.at_once;
         let (entered, claimed) = loop {
             self.counted(order.id).await?;
             let mut ledger = self.intake.ledger();

@@ -36,6 +36,7 @@ mod writer;
 
 pub use create::{ByLink, NewUpload};
 pub use ledger::{Total, Use};
+pub use limits::AtOnce;
 pub use parts::NamedPart;
 pub use room::{DiskSpace, Room};
 pub use running::{GRACE, Intake, Signal};

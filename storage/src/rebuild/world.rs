@@ -97,6 +97,7 @@ impl World {
             length: Some(content.len() as u64),
             role: Role::File,
             sum: None,
+            at_once: false,
         };
         let id = self.vault.create_upload(order, new).await.unwrap().id;
         let mut writer = Box::pin(self.vault.begin_append(order, id, 0))

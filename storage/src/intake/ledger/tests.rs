@@ -10,6 +10,7 @@ use crate::intake::bounds::{Bound, Disk, LinkMost, Most};
 use crate::intake::progress::Progress;
 use crate::path::SessionPath;
 use crate::session::Kind;
+use crate::upload::{Role, UploadState};
 
 const ORDER: OrderId = OrderId([1; 16]);
 const LINKS: [Option<LinkId>; 3] = [None, Some(LinkId([7; 16])), Some(LinkId([8; 16]))];
@@ -225,6 +226,7 @@ fn the_bytes_of_parts_become_those_of_their_file_and_return_if_there_is_none() {
         parts: 2,
         bytes: 120,
         open: 2,
+        at_once: 0,
     };
     assert_eq!(of_order(&ledger), before);
     assert_eq!(ledger.claim(ORDER, &parts, true), parts);

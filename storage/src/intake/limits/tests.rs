@@ -78,8 +78,13 @@ impl Studio {
     }
 
     async fn create(&self, length: Option<u64>) -> Result<Upload> {
+        let new = self.announced(length);
+        self.vault.create_upload(self.order.id, new).await
+    }
+
+    fn announced(&self, length: Option<u64>) -> NewUpload {
         let id = UploadId::random();
-        let new = NewUpload {
+        NewUpload {
             id,
             link: Some(ByLink::from(&self.link)),
             kind: Kind::Material,
@@ -88,8 +93,19 @@ impl Studio {
             length,
             role: Role::File,
             sum: None,
+            at_once: false,
+        }
+    }
+
+    /// One that its first request brings whole.
+    async fn at_once(&self, length: u64) -> Result<(Upload, AtOnce)> {
+        let new = NewUpload {
+            at_once: true,
+            ..self.announced(Some(length))
         };
-        self.vault.create_upload(self.order.id, new).await
+        let upload = self.vault.create_upload(self.order.id, new).await?;
+        let at_once = self.vault.at_once(&upload);
+        Ok((upload, at_once))
     }
 
     async fn no(&self, length: Option<u64>) -> Refusal {
@@ -167,6 +183,41 @@ async fn each_limit_says_its_name_its_value_and_what_to_do() {
         studio.create(Some(0)).await.unwrap();
     }
     assert_eq!(limit(&studio.no(Some(0)).await), ("max_files", 6));
+}
+
+#[tokio::test]
+async fn what_comes_whole_in_its_first_request_is_not_unfinished_while_that_runs() {
+    let studio = Studio::new(|limits| limits.max_open = 2).await;
+    let mut coming = Vec::new();
+    for _ in 0..40 {
+        coming.push(studio.at_once(4).await.unwrap());
+    }
+    assert_eq!(
+        (studio.used().await.open, studio.used().await.at_once),
+        (0, 40)
+    );
+    // Others have their places all the same, and no more of them.
+    for _ in 0..2 {
+        studio.create(Some(9)).await.unwrap();
+    }
+    assert_eq!(limit(&studio.no(Some(9)).await), ("max_open", 2));
+    let whole = coming.split_off(30);
+    for (upload, at_once) in whole {
+        studio.fill(&upload, b"whol").await.unwrap();
+        drop(at_once);
+    }
+    assert_eq!(
+        (studio.used().await.open, studio.used().await.at_once),
+        (2, 30)
+    );
+    // One that breaks off is unfinished, also after a restart.
+    let (broken, at_once) = coming.pop().unwrap();
+    studio.fill(&broken, b"bro").await.unwrap();
+    drop(at_once);
+    assert_eq!(studio.used().await.open, 3);
+    studio.at_once(4).await.unwrap();
+    drop(coming);
+    assert_eq!(studio.restarted().used().await.open, 33);
 }
 
 #[tokio::test]
@@ -249,6 +300,7 @@ async fn what_goes_makes_room_and_a_restart_counts_the_same() {
         bytes,
         open,
         parts: 0,
+        at_once: 0,
     };
     assert_eq!(studio.used().await, expect(4, 4 + 13 + 50 + 3, 2));
     let promised = studio.vault.unfinished();
