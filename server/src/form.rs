@@ -4,34 +4,18 @@
 //! Seven fields are known by name; a setting says which ones must be filled in, and may ask for
 //! others, which are then plain text. A draft may be as incomplete as it likes.
 
-use serde::Deserialize;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 use stemvault_storage::session::Form;
-use utoipa::ToSchema;
+
+pub use left_out::{LEFT_OUT, LeftOut};
+
+mod left_out;
 
 /// The longest form, names and values together, in bytes: it travels in the order's row.
 pub const FORM_MAX: usize = 4096;
 
 /// The name under which a manifest keeps why an engineer submitted an incomplete form.
 pub const INCOMPLETE: &str = "incomplete";
-
-/// The name under which a manifest keeps what the sender left out.
-pub const LEFT_OUT: &str = "left_out";
-
-/// How many bytes of names it keeps; the rest is counted.
-const LEFT_OUT_MAX: usize = 2048;
-
-/// What a sender left out, for the receipt.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LeftOut {
-    /// Paths; the receipt names as many as fit.
-    #[serde(default)]
-    pub paths: Vec<String>,
-    /// How many more there are.
-    #[serde(default)]
-    pub more: u32,
-}
 
 /// What may be entered in a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,31 +193,6 @@ pub fn check_plain(form: &Form) -> Result<(), Refusal> {
     }
 }
 
-/// What was left out, as people read it: as many paths as fit, and how many more there are.
-#[must_use]
-pub fn left_out(LeftOut { paths, more }: &LeftOut) -> Option<String> {
-    let mut text = String::new();
-    let mut named = 0;
-    for path in paths {
-        let plain = path.replace(char::is_control, "\u{fffd}");
-        if text.len() + plain.len() + 2 > LEFT_OUT_MAX {
-            break;
-        }
-        if named > 0 {
-            text.push_str(", ");
-        }
-        text.push_str(&plain);
-        named += 1;
-    }
-    match (named, u64::from(*more) + (paths.len() - named) as u64) {
-        (0, 0) => None,
-        (0, 1) => Some("1 file".to_owned()),
-        (0, more) => Some(format!("{more} files")),
-        (_, 0) => Some(text),
-        (_, more) => Some(format!("{text} and {more} more")),
-    }
-}
-
 /// Checks what is required, and what was entered.
 ///
 /// # Errors
@@ -378,24 +337,5 @@ mod tests {
         let said = check_complete(&form(&[("isrc", "x")]), &["song".to_owned()]).unwrap_err();
         assert_eq!(*said.missing, ["song", "isrc"]);
         assert!(said.message.contains("not an ISRC"), "{said}");
-    }
-
-    #[test]
-    fn what_was_left_out_is_named_as_far_as_it_fits() {
-        let of = |paths: &[String], more| {
-            let paths = paths.to_vec();
-            left_out(&LeftOut { paths, more })
-        };
-        assert_eq!(of(&[], 0), None);
-        assert_eq!(of(&[], 1).unwrap(), "1 file");
-        let two = ["a\n.wav".to_owned(), "b".to_owned()];
-        assert_eq!(of(&two, 0).unwrap(), "a\u{fffd}.wav, b");
-        assert_eq!(of(&two, 7).unwrap(), "a\u{fffd}.wav, b and 7 more");
-        let paths: Vec<_> = (0..1000).map(|n| format!("S/Take {n}.wav")).collect();
-        let many = of(&paths, 5).unwrap();
-        assert!(many.len() < LEFT_OUT_MAX + 32, "{}", many.len());
-        let named = many.matches(".wav").count();
-        assert!(many.ends_with(&format!(" and {} more", 1005 - named)));
-        assert_eq!(of(&["x".repeat(5000)], 1).unwrap(), "2 files");
     }
 }

@@ -8,8 +8,7 @@ use stemvault_storage::session::{Form, Kind, Receipt, Rules};
 
 use crate::app::App;
 use crate::error::Answer;
-use crate::form::LeftOut;
-use crate::form::{INCOMPLETE, LEFT_OUT, check_complete, check_plain, left_out, trimmed};
+use crate::form::{INCOMPLETE, LEFT_OUT, LeftOut, check_complete, check_plain, trimmed};
 
 /// What the one who submits says of the form.
 #[derive(Clone, Debug, Default)]
@@ -49,7 +48,7 @@ pub async fn submit(
             }
             None => check_complete(&form, &app.settings.orders.required_form)?,
         }
-        if let Some(paths) = left_out(&filled.left_out) {
+        if let Some(paths) = filled.left_out.told() {
             form.insert(LEFT_OUT.to_owned(), paths);
         }
     }

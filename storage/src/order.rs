@@ -7,8 +7,8 @@
 //! Completed --24 months, nothing to keep--> Purging
 //! ```
 //!
-//! Every transition is a pure function from an order to the next one, or a [`Refusal`] that says
-//! which order, why, and what to do. Nothing here reads a clock or a store.
+//! Every transition is a pure function from an order to the next, or a [`Refusal`] that says why, and
+//! what to do. Nothing here reads a clock or a store.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -250,8 +250,7 @@ impl Order {
         }
     }
 
-    /// The working files go. `sessions` are those that the order has; one whose own row names the
-    /// proof may be left out.
+    /// The working files go. Of its sessions those may be left out whose own row names the proof.
     ///
     /// # Errors
     /// Unless archived, not held, due, and every session proven.

@@ -25,7 +25,7 @@ fn first_start(store: &str, from: &str, to: &str) -> Result<String> {
         stores: Stores::S3,
         ..Setup::default()
     })?;
-    let settings = std::fs::read_to_string(studio.config())?;
+    let settings = fs::read_to_string(studio.config())?;
     let table = format!("[stores.{store}_options]\n");
     let (before, table_on) = settings.split_once(&table).context("no such table")?;
     let (before, after) = match from.starts_with("s3:") {
@@ -34,7 +34,7 @@ fn first_start(store: &str, from: &str, to: &str) -> Result<String> {
     };
     let changed = format!("{before}{table}{after}");
     ensure!(changed != settings, "{from} is not in {settings}");
-    std::fs::write(studio.config(), changed)?;
+    fs::write(studio.config(), changed)?;
     studio.start_refused()
 }
 
@@ -42,7 +42,7 @@ fn first_start(store: &str, from: &str, to: &str) -> Result<String> {
 async fn a_wrong_region_key_or_bucket_is_named_with_its_store() -> Result<()> {
     let home = tempfile::tempdir()?;
     let other = home.path().join("secret");
-    std::fs::write(&other, "another secret altogether")?;
+    fs::write(&other, "another secret altogether")?;
     let secret = format!("secret_access_key_file = \"{}\"\n#", other.display());
     let region = ("region = \"us-east-1\"", "region = \"eu-north-7\"");
     let key = ("access_key_id = \"", "access_key_id = \"nobody-");
@@ -75,10 +75,10 @@ async fn a_wrong_region_key_or_bucket_is_named_with_its_store() -> Result<()> {
 async fn what_became_wrong_is_in_the_log_of_the_next_start() -> Result<()> {
     let mut studio = Studio::on(Stores::S3).await?;
     studio.stop()?;
-    let settings = std::fs::read_to_string(studio.config())?;
+    let settings = fs::read_to_string(studio.config())?;
     let changed = settings.replacen("s3://studio", "s3://elsewhere", 1);
     ensure!(changed != settings, "{settings}");
-    std::fs::write(studio.config(), changed)?;
+    fs::write(studio.config(), changed)?;
     let mut serve = studio.command(&[
         "serve",
         "--demo-clock",

@@ -193,7 +193,11 @@ async fn what_lands_after_a_purge_is_found_weeks_later() {
     // A node that slept since before the purge wakes up, and what it was doing lands.
     let late = paths::upload(studio.order, UploadId([5; 16])).join("block");
     bucket.put(&late, "late".into()).await.unwrap();
-    studio.key_objects.put(&key, secret.unwrap().into()).await.unwrap();
+    studio
+        .key_objects
+        .put(&key, secret.unwrap().into())
+        .await
+        .unwrap();
     let runs = studio.jobs.run(only(Job::Sweep)).await.unwrap();
     assert!(runs[0].orders[0].detail.contains("2 objects"), "{runs:?}");
     assert!(bucket.get(&late).await.is_err());

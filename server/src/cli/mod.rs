@@ -21,6 +21,7 @@ mod outcome;
 pub mod pull;
 pub mod push;
 mod rebuild;
+mod recall;
 pub mod receipt;
 mod retention;
 mod scrub;
@@ -71,7 +72,7 @@ enum Command {
     /// What was submitted, and what you say of it
     #[command(subcommand)]
     Session(session::SessionCommand),
-    Recall(order::RecallArgs),
+    Recall(recall::RecallArgs),
     EndRecall(order::NumberArgs),
     /// What is kept how long: what is due, doing it, what was done
     #[command(subcommand)]
@@ -135,8 +136,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Upload(command) => upload::run(command).await,
         Command::Submit(args) => session::submit(args).await,
         Command::Session(command) => session::run(command).await,
-        Command::Recall(args) => order::recall(args).await,
-        Command::EndRecall(args) => order::end_recall(args).await,
+        Command::Recall(args) => recall::recall(args).await,
+        Command::EndRecall(args) => recall::end_recall(args).await,
         Command::Retention(command) => retention::run(command).await,
         Command::Status(args) => status::run(args).await,
         Command::Prove(args) => retention::prove(args).await,

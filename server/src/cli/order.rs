@@ -1,4 +1,4 @@
-//! `stemvault order`, `recall`, `end-recall`: an order and the verbs of its life.
+//! `stemvault order`: an order and the verbs of its life.
 
 use serde_json::{Value, json};
 
@@ -81,19 +81,6 @@ pub struct HoldArgs {
     pub ask: AskArgs,
 }
 
-/// Let the archive of a released order be downloaded for some days
-#[derive(Debug, Clone, clap::Args)]
-pub struct RecallArgs {
-    /// The order's number
-    pub number: String,
-    /// For how many days; the setting retention.recall_kept if absent
-    #[arg(long, value_name = "N")]
-    pub days: Option<u32>,
-    /// How to ask
-    #[command(flatten)]
-    pub ask: AskArgs,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -128,27 +115,6 @@ pub async fn run(command: OrderCommand) -> anyhow::Result<()> {
     }
 }
 
-/// Runs `recall`.
-///
-/// # Errors
-/// The server's refusal.
-pub async fn recall(args: RecallArgs) -> anyhow::Result<()> {
-    let body = match args.days {
-        Some(days) => json!({"days": days}),
-        None => json!({}),
-    };
-    let RecallArgs { number, ask, .. } = args;
-    verb(&NumberArgs { number, ask }, "recall", body).await
-}
-
-/// Runs `end-recall`.
-///
-/// # Errors
-/// The server's refusal.
-pub async fn end_recall(args: NumberArgs) -> anyhow::Result<()> {
-    verb(&args, "end-recall", json!({})).await
-}
-
 async fn create(args: CreateArgs) -> anyhow::Result<()> {
     let ask = args.ask.ask()?;
     let mut body = json!({"number": args.number, "client": args.client, "upload_link": true});
@@ -168,7 +134,8 @@ async fn create(args: CreateArgs) -> anyhow::Result<()> {
     })
 }
 
-async fn verb(args: &NumberArgs, verb: &str, body: Value) -> anyhow::Result<()> {
+/// Asks for a verb of an order, and shows where it stands then.
+pub(super) async fn verb(args: &NumberArgs, verb: &str, body: Value) -> anyhow::Result<()> {
     let ask: Ask = args.ask.ask()?;
     let changed = ask.post(&["orders", &args.number, verb], body).await?;
     ask.show(&changed, state)

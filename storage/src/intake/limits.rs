@@ -7,7 +7,6 @@
 //! else's file fills the disk under it.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::{self, Bound, Bounds, Disk, Most, Over};
@@ -65,20 +64,6 @@ impl Drop for Reserved<'_> {
     }
 }
 
-/// See [`Vault::at_once`]. It only paces: after a restart what is unfinished counts.
-#[derive(Debug)]
-pub struct AtOnce {
-    vault: Arc<Vault>,
-    order: OrderId,
-    id: UploadId,
-}
-
-impl Drop for AtOnce {
-    fn drop(&mut self) {
-        self.vault.intake.ledger().settle(self.order, self.id);
-    }
-}
-
 impl Vault {
     /// Whether this link may begin one more upload now.
     pub(super) fn check_pace(&self, order: &Order, new: &NewUpload) -> Result<(), Refusal> {
@@ -98,17 +83,6 @@ impl Vault {
                 .of_file(file)
                 .at_limit("max_new_per_minute", most)
         })
-    }
-
-    /// While this lives an upload does not count as unfinished for its link: the request that created it
-    /// brings all of it.
-    #[must_use]
-    pub fn at_once(self: &Arc<Self>, upload: &Upload) -> AtOnce {
-        AtOnce {
-            vault: Arc::clone(self),
-            order: upload.order,
-            id: upload.id,
-        }
     }
 
     /// Checks every limit and takes the place; the bytes of `parts` become the new file's.

@@ -4,6 +4,7 @@
 //! ([`hash`]), what the header says ([`facts`]) and what is wrong with it ([`checks`]). Around
 //! them: creating uploads, the running append, its fragments, and the memory that all appends
 //! share.
+mod at_once;
 mod begin;
 mod bounds;
 mod checked;
@@ -34,9 +35,9 @@ mod turns;
 mod unkept;
 mod writer;
 
+pub use at_once::AtOnce;
 pub use create::{ByLink, NewUpload};
 pub use ledger::{Total, Use};
-pub use limits::AtOnce;
 pub use parts::NamedPart;
 pub use room::{DiskSpace, Room};
 pub use running::{GRACE, Intake, Signal};

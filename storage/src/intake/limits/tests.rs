@@ -11,6 +11,7 @@ use super::*;
 use crate::catalog::MemoryCatalog;
 use crate::clock::{MovableClock, StoppedClock};
 use crate::ids::Token;
+use crate::intake::AtOnce;
 use crate::intake::Use;
 use crate::keys::{KeyStore, MasterKey};
 use crate::link::Scope;
