@@ -299,8 +299,8 @@ fn link(path: &str) -> Option<&str> {
 fn is_dear(method: &Method, path: &str) -> bool {
     let mut segments = path.trim_matches('/').split('/').skip(2);
     match segments.next() {
-        None => matches!(*method, Method::GET | Method::HEAD),
-        Some("uploads" | "state" | "preflight" | "form" | "submit" | "receipts") => {
+        None => link(path).is_some() && matches!(*method, Method::GET | Method::HEAD),
+        Some("uploads" | "state" | "preflight" | "form" | "checked" | "submit" | "receipts") => {
             path.starts_with("/u/")
         }
         Some(_) => false,

@@ -16,16 +16,8 @@ const OTHERS: u32 = 0o077;
 /// Set on folders that everybody shares, such as /tmp.
 const STICKY: u32 = 0o1000;
 
-/// What a data folder may hold before its first start: what somebody has prepared, or put back.
-const PREPARED: [&str; 7] = [
-    "archive",
-    "bucket",
-    "keys",
-    "lost+found",
-    "master.key",
-    "stemvault.toml",
-    "tls",
-];
+/// What only a data folder holds, also one that somebody has prepared or put back.
+const OURS: [&str; 5] = ["bucket", "catalog", "keys", "master.key", "stemvault.toml"];
 
 /// Makes the data folder, or closes to others the one that is there.
 ///
@@ -88,19 +80,14 @@ fn close(path: &Path, mode: u32) -> std::io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode & 0o7777 & !OTHERS))
 }
 
-/// Whether a server has worked in this folder, or nothing lies there that is not for one.
+/// Whether something of a server lies in this folder, or nothing at all.
 fn is_ours(folder: &Path) -> anyhow::Result<bool> {
-    if folder.join("catalog").is_dir() {
+    if OURS.iter().any(|name| folder.join(name).exists()) {
         return Ok(true);
     }
-    let reading = || format!("reading the folder {}", folder.display());
-    for entry in fs::read_dir(folder).with_context(reading)? {
-        let name = entry.with_context(reading)?.file_name();
-        if !PREPARED.iter().any(|known| name == *known) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let mut there =
+        fs::read_dir(folder).with_context(|| format!("reading the folder {}", folder.display()))?;
+    Ok(there.next().is_none())
 }
 
 #[cfg(test)]
@@ -116,7 +103,6 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("data");
         data_folder(&folder).unwrap();
-        fs::write(folder.join("stemvault.toml"), "").unwrap();
         for open in [0o755, 0o750, 0o2770] {
             opened(&folder, open);
             data_folder(&folder).unwrap();

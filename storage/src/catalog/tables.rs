@@ -377,3 +377,6 @@ pub fn token(digest: Digest) -> Key {
 pub fn job(name: &str) -> Key {
     key(b'j', &[name.as_bytes()])
 }
+
+#[cfg(test)]
+mod letters;

@@ -69,7 +69,7 @@ pub fn mirror_begun() -> Key {
 #[must_use]
 pub fn watched(order: Option<OrderId>) -> Key {
     let order = order.as_ref().map_or(&[][..], |order| order.as_bytes());
-    key(b'w', &[order])
+    key(b'W', &[order])
 }
 
 /// That a store bears the mark of this installation.
