@@ -276,10 +276,10 @@ mod tests {
             &path,
             "print(z.testzip(), [(i.filename, i.file_size, i.date_time, i.extra.hex()) for i in z.infolist()][:2])",
         );
-        // 0x5c791171 seconds since 1970.
+        // 0x5c7910b1 seconds since 1970.
         assert_eq!(
             said,
-            "None [('Süß/日本.wav', 70000, (2019, 3, 1, 11, 0, 0), '555405000171117".to_owned()
+            "None [('Süß/日本.wav', 70000, (2019, 3, 1, 11, 0, 0), '5554050001b1107".to_owned()
                 + "95c'), ('empty', 0, (2026, 11, 28, 12, 34, 56), '')]"
         );
     }

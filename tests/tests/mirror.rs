@@ -86,7 +86,8 @@ async fn life(second: &Second) -> Result<()> {
     ensure!(told["outcome"] == "done" && told["left"] == 0, "{told}");
     ensure!(told.to_string().contains("from the mirror"), "{told}");
     job.compare(&session, &files).await?;
-    // And bad in the mirror: the first copy has it.
+    // And bad in the mirror, which knows of the download too by then: the first copy has it.
+    studio.cli(&["mirror"])?.ok()?;
     let folder = bucket::order_folder(&second.bucket)?;
     spoil(&bucket::objects(&folder.join("working"))?)?;
     spoil(&bucket::objects(&folder.join("sessions"))?)?;

@@ -278,6 +278,10 @@ fn gone(order: &Value) -> bool {
 /// Without when an archive was last read again, which the snapshot knows only as of that night.
 fn comparable(order: &Value) -> Value {
     let mut order = order.clone();
+    if let Some(order) = order.as_object_mut() {
+        // Uploads that were not submitted start again, and are told of elsewhere.
+        order.remove("not_submitted");
+    }
     if let Some(proof) = order.get_mut("proof").and_then(Value::as_object_mut) {
         proof.retain(|key, _| !key.starts_with("last_"));
     }
