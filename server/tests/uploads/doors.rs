@@ -211,11 +211,17 @@ async fn plain_http_is_spoken_where_it_was_asked_for() {
     let get = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut plain = TcpStream::connect(line.plain).await.unwrap();
     assert_eq!(said(&mut plain, get).await, "HTTP/1.1 200 OK");
+    // Where it was not, all that is said is which address was meant, and then no more.
     let mut refused = TcpStream::connect(line.address).await.unwrap();
     refused.write_all(get.as_bytes()).await.unwrap();
-    let mut seen = Vec::new();
-    let read = tokio::time::timeout(PATIENCE, refused.read_to_end(&mut seen)).await;
-    assert!(read.unwrap().is_err() || !seen.starts_with(b"HTTP"));
+    let mut told = String::new();
+    let read = tokio::time::timeout(PATIENCE, refused.read_to_string(&mut told)).await;
+    read.unwrap().unwrap();
+    let told: Vec<_> = told.lines().collect();
+    assert_eq!(told[0], "HTTP/1.1 308 Permanent Redirect");
+    assert!(told.contains(&"Location: https://x/healthz"), "{told:?}");
+    let meant = "this address speaks https only: use https://x/healthz";
+    assert_eq!(told.last(), Some(&meant));
 }
 
 /// While one answer is under way nobody else is left without a word.

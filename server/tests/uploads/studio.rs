@@ -19,7 +19,7 @@ use stemvault_config::Settings;
 use stemvault_storage::catalog::MemoryCatalog;
 use stemvault_storage::catalog::tables::{self, put};
 use stemvault_storage::catalog::{Batch, Catalog};
-use stemvault_storage::clock::{MovableClock, SharedClock, SystemClock};
+use stemvault_storage::clock::{Clock, MovableClock, SharedClock, StoppedClock, SystemClock};
 use stemvault_storage::ids::{LinkId, SessionId, Token};
 use stemvault_storage::keys::{KeyStore, MasterKey};
 use stemvault_storage::link::{ApiToken, Digest, Scope};
@@ -87,7 +87,14 @@ impl Studio {
     }
 
     pub async fn with(change: impl FnOnce(&mut Settings, &mut Limits)) -> Self {
-        Self::over(None, change).await
+        Self::over(None, Arc::new(SystemClock), change).await
+    }
+
+    /// Time stands still until its hands are moved: what is earned by time does not depend on how
+    /// fast the machine is.
+    pub async fn stopped() -> Self {
+        let clock = StoppedClock::new(SystemClock.now());
+        Self::over(None, Arc::new(clock), |_, _| {}).await
     }
 
     /// With a bucket that takes everything, and as soon as it is told so takes and never answers.
@@ -115,10 +122,14 @@ impl Studio {
         let options = options.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let url = "s3://bucket".parse().unwrap();
         let working = Store::open("working", &url, options.into()).unwrap();
-        Self::over(Some(working), change).await
+        Self::over(Some(working), Arc::new(SystemClock), change).await
     }
 
-    async fn over(bucket: Option<Store>, change: impl FnOnce(&mut Settings, &mut Limits)) -> Self {
+    async fn over(
+        bucket: Option<Store>,
+        base: SharedClock,
+        change: impl FnOnce(&mut Settings, &mut Limits),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::defaults(folder.path()).unwrap();
         let mut limits = Limits {
@@ -127,7 +138,7 @@ impl Studio {
             ..Limits::default()
         };
         change(&mut settings, &mut limits);
-        let hands = Arc::new(MovableClock::new(Arc::new(SystemClock)));
+        let hands = Arc::new(MovableClock::new(base));
         let clock: SharedClock = Arc::<MovableClock>::clone(&hands);
         let store = |name, under: &str| {
             let url = Url::from_directory_path(folder.path().join(under)).unwrap();

@@ -91,7 +91,10 @@ impl Writer {
             return;
         };
         self.broken = true;
-        self.held = None;
+        if let Some(held) = self.held.take() {
+            // Nothing of it counts, nor is it said to.
+            self.upload = held.durable;
+        }
         self.gathering = None;
         while let Some(InFlight { put, .. }) = self.in_flight.pop_front() {
             // However it ended: it is noted.
