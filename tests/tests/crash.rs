@@ -227,9 +227,16 @@ async fn crash(stores: Stores, point: usize, files: &Files, undisturbed: &Left) 
         ..Setup::default()
     })?;
     studio.set_env("STEMVAULT_CRASH_AT", Some(&point.to_string()));
-    studio.restart().await?;
+    // Its first writes are its own, before anybody asks for something.
+    let mut died = studio.restart().await.is_err();
+    if died {
+        if studio.server().is_ok() {
+            studio.wait_for_end()?;
+        }
+        studio.set_env("STEMVAULT_CRASH_AT", None);
+        studio.restart().await?;
+    }
     let mut told = Told::default();
-    let mut died = false;
     let left = loop {
         match live(&studio, &mut told, files).await {
             Ok(left) => break left,
