@@ -34,6 +34,10 @@ impl Tier {
 
 /// Which part of an order.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "flaws are few, and nearly all of them are blocks"
+)]
 pub enum Part {
     /// A block of a file.
     Block {

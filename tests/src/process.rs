@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -119,8 +119,7 @@ impl Process {
     pub fn freeze(&self) -> Result<bool> {
         self.signal("STOP")?;
         let pid = self.id();
-        let began = Instant::now();
-        while began.elapsed() < PATIENCE {
+        for _ in 0..PATIENCE.as_millis() {
             let states = states(pid)?;
             if states.iter().all(|state| *state == 'T') {
                 return Ok(true);

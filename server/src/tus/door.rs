@@ -37,6 +37,10 @@ impl Mount {
 
 /// What the credential of a request opens.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one a request, and most come by a link"
+)]
 pub(crate) enum Door {
     /// Every order.
     Staff,
