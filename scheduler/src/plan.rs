@@ -228,9 +228,8 @@ pub fn overdue(order: &Order, has_sessions: bool, now: DateTime<Utc>) -> Option<
     match (&order.stage, &order.unproven) {
         _ if order.hold.is_some() => None,
         (Stage::Completed, _) if has_sessions => Some(
-
             "overdue: it was never read back from the archive, so its working files stay: `stemvault retention runs` says why its archive run fails; once that is mended it is archived, released and purged by itself, and its dates stay. Do not reopen it: that starts both clocks anew"
-            .to_owned(),
+                .to_owned(),
         ),
         (Stage::Archived | Stage::Releasing, Some(unproven)) => Some(format!(
             "overdue: its archive did not come back ({}), so its working files stay: mend it, then `stemvault prove {number}`{}. Do not reopen it: that starts both clocks anew",

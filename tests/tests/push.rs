@@ -229,7 +229,7 @@ async fn what_comes_whole_is_sent_once_however_few_may_be_unfinished() -> Result
     ensure!(!pushed.err.contains("trying again"), "{}", pushed.err);
     let said: serde_json::Value = serde_json::from_str(&pushed.ok()?)?;
     ensure!(
-        said["moved_bytes"] == total.to_string(),
+        text(&said, "moved_bytes")? == total.to_string(),
         "{}",
         said["moved_bytes"]
     );
