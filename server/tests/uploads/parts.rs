@@ -208,7 +208,10 @@ async fn a_part_goes_unless_a_file_needs_it() {
     let studio = Studio::new().await;
     let day = Duration::from_secs(24 * 3600);
     let (kept, lost) = (part(&studio, b"abc").await, part(&studio, b"def").await);
-    let at = join(&studio, "a.bin", &[&kept, &kept]).await.expect(201);
+    let other = part(&studio, b"ghi").await;
+    let twice = join(&studio, "a.bin", &[&kept, &kept]).await.expect(400);
+    assert!(twice.text().contains("once"), "{}", twice.text());
+    let at = join(&studio, "a.bin", &[&kept, &other]).await.expect(201);
     let at = at.header("location").to_owned();
     assert_eq!(whole_at(&studio, &at).await.offset(), 6);
     studio.hands.advance(15 * day);
@@ -216,16 +219,17 @@ async fn a_part_goes_unless_a_file_needs_it() {
     studio.head(&kept).await.expect(200);
     join(&studio, "b.bin", &[&lost]).await.expect(404);
     // The last that needs it takes it along, if it was removed before.
-    studio
-        .ask("DELETE", &kept, &[TUS], Body::empty())
-        .await
-        .expect(204);
+    for needed in [&kept, &other] {
+        let removed = studio.ask("DELETE", needed, &[TUS], Body::empty()).await;
+        removed.expect(204);
+    }
     assert!(!studio.objects().is_empty());
-    studio
-        .ask("DELETE", &at, &[TUS], Body::empty())
-        .await
-        .expect(204);
-    assert!(!studio.folder_of(&kept).join("x").exists());
+    let removed = studio.ask("DELETE", &at, &[TUS], Body::empty()).await;
+    removed.expect(204);
+    for gone in [&kept, &other, &at] {
+        let left = std::fs::read_dir(studio.folder_of(gone));
+        assert_eq!(left.into_iter().flatten().count(), 0, "{gone}");
+    }
     let left = studio.objects().len();
     assert_eq!(left, 1, "only what nobody asked to remove");
 }

@@ -1,14 +1,15 @@
 //! A server without a network: the router over a catalog in memory and stores in a folder that
 //! goes with it.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::{Stream, StreamExt};
@@ -97,19 +98,34 @@ impl Studio {
         Self::over(None, Arc::new(clock), |_, _| {}).await
     }
 
-    /// With a bucket that takes everything, and as soon as it is told so takes and never answers.
+    /// With a bucket that keeps everything, and as soon as it is told so takes and never answers.
     pub async fn over_bucket(
         hang: watch::Receiver<bool>,
         change: impl FnOnce(&mut Settings, &mut Limits),
     ) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        // Whoever lists finds nothing.
+        let list = ("/bucket".to_owned(), Bytes::from("<ListBucketResult/>"));
+        let kept = Arc::new(Mutex::new(HashMap::from([list])));
         let bucket = Router::new().fallback(move |request: Request<Body>| async move {
-            let whole = request.into_body().collect().await;
+            let (head, body) = request.into_parts();
+            let whole = body.collect().await;
             while whole.is_err() || *hang.borrow() {
                 tokio::time::sleep(Duration::from_secs(3600)).await;
             }
-            [("etag", "\"x\"")]
+            let (path, mut kept) = (head.uri.path().to_owned(), kept.lock().unwrap());
+            if head.method == Method::PUT {
+                kept.insert(path.clone(), whole.unwrap().to_bytes());
+            }
+            let status = if kept.contains_key(&path) {
+                StatusCode::OK
+            } else {
+                StatusCode::NOT_FOUND
+            };
+            let object = kept.get(&path).cloned().unwrap_or_default();
+            let since = ("last-modified", "Tue, 01 Dec 2026 12:00:00 GMT");
+            (status, [("etag", "\"x\""), since], object)
         });
         tokio::spawn(async move { axum::serve(listener, bucket).await });
         let options = [
