@@ -164,7 +164,10 @@ impl Vault {
                 None
             }
             Whose::Unreadable => Some(stopped(store, "bears a mark that cannot be read.")),
-            Whose::Nobodys if marked.is_some() => Some(missing(store)),
+            // A key store that was restored from its backup has no mark; its records key says whose it is.
+            Whose::Nobodys if marked.is_some() && store.name() != self.keys.store().name() => {
+                Some(missing(store))
+            }
             Whose::Nobodys => match self.lacks(store).await? {
                 Some(lacks) => Some(unknown(store, &lacks)),
                 None => {

@@ -122,13 +122,17 @@ async fn a_snapshot_that_is_killed_does_no_harm() -> Result<()> {
         };
         let point = in_a_run - back.min(in_a_run - 1);
         studio.set_env("STEMVAULT_CRASH_AT", Some(&point.to_string()));
-        studio.restart().await?;
-        let run = studio
-            .door()
-            .api(Method::POST, "retention/run", Some(json!({})))
-            .await;
-        ensure!(run.is_err(), "write {point} of {in_a_run}: it lives");
-        studio.wait_for_end()?;
+        // It may die of its own first writes, before anybody asks for something.
+        if studio.restart().await.is_ok() {
+            let run = studio
+                .door()
+                .api(Method::POST, "retention/run", Some(json!({})))
+                .await;
+            ensure!(run.is_err(), "write {point} of {in_a_run}: it lives");
+        }
+        if studio.server().is_ok() {
+            studio.wait_for_end()?;
+        }
         studio.set_env("STEMVAULT_CRASH_AT", None);
         let told = came_back(&studio)?;
         ensure!(
