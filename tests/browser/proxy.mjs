@@ -13,10 +13,11 @@ export function proxy(target, folder, limit, pace = Infinity) {
     const announced = Number(asked.headers["content-length"] ?? 0);
     if (announced > limit) {
       counts.refused += 1;
-      // As nginx does: the body is not read, the connection closes a little later.
-      answer.writeHead(413, { "content-type": "text/html", connection: "close" });
+      // As nginx does: it answers at once, throws away what still comes, and closes after that. One that
+      // closed before would have the answer lost with what was not read.
+      answer.writeHead(413, { "content-type": "text/html" });
       answer.end("<html><h1>413 Request Entity Too Large</h1></html>");
-      asked.resume();
+      asked.resume().on("end", () => asked.socket.end());
       return;
     }
     const parts = [];

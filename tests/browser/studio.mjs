@@ -184,6 +184,19 @@ export async function until(page, least) {
   });
 }
 
+/**
+ * Opens a part that is folded up, found by the words that it shows. The page is drawn anew while it
+ * sends: a click that meets what has just moved opens nothing.
+ */
+export async function unfold(page, words) {
+  const summary = page.locator("summary", { hasText: words });
+  await eventually(`"${words}" does not open`, async () => {
+    if (await summary.evaluate((summary) => summary.parentElement.open)) return true;
+    await summary.click();
+    return false;
+  });
+}
+
 export async function arrived(page) {
   await page.locator(".progress.done", { hasText: "Now submit" }).waitFor();
 }

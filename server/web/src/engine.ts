@@ -266,7 +266,7 @@ export class Engine {
         trouble.text = TOO_TIGHT;
       }
     } else if (trouble.kind !== "file") {
-      this.size.broke();
+      this.size.broke(bytes);
     }
     this.heard.failed(key, trouble);
   }
@@ -277,7 +277,7 @@ export class Engine {
     for (const [id, going] of [...this.going]) {
       if (now - going.heardAt < SILENCE) continue;
       this.going.delete(id);
-      this.size.broke();
+      this.size.broke(going.bytes);
       this.withdraw(going.key);
       this.heard.failed(going.key, judge({ status: 0, ours: false, text: "" }));
     }

@@ -42,8 +42,23 @@ test("what a proxy refuses is halved, down to 1 MiB, and stays", () => {
 test("what breaks off risks less, and grows again", () => {
   const size = new RequestSize();
   size.took(MIB, 10);
-  size.broke();
+  size.broke(4 * MIB);
   expect(size.bytes).toBe(2 * MIB);
-  size.took(2 * MIB, 10);
-  expect(size.bytes).toBe(8 * MIB);
+  for (let n = 0; n < 20; n += 1) size.took(size.bytes, 10);
+  expect(size.bytes).toBe(4 * MIB);
+  for (let n = 0; n < 200; n += 1) size.took(size.bytes, 10);
+  expect(size.bytes).toBe(CEILING);
+});
+
+test("a proxy that cuts the line instead of refusing is seldom met again", () => {
+  const size = new RequestSize();
+  let broken = 0;
+  for (let n = 0; n < 100; n += 1) {
+    const bytes = size.bytes;
+    if (bytes <= 2.5 * MIB) size.took(bytes, 10);
+    else (broken += 1), size.broke(bytes);
+  }
+  expect(broken).toBeGreaterThan(0);
+  expect(broken).toBeLessThan(8);
+  expect(size.cap).toBe(CEILING);
 });

@@ -10,6 +10,7 @@ import {
   submit,
   chooseFolder,
   tell,
+  unfold,
   visit,
   wav,
   withoutHandles,
@@ -35,7 +36,7 @@ export async function narrow({ link, home, session, data, random }) {
 
   await lay(session, { "d.wav": wav(16_000_000, random) });
   const again = await visit(context, through, withoutHandles);
-  await again.getByText("Something to add or to mend?").click();
+  await unfold(again, "Something to add or to mend?");
   await chooseFolder(again, session);
   await again.locator(".progress").waitFor();
   await arrived(again);

@@ -18,6 +18,7 @@ import {
   open,
   picture,
   submit,
+  unfold,
   until,
   visit,
   wav,
@@ -69,7 +70,7 @@ export async function looks({ link, home, session, random }) {
   await until(page, 8);
   await look(page, "2-uploading");
   await page.getByRole("button", { name: "Pause" }).click();
-  for (const summary of await page.locator("details.card > summary").all()) await summary.click();
+  for (const words of await page.locator("details.card > summary").allInnerTexts()) await unfold(page, words);
   await look(page, "3-paused-all-open");
   await network(page, -1, true);
   await page.getByRole("button", { name: "Go on" }).click();
@@ -84,7 +85,7 @@ export async function looks({ link, home, session, random }) {
   await fill(page, { song: "Nachtzug", artist: "Demo-Band" });
   await look(page, "6-arrived");
   await submit(page);
-  await page.getByText("The files and their hashes").click();
+  await unfold(page, "The files and their hashes");
   await look(page, "7-receipt");
   await ask("return", { reasons: ["the snare is cut off: bounce it again from bar 1", "two sample rates: export everything at 48 kHz"] });
   await page.reload();

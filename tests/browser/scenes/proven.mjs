@@ -19,6 +19,7 @@ import {
   receipt,
   submit,
   tell,
+  unfold,
   until,
   visit,
   wav,
@@ -33,9 +34,8 @@ async function paths() {
 
 /** The list of all files, opened; the row of one. */
 async function row(page, name) {
-  const all = page.locator("details.card", { has: page.getByText(/^All files: /) });
-  if ((await all.getAttribute("open")) === null) await all.locator("summary").click();
-  return all.locator("li", { hasText: name });
+  await unfold(page, /^All files: /);
+  return page.locator("details.card", { has: page.getByText(/^All files: /) }).locator("li", { hasText: name });
 }
 
 /**
@@ -75,7 +75,7 @@ export async function taken({ link, home, session, random }) {
   await utimes(join(session, "d.wav"), 1_700_000_100, 1_700_000_100);
   await rm(join(session, "c.wav"));
   await chooseFolder(page, session);
-  await page.getByText(/Changed or to be known/).click();
+  await unfold(page, /Changed or to be known/);
   await page.getByText("It replaces the one that was sent before.").waitFor();
   await arrived(page);
   const second = await submit(page);
@@ -103,7 +103,7 @@ export async function mixed({ link, home, session, random }) {
   await until(page, 20);
   await lay(session, { "Spur.wav": wav(12_000_000, random) });
   await network(page, -1);
-  await page.getByText(/Changed or to be known/).click();
+  await unfold(page, /Changed or to be known/);
   await page.getByText("It was changed on this computer while it was sent, so it is sent again.").waitFor();
   await arrived(page);
   await page.getByText("all checked").waitFor();

@@ -11,10 +11,15 @@ export const SMALLEST_CAP = MIB;
 const FLOOR = MIB / 4;
 /** How long a request should take, in milliseconds. */
 const TARGET = 3000;
+/** So many requests in a row must get through before one is tried again of a size that broke off. */
+const HELD = 16;
 
 /** The size of the next requests. */
 export class RequestSize {
   private size: number;
+  /** Requests of twice this broke off: a proxy that refuses a body may cut the line before its answer is heard. */
+  private safe = CEILING;
+  private held = 0;
 
   /** `cap`: what a proxy on this way was found to let through. */
   constructor(private limit: number = CEILING) {
@@ -37,8 +42,10 @@ export class RequestSize {
   took(bytes: number, ms: number): void {
     // The last bytes of a file say little about the line.
     if (bytes < this.size * 0.9) return;
+    this.held += 1;
+    if (this.held % HELD === 0) this.safe = Math.min(CEILING, this.safe * 2);
     const wanted = (bytes / Math.max(ms, 1)) * TARGET;
-    this.size = this.within(Math.min(wanted, this.size * 4));
+    this.size = this.within(Math.min(wanted, this.size * 4, this.safe));
   }
 
   /**
@@ -51,9 +58,11 @@ export class RequestSize {
     return true;
   }
 
-  /** A request broke off, or nothing was heard of it: the next ones risk less. */
-  broke(): void {
-    this.size = this.within(this.size / 2);
+  /** A request of so many bytes broke off, or nothing was heard of it: the next ones risk less. */
+  broke(bytes: number): void {
+    this.safe = Math.max(SMALLEST_CAP, Math.min(this.safe, Math.floor(bytes / 2)));
+    this.held = 0;
+    this.size = this.within(Math.min(this.size / 2, this.safe));
   }
 
   private within(size: number): number {
