@@ -151,7 +151,7 @@ section! {
         /// Bytes of the unfinished uploads of all orders, at most.
         max_unfinished: u64 = "20 TB" as size("TB", "1 B", "100000 TB");
         /// Uploads that one link may begin in a minute; 1 to 1,000,000.
-        max_new_per_minute: u32 = "10000" as Count { from: 1, to: 1_000_000 };
+        max_new_per_minute: u32 = "60000" as Count { from: 1, to: 1_000_000 };
         /// How long an unfinished upload may stand still before it goes; 1 min to 365 days.
         expire_after: Duration = "14 days" as span("days", "1 min", "365 days");
         /// Bytes of upload bodies held in memory at once, for all clients; 16 MiB to 1 TB.

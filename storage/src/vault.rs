@@ -79,7 +79,7 @@ impl Default for Limits {
             max_open: 16,
             max_open_total: 20_000,
             max_unfinished: 20_000_000_000_000,
-            max_new_per_minute: 10_000,
+            max_new_per_minute: 60_000,
             expire_after: chrono::TimeDelta::days(14),
             memory: 256 << 20,
             outflow: 256 << 20,
