@@ -15,7 +15,8 @@ use stemvault_storage::names::hazards;
 use stemvault_storage::path::{NAME_MAX, PATH_MAX, SessionPath};
 
 use crate::attachment::disposition;
-use crate::preflight::frames::Frames;
+use crate::frames::Frames;
+use crate::preflight::Head;
 use crate::ranges::{Wanted, wanted};
 use crate::rufh::disposition::file_name;
 use crate::rufh::fields;
@@ -172,7 +173,7 @@ fn preflight(bytes: &[u8]) {
         return;
     };
     let read = |step: usize| {
-        let mut frames = Frames::default();
+        let mut frames = Frames::<Head>::default();
         for piece in body.chunks(step) {
             frames.push(piece)?;
         }

@@ -19,6 +19,7 @@ pub mod download;
 pub mod error;
 pub mod first_start;
 pub mod form;
+mod frames;
 #[cfg(feature = "torture")]
 pub mod fuzz;
 pub mod house;

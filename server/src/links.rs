@@ -30,6 +30,7 @@ use crate::assets;
 use crate::checked;
 use crate::error::{Answer, Failure};
 use crate::form::{LeftOut, check_plain};
+use crate::frames::Row;
 use crate::pace::Cost;
 use crate::page::{Breakable, Escaped, Needs, Size, failed, page_with, wants};
 use crate::preflight::{self, preflight};
@@ -37,6 +38,7 @@ use crate::receipt_page;
 use crate::shape;
 use crate::state::{listed, state};
 use crate::submit::{Filled, rules, submit};
+use crate::tus::receive::SharedBody;
 
 /// What `/u/{link}` answers beside uploads.
 pub fn router() -> Router<SharedApp> {
@@ -139,7 +141,12 @@ async fn check(State(app): State<SharedApp>, Path(link): Path<String>, request: 
     let link = open(&app, &link).await?;
     app.paces.preflight(link.id, app.clock.monotonic())?;
     let (parts, body) = request.into_parts();
-    let candidates = preflight::read(&app, &parts.headers, body).await?;
+    let body = SharedBody::new(body);
+    let mut row = Row::<preflight::Head>::of(&app, &parts.headers, &body)?;
+    let mut candidates = Vec::new();
+    while let Some(files) = row.next().await? {
+        candidates.extend(files);
+    }
     let order = app.vault.order(link.order).await?;
     stemvault_storage::Vault::check_takes_files(&order)?;
     let standing = app.vault.standing(&order, Kind::Material).await?;

@@ -60,6 +60,9 @@ const TURNS: usize = 4;
 const TURN_PATIENCE: Duration = Duration::from_secs(10);
 const TURN_AGAIN: Duration = Duration::from_secs(2);
 
+/// Rows of small files of one link at once: their bytes are in memory until they are written.
+const ROWS: usize = 16;
+
 /// An answer of so many bytes keeps no turn.
 const SMALL: u64 = 64 << 10;
 
@@ -148,7 +151,7 @@ impl<K: Eq + Hash> Accounts<K> {
 pub struct Spending {
     links: Mutex<Accounts<u64>>,
     addresses: Mutex<Accounts<IpAddr>>,
-    turns: Mutex<HashMap<u64, Weak<Semaphore>>>,
+    turns: Mutex<HashMap<(u64, usize), Weak<Semaphore>>>,
     /// Links are secrets: they are known by a number that means nothing elsewhere.
     numbers: RandomState,
 }
@@ -188,14 +191,15 @@ impl Spending {
         }
     }
 
-    async fn turn(&self, link: u64) -> Option<OwnedSemaphorePermit> {
+    /// One of so many turns that a link has for requests of a kind.
+    async fn turn(&self, link: u64, most: usize) -> Option<OwnedSemaphorePermit> {
         let turns = {
             let mut of = locked(&self.turns);
-            let known = of.get(&link).and_then(Weak::upgrade);
+            let known = of.get(&(link, most)).and_then(Weak::upgrade);
             known.unwrap_or_else(|| {
                 of.retain(|_, turns| turns.strong_count() > 0);
-                let turns = Arc::new(Semaphore::new(TURNS));
-                of.insert(link, Arc::downgrade(&turns));
+                let turns = Arc::new(Semaphore::new(most));
+                of.insert((link, most), Arc::downgrade(&turns));
                 turns
             })
         };
@@ -233,13 +237,13 @@ pub async fn layer(State(app): State<SharedApp>, request: Request, next: Next) -
         }
     }
     let mut turn = None;
-    if let Some(link) = by.link.filter(|_| is_dear(request.method(), path)) {
-        turn = spending.turn(link).await;
+    if let (Some(link), Some(most)) = (by.link, turns(request.method(), path)) {
+        turn = spending.turn(link, most).await;
         if turn.is_none() {
             let message = format!(
-                "{TURNS} requests of this kind run by this link already: wait until one of them is answered, then ask again"
+                "{most} requests of this kind run by this link already: wait until one of them is answered, then ask again"
             );
-            return refused("turns", TURNS as u64, message, TURN_AGAIN, request);
+            return refused("turns", most as u64, message, TURN_AGAIN, request);
         }
     }
     let answer = next.run(request).await;
@@ -295,15 +299,21 @@ fn link(path: &str) -> Option<&str> {
     rest.split('/').next().filter(|link| !link.is_empty())
 }
 
-/// Whether all of an order, or of a session, is looked at for this one.
-fn is_dear(method: &Method, path: &str) -> bool {
+/// How many requests of this kind a link has at once, where there is such a limit: those for which all
+/// of an order, or of a session, is looked at, and those that are held in memory.
+fn turns(method: &Method, path: &str) -> Option<usize> {
     let mut segments = path.trim_matches('/').split('/').skip(2);
+    let uploads = path.starts_with("/u/");
     match segments.next() {
-        None => link(path).is_some() && matches!(*method, Method::GET | Method::HEAD),
-        Some("uploads" | "state" | "preflight" | "form" | "checked" | "submit" | "receipts") => {
-            path.starts_with("/u/")
+        None => {
+            let looks = matches!(*method, Method::GET | Method::HEAD);
+            (looks && link(path).is_some()).then_some(TURNS)
         }
-        Some(_) => false,
+        Some("uploads" | "state" | "preflight" | "form" | "checked" | "submit" | "receipts") => {
+            uploads.then_some(TURNS)
+        }
+        Some("files") => uploads.then_some(ROWS),
+        Some(_) => None,
     }
 }
 
@@ -358,10 +368,11 @@ mod tests {
         for none in ["/u/", "/files/abc", "/", "/api/v1/u/x"] {
             assert_eq!(link(none), None, "{none}");
         }
-        let is = |method: Method, path| is_dear(&method, path);
+        let is = |method: Method, path| turns(&method, path) == Some(TURNS);
         assert!(is(Method::HEAD, "/u/abc/state") && is(Method::GET, "/u/abc/"));
         assert!(is(Method::POST, "/u/abc/submit") && is(Method::GET, "/d/abc"));
         assert!(!is(Method::POST, "/u/abc") && !is(Method::PATCH, "/u/abc/0123"));
         assert!(!is(Method::GET, "/d/abc/state") && !is(Method::GET, "/files/state"));
+        assert_eq!(turns(&Method::POST, "/u/abc/files"), Some(ROWS));
     }
 }

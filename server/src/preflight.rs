@@ -3,7 +3,7 @@
 //!
 //! Nothing is written. `stemvault push` asks the same code on its own machine.
 
-pub(crate) mod frames;
+pub(crate) mod heads;
 mod pace;
 
 use std::collections::BTreeMap;
@@ -16,7 +16,8 @@ use stemvault_storage::intake::preflight::{self, Candidate, Here, preflight as j
 use stemvault_storage::session::Rules;
 use utoipa::ToSchema;
 
-pub use frames::{BODY_MAX, FILES_MAX, MEDIA, read};
+pub(crate) use heads::Head;
+pub use heads::{BODY_MAX, FILES_MAX};
 pub use pace::Paces;
 
 /// What submit would say of files that are not uploaded yet.

@@ -9,6 +9,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 
 import { chooseFolder, ENGINE, launch } from "../browser/engines.mjs";
+import { Quiet } from "./quiet.mjs";
 
 /** Seconds of a core that the processes took which run pages, since they began. */
 function rendering(home) {
@@ -32,11 +33,8 @@ function descends(id, from) {
 
 const PATIENCE = 1_800_000;
 
-const [link, folder, home] = process.argv.slice(2);
-const context = await launch(home, { viewport: { width: 768, height: 1000 } });
-context.setDefaultTimeout(PATIENCE);
-const page = await context.newPage();
-await page.addInitScript(() => {
+/** What the page notes from its beginning on. */
+function note() {
   delete globalThis.showDirectoryPicker;
   globalThis.tasks = [];
   if (PerformanceObserver.supportedEntryTypes.includes("longtask")) {
@@ -48,17 +46,42 @@ await page.addInitScript(() => {
   new MutationObserver(() => {
     if (document.querySelector(".progress.done")) globalThis.ended ??= performance.now();
   }).observe(document, { subtree: true, childList: true, attributes: true });
-});
-await page.goto(link);
-await page.locator("#files").waitFor();
-await chooseFolder(page, folder);
-await page.waitForFunction(() => globalThis.ended !== undefined, undefined, { polling: 200 });
-const said = await page.evaluate(() => ({
-  seconds: (globalThis.ended - globalThis.began) / 1000,
-  tasks: globalThis.tasks.sort((one, two) => two - one).map(Math.round),
-  heap: performance.memory?.usedJSHeapSize,
-  text: document.querySelector(".progress").innerText,
-}));
-const cpu = ENGINE === "chromium" ? rendering(home) : undefined;
-process.stdout.write(`${JSON.stringify({ ...said, cpu })}\n`);
-await context.close();
+}
+
+/** What it has noted, once everything has arrived. */
+function noted() {
+  return {
+    seconds: (globalThis.ended - globalThis.began) / 1000,
+    tasks: globalThis.tasks.sort((one, two) => two - one).map(Math.round),
+    heap: performance.memory?.usedJSHeapSize,
+    text: document.querySelector(".progress").innerText,
+  };
+}
+
+async function byPlaywright(link, folder, home) {
+  const context = await launch(home, { viewport: { width: 768, height: 1000 } });
+  context.setDefaultTimeout(PATIENCE);
+  const page = await context.newPage();
+  await page.addInitScript(note);
+  await page.goto(link);
+  await page.locator("#files").waitFor();
+  await chooseFolder(page, folder);
+  await page.waitForFunction(() => globalThis.ended !== undefined, undefined, { polling: 200 });
+  const said = await page.evaluate(noted);
+  return { said, close: () => context.close() };
+}
+
+async function quietly(link, folder, home) {
+  const page = new Quiet(home, PATIENCE);
+  await page.open(link, note);
+  await page.until(() => document.querySelector("#files") !== null);
+  await page.choose("#choose-folder", folder);
+  await page.until(() => globalThis.ended !== undefined);
+  const said = { ...(await page.evaluate(noted)), cpu: rendering(home) };
+  return { said, close: () => page.close() };
+}
+
+const [link, folder, home] = process.argv.slice(2);
+const { said, close } = await (ENGINE === "chromium" ? quietly : byPlaywright)(link, folder, home);
+process.stdout.write(`${JSON.stringify(said)}\n`);
+await close();

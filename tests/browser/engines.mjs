@@ -13,21 +13,24 @@ import { webkit } from "./webkit.mjs";
 /** Which browser plays the scene. */
 export const ENGINE = process.env.STEMVAULT_ENGINE ?? "chromium";
 
+/** How Chromium is started. */
+export const CHROMIUM = {
+  executablePath: "/usr/bin/chromium",
+  args: [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
+};
+
 const ENGINES = {
   chromium: {
     type: chromium,
-    options: {
-      executablePath: "/usr/bin/chromium",
-      args: [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ],
-    },
+    options: CHROMIUM,
     named: (home) => `--user-data-dir=${home}`,
     // A network that is down is no mistake of the page.
     harmless: /Failed to load resource|net::ERR/,

@@ -11,6 +11,7 @@ use utoipa::OpenApi;
 
 use super::auth::Staff;
 use super::{audit, clock, keys, links, order, orders, retention, scrub, sessions, status, tokens};
+use crate::tus::several;
 use crate::{bag, checked, form, links as link, preflight, shape, state};
 
 /// Who may call an operation.
@@ -122,6 +123,7 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     get "/u/{link}/uploads" Link N => 200 J("Uploads"); "The uploads of a link's order";
     get "/u/{link}/state" Link N => 200 J("State"); "How the order stands: uploads, form, the limits of this link, and what is missing before a submit";
     post "/u/{link}/preflight" Link M("application/vnd.stemvault.preflight") => 200 J("Preflight"); "What submit would say of files, by their first 64 KiB. The body is a row of files, each: length of a JSON object (4 bytes, big-endian), {path, length}, length of the head (4 bytes), the head; at most 256 files and 20 MiB, and 160 requests in a minute by one link";
+    post "/u/{link}/files" Link M("application/vnd.stemvault.files") => 200 J("Several"); "Several small files, each whole, in one request. The body is a row of files as in a preflight, with {path, length, modified} and all of each file's bytes: at most 256 KiB a file, 256 files and 4 MiB. Each is answered as if it had been created alone";
     post "/u/{link}/checked" Link J("Hashes") => 200 J("Confirmed"); "Hashes of the sender's own files, read after they had arrived: which are those of the uploads. At most 512 in a request";
     put "/u/{link}/form" Link J("Draft") => 204 N; "Keep a draft of the form";
     post "/u/{link}/submit" Link J("Submitted") => 201 J("Receipt"); "Seal what was uploaded; a refusal for the form names its fields in missing";
@@ -167,6 +169,8 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     preflight::Remark,
     preflight::Together,
     preflight::Forbidden,
+    several::Several,
+    several::One,
     checked::Hashes,
     checked::Confirmed,
     form::LeftOut,

@@ -19,7 +19,7 @@ use crate::error::Failure;
 pub(super) const VERSION: HeaderValue = HeaderValue::from_static("1.0.0");
 pub(super) const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
-const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
+pub(super) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
 pub(crate) const HASH: HeaderName = HeaderName::from_static("stemvault-hash");
 

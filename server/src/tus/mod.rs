@@ -20,6 +20,7 @@ pub(crate) mod metadata;
 mod outlive;
 mod protocol;
 pub(crate) mod receive;
+pub(crate) mod several;
 
 use axum::Router;
 use axum::extract::{Path, Request, State};
@@ -47,6 +48,7 @@ pub fn router() -> Router<SharedApp> {
         .route("/files/{upload}/", any(file))
         .route("/u/{link}", link.clone())
         .route("/u/{link}/", link)
+        .route("/u/{link}/files", post(link_files))
         .route("/u/{link}/{upload}", any(link_file))
         .route("/u/{link}/{upload}/", any(link_file))
 }
@@ -79,10 +81,23 @@ async fn link_file(
     run(app, Mount::Link(link), Some(upload), request).await
 }
 
-/// Runs a request to its end, whether or not anybody waits for the answer.
+async fn link_files(
+    State(app): State<SharedApp>,
+    Path(link): Path<String>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    to_its_end(async move {
+        let (body, mount) = (SharedBody::new(body), Mount::Link(link));
+        let answer = several::create_several(&app, &mount, &parts.headers, &body).await;
+        told(answer, &parts.method, &parts, &body)
+    })
+    .await
+}
+
 async fn run(app: SharedApp, mount: Mount, upload: Option<String>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let answered = Outliving::new(async move {
+    to_its_end(async move {
         let body = SharedBody::new(body);
         let method = method(&parts);
         if method != Method::OPTIONS && rufh::is_meant(&parts.headers) {
@@ -94,11 +109,25 @@ async fn run(app: SharedApp, mount: Mount, upload: Option<String>, request: Requ
             None => create::create(&app, &mount, &parts.headers, &body).await,
             Some(upload) => item(&app, &mount, &method, &parts.headers, &upload, &body).await,
         };
-        let mut answered = answer.unwrap_or_else(|refused| refused.into_response(&method));
-        answer::uncached(&mut answered);
-        answer::finished(answered, &parts, &body)
-    });
-    answered.await.unwrap_or_else(|_| {
+        told(answer, &method, &parts, &body)
+    })
+    .await
+}
+
+fn told(
+    answer: Result<Response, Refused>,
+    method: &Method,
+    parts: &Parts,
+    body: &SharedBody,
+) -> Response {
+    let mut answered = answer.unwrap_or_else(|refused| refused.into_response(method));
+    answer::uncached(&mut answered);
+    answer::finished(answered, parts, body)
+}
+
+/// Runs a request to its end, whether or not anybody waits for the answer.
+async fn to_its_end(work: impl Future<Output = Response> + Send + 'static) -> Response {
+    Outliving::new(work).await.unwrap_or_else(|_| {
         tracing::error!("an upload request ended in a panic");
         let text = "the server cannot do this at the moment: what was acknowledged is safe, try again in a minute";
         answer::sentence(StatusCode::INTERNAL_SERVER_ERROR, text)

@@ -75,7 +75,8 @@ impl SharedBody {
         self.0.body.lock().await
     }
 
-    async fn next(&self) -> Option<Result<Bytes, axum::Error>> {
+    /// The next bytes of it; `None` at its end.
+    pub(crate) async fn next(&self) -> Option<Result<Bytes, axum::Error>> {
         self.0.read.store(true, Ordering::Relaxed);
         let mut body = self.0.body.lock().await;
         loop {

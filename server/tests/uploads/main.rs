@@ -18,6 +18,7 @@ mod pinned;
 mod protocol;
 mod rufh;
 mod rufh_rules;
+mod several;
 mod stuck;
 mod studio;
 mod take_over;

@@ -14,6 +14,11 @@ import type { Roots } from "./roots";
 const LARGEST = 16 << 20;
 const ALL = 512 << 20;
 const KEPT_FOR = 14 * 86_400_000;
+/** Copies are made where it takes longer than this until everything is there, in seconds ... */
+const WORTH = 30;
+/** ... which nobody knows at first, in milliseconds, and is looked at again after so long. */
+const FIRST = 5000;
+const LOOK = 2000;
 /** What goes into one write at most. */
 const AT_ONCE = { bytes: 8 << 20, files: 100 };
 
@@ -31,8 +36,11 @@ export class Copies {
   private waiting: Item[] = [];
   private running = false;
 
-  /** `link`: as the memory names it. */
-  constructor(private readonly link: string) {}
+  /** `link`: as the memory names it. `left`: seconds until everything is there; nothing if nobody knows. */
+  constructor(
+    private readonly link: string,
+    private readonly left: () => number | undefined,
+  ) {}
 
   /** What a closed browser left here. */
   async load(): Promise<Picked[]> {
@@ -61,7 +69,8 @@ export class Copies {
   keep(items: Item[], roots: Roots): void {
     if (roots.some) return this.end();
     this.waiting.push(...items);
-    this.run();
+    // At first nobody knows how long it takes.
+    setTimeout(() => this.run(), FIRST);
   }
 
   /** This one need not be kept any more. */
@@ -84,16 +93,27 @@ export class Copies {
 
   private async write(): Promise<void> {
     while (this.waiting.length + this.gone.size > 0) {
+      // On a good line the files are there before their copies: reading them twice only holds up both.
+      const worth = (this.left() ?? Infinity) >= WORTH;
       const gone = [...this.gone];
       this.gone.clear();
-      const copies = await this.some();
-      if (gone.length + copies.size === 0) continue;
+      const copies = worth ? await this.some() : new Map<string, Copy>();
+      if (gone.length + copies.size === 0) {
+        if (!worth) await this.later();
+        continue;
+      }
       await work("copies", "readwrite", (store) => {
         for (const key of gone) store.delete([this.link, key]);
         for (const [key, copy] of copies) store.put(copy, [this.link, key]);
         return store.count();
       });
     }
+  }
+
+  /** Looks again at what is still to come. */
+  private async later(): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, LOOK));
+    this.waiting = this.waiting.filter(({ stage }) => stage !== "here" && stage !== "left");
   }
 
   /** The next ones, read. */

@@ -39,6 +39,8 @@ const SILENCE = 90_000;
 const SMALL = 4 << 20;
 /** Files in Uppy at most: each change of its state looks at all of them. */
 const AHEAD = 48;
+/** Small files in here at most: as many as good lines hold, some of them in rows. */
+const SMALL_AHEAD = 1200;
 /** Requests at once; the server takes 128 of a connection, and some are for other things. */
 const STREAMS = 120;
 /** HTTP/1.1 gives six connections a server: two stay free for everything else. */
@@ -82,7 +84,7 @@ export class Engine {
     const streams = page?.nextHopProtocol === "h2";
     const most = () => (streams ? STREAMS : Math.max(1, CONNECTIONS - this.going.size));
     const broke = (key: string, bytes: number, answer: Answer) => this.failed(key, bytes, answer);
-    this.whole = new Whole(endpoint, most, heard, broke);
+    this.whole = new Whole(endpoint, most, () => this.size.bytes, heard, broke);
     this.uppy.use(Tus, {
       endpoint,
       limit: streams ? 6 : CONNECTIONS,
@@ -112,7 +114,7 @@ export class Engine {
   /** How many more files are wanted: none as long as there are enough, then many at once. */
   get room(): { small: number; large: number } {
     const room = (busy: number, most: number) => (busy > most / 2 ? 0 : most - busy);
-    return { small: room(this.whole.busy, 2 * this.whole.most()), large: room(this.ids.size, AHEAD) };
+    return { small: room(this.whole.busy, SMALL_AHEAD), large: room(this.ids.size, AHEAD) };
   }
 
   has(key: string): boolean {

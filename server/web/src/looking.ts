@@ -75,7 +75,10 @@ export class Looking {
       // Replaced or taken out meanwhile.
       if (item.stage !== "looking" || item.file === undefined) return;
       try {
-        const start = new Uint8Array(await item.file.slice(0, bytes).arrayBuffer());
+        const { file } = item;
+        // A part is another thing for the browser to keep track of.
+        const part = item.size > bytes ? file.slice(0, bytes) : file;
+        const start = new Uint8Array(await part.arrayBuffer()).subarray(0, Math.min(bytes, item.size));
         heads.push({ path: item.path, size: item.size, bytes: start });
         read.push(item);
       } catch {

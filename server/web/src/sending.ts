@@ -90,7 +90,7 @@ export class Sending {
       changed: () => this.touch(),
       refresh: async () => this.takeIn(await link.state()),
     });
-    this.copies = new Copies(memory.key);
+    this.copies = new Copies(memory.key, () => this.measure().left);
     this.leaving = new Leaving(link, this.items, this.engine, this.copies, () => this.touch());
     this.renewing = new Renewing(link, this.engine, this.proving, {
       look: (item) => this.looking.look([item]),

@@ -1,35 +1,53 @@
-// Sends small files, each as a whole in the one request that creates its upload, and as many at once
-// as the line holds: with thousands of them it is the way there and back that takes the time.
+// Sends small files, each as a whole in the request that creates its upload: very small ones many in a
+// row, and as many at once as the line holds, as with thousands of them it is the requests and the way
+// there and back that take the time.
 //
 // Promises: a file that is fed ends in exactly one of `done` and `failed`, or is withdrawn; nothing is
 // retried here. What a broken request leaves on the server is found by whoever asks for its list.
 
 import type { Heard, Load } from "./engine";
+import { postOne, postRow, silence, type Reply } from "./posting";
 import { Flight, weight } from "./pure/flight";
-import { retryAfter, type Answer } from "./pure/trouble";
-
-/** What came back, if anything did. */
-type Reply = { status: number; headers: Headers; text: string } | undefined;
+import type { Answer } from "./pure/trouble";
 
 /** Silence after which requests are given up, in milliseconds: longer than a line is ever quiet. */
 const SILENCE = 90_000;
+/** Files up to here go in rows: the server takes no larger ones there. */
+const TINY = 256 << 10;
+/** A row at most. What is under way is in four of them at least, so that the answers come one by one. */
+const ROW = { files: 64, bytes: 1 << 20, parts: 4 };
+
+/** One request, and the files in it that are still wanted. */
+interface Request {
+  keys: Set<string>;
+  abort: AbortController;
+  /** What its body brings, and what it counts for the flight. */
+  bytes: number;
+  weight: number;
+  at: number;
+}
 
 export class Whole {
   private readonly waiting = new Map<string, Load>();
-  private readonly going = new Map<string, { abort: AbortController; bytes: number; at: number }>();
+  private readonly going = new Map<string, Request>();
+  private readonly requests = new Set<Request>();
   private readonly flight = new Flight();
-  /** Of all that is under way. */
-  private bytes = 0;
+  /** What all that is under way counts. */
+  private under = 0;
   private heardAt = 0;
   /** Requests at once that the server takes, where it has said that there were too many. */
   private limit = Infinity;
   private sinceLimit = 0;
   private paused = false;
 
-  /** `most`: requests at once, however small; it may change with what else is under way. */
+  /**
+   * `most`: requests at once, however small; it may change with what else is under way. `largest`: bytes of
+   * a request.
+   */
   constructor(
     private readonly endpoint: string,
     readonly most: () => number,
+    private readonly largest: () => number,
     private readonly heard: Heard,
     private readonly broke: (key: string, bytes: number, answer: Answer) => void,
   ) {
@@ -66,86 +84,101 @@ export class Whole {
 
   withdraw(key: string): void {
     this.waiting.delete(key);
-    const going = this.going.get(key);
-    if (going === undefined) return;
-    this.over(key, going.bytes);
-    going.abort.abort();
+    const request = this.going.get(key);
+    if (request === undefined) return;
+    this.going.delete(key);
+    request.keys.delete(key);
+    if (request.keys.size > 0) return;
+    this.over(request);
+    request.abort.abort();
   }
 
-  private over(key: string, bytes: number): void {
-    this.going.delete(key);
-    this.bytes -= weight(bytes);
+  private over(request: Request): void {
+    if (this.requests.delete(request)) this.under -= request.weight;
   }
 
   private run(): void {
-    if (this.paused) return;
-    for (const load of this.waiting.values()) {
-      const more = weight(load.file.size);
-      const full = this.bytes + more > this.flight.bytes && this.going.size >= 2;
-      if (full || this.going.size >= Math.min(this.limit, this.most())) return;
-      this.waiting.delete(load.key);
-      this.bytes += more;
-      void this.send(load);
+    while (!this.paused) {
+      const loads = this.next();
+      if (loads.length === 0) return this.flight.wanting();
+      const more = loads.reduce((sum, { file }) => sum + weight(file.size), 0);
+      const full = this.under + more > this.flight.bytes && this.requests.size >= 2;
+      if (full || this.requests.size >= Math.min(this.limit, this.most())) return;
+      void this.send(loads, more);
     }
-    this.flight.wanting();
   }
 
-  private async send({ key, path, file, modified }: Load): Promise<void> {
-    const going = { abort: new AbortController(), bytes: file.size, at: performance.now() };
-    this.going.set(key, going);
-    this.flight.sent(going.at);
-    this.heard.began(key);
-    const filename = path.slice(path.lastIndexOf("/") + 1);
-    let reply: Reply;
-    try {
-      const answer = await fetch(this.endpoint, {
-        method: "POST",
-        headers: {
-          "Tus-Resumable": "1.0.0",
-          "Upload-Length": String(going.bytes),
-          "Upload-Metadata": metadata({ filename, relativePath: path, modified }),
-          "Content-Type": "application/offset+octet-stream",
-        },
-        body: file,
-        cache: "no-store",
-        credentials: "same-origin",
-        signal: going.abort.signal,
-      });
-      const text = answer.ok ? "" : await answer.text();
-      reply = { status: answer.status, headers: answer.headers, text };
-    } catch {
-      reply = undefined;
+  /** The files of the next request: the one whose turn it is, with others if they are very small. */
+  private next(): Load[] {
+    const most = Math.min(ROW.bytes, this.largest(), this.flight.bytes / ROW.parts);
+    const row: Load[] = [];
+    let bytes = 0;
+    for (const load of this.waiting.values()) {
+      const { size } = load.file;
+      if (row.length === 0 && (size > TINY || size > most)) return [load];
+      if (size > TINY || bytes + size > most) break;
+      row.push(load);
+      bytes += size;
+      if (row.length === ROW.files) break;
     }
-    // Taken out meanwhile: whatever came, nobody waits for it.
-    if (this.going.get(key) !== going) return;
-    this.over(key, going.bytes);
-    this.answered(key, going.bytes, reply);
+    return row;
+  }
+
+  private async send(loads: Load[], more: number): Promise<void> {
+    const bytes = loads.reduce((sum, { file }) => sum + file.size, 0);
+    const keys = new Set(loads.map(({ key }) => key));
+    const request = { keys, abort: new AbortController(), bytes, weight: more, at: performance.now() };
+    this.requests.add(request);
+    this.under += more;
+    this.flight.sent(request.at);
+    for (const { key } of loads) {
+      this.waiting.delete(key);
+      this.going.set(key, request);
+      this.heard.began(key);
+    }
+    const { signal } = request.abort;
+    const [only, ...others] = loads;
+    const replies =
+      others.length === 0 ? [await postOne(this.endpoint, only!, signal)] : await postRow(this.endpoint, loads, signal);
+    this.over(request);
+    this.answered(request, loads, replies);
     this.run();
   }
 
-  private answered(key: string, bytes: number, reply: Reply): void {
+  private answered(request: Request, loads: Load[], replies: Reply[]): void {
     const now = performance.now();
-    if (reply !== undefined) this.heardAt = now;
-    if (reply === undefined || reply.status < 200 || reply.status > 299) {
-      if (reply?.status === 429) this.tooMany();
-      else if (reply === undefined || reply.status >= 500) this.flight.broke();
-      return this.broke(key, bytes, said(reply));
+    if (replies.some(({ status }) => status !== 0)) this.heardAt = now;
+    if (replies.some(({ status }) => status === 429)) this.tooMany();
+    else if (replies.some(({ status }) => status === 0 || status >= 500)) this.flight.broke();
+    let arrived = 0;
+    for (const [nth, { key, file }] of loads.entries()) {
+      // Taken out meanwhile: whatever came, nobody waits for it.
+      if (this.going.get(key) !== request) continue;
+      this.going.delete(key);
+      const reply = replies[nth]!;
+      const { upload, offset, status } = reply;
+      if (status < 200 || status > 299) {
+        this.broke(key, request.bytes, reply);
+        continue;
+      }
+      if (upload !== undefined) this.heard.created(key, upload);
+      this.heard.acknowledged(key, offset);
+      // Not everything: where it stands is asked for, and it goes on from there.
+      if (offset !== file.size) {
+        this.broke(key, request.bytes, silence());
+        continue;
+      }
+      arrived += weight(file.size);
+      this.heard.done(key, reply.hash);
     }
-    const { headers } = reply;
-    const made = headers.get("Location");
-    if (made !== null) this.heard.created(key, made.slice(made.lastIndexOf("/") + 1));
-    const offset = Number(headers.get("Upload-Offset") ?? 0);
-    this.heard.acknowledged(key, offset);
-    // Not everything: where it stands is asked for, and it goes on from there.
-    if (offset !== bytes) return this.broke(key, bytes, said(undefined));
-    this.flight.arrived(weight(bytes), now);
+    if (arrived === 0) return;
+    this.flight.arrived(arrived, now);
     if ((this.sinceLimit += 1) % 500 === 0) this.limit *= 1.25;
-    this.heard.done(key, headers.get("Stemvault-Hash") ?? undefined);
   }
 
   /** Fewer at once from now on; after many that went well a few more are tried. */
   private tooMany(): void {
-    this.limit = Math.max(4, Math.floor(0.75 * (this.going.size + 1)));
+    this.limit = Math.max(4, Math.floor(0.75 * (this.requests.size + 1)));
     this.sinceLimit = 0;
   }
 
@@ -153,24 +186,12 @@ export class Whole {
   private watch(): void {
     const now = performance.now();
     if (now - this.heardAt < SILENCE) return;
-    for (const [key, { at, bytes }] of [...this.going]) {
-      if (now - at < SILENCE) continue;
-      this.withdraw(key);
+    for (const request of [...this.requests]) {
+      if (now - request.at < SILENCE) continue;
+      const keys = [...request.keys];
+      for (const key of keys) this.withdraw(key);
       this.flight.broke();
-      this.broke(key, bytes, said(undefined));
+      for (const key of keys) this.broke(key, request.bytes, silence());
     }
   }
-}
-
-function said(reply: Reply): Answer {
-  if (reply === undefined) return { status: 0, ours: false, text: "" };
-  const { status, headers, text } = reply;
-  return { status, ours: headers.has("Tus-Resumable"), text, after: retryAfter(headers.get("Retry-After")) };
-}
-
-/** As tus writes it: names, and their values in base64. */
-function metadata(values: Record<string, string>): string {
-  const text = new TextEncoder();
-  const pairs = Object.entries(values).map(([name, value]) => `${name} ${btoa(String.fromCharCode(...text.encode(value)))}`);
-  return pairs.join(",");
 }

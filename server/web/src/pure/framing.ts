@@ -1,12 +1,13 @@
-// How the beginnings of many files travel in one request to the preflight: for each file the
-// length of its JSON (4 bytes, big-endian), the JSON {path, length}, the length of its beginning
-// (4 bytes), the beginning.
+// How many files travel in one request, with their beginnings or with all of their bytes: for each file
+// the length of its JSON (4 bytes, big-endian), the JSON {path, length, modified}, the length of what
+// comes of it (4 bytes), and that.
 
-/** One file's beginning. */
+/** One file, and what comes of it. */
 export interface Head {
   path: string;
   /** Bytes of the whole file. */
   size: number;
+  modified?: string;
   bytes: Uint8Array;
 }
 
@@ -24,7 +25,8 @@ export function frames(heads: readonly Head[]): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   const text = new TextEncoder();
   for (const head of heads) {
-    const json = text.encode(JSON.stringify({ path: head.path, length: String(head.size) }));
+    const { path, size, modified } = head;
+    const json = text.encode(JSON.stringify({ path, length: String(size), modified }));
     parts.push(be32(json.length), json, be32(head.bytes.length), head.bytes);
   }
   const body = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
