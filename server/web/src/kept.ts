@@ -81,14 +81,18 @@ export class Memory {
 
   /** Writes soon; of several calls the last one. */
   save(what: () => Kept): void {
-    this.timer ??= setTimeout(() => {
-      this.timer = undefined;
-      const began = performance.now();
-      const kept = what();
-      void work("uploads", "readwrite", (store) => store.put(kept, this.key)).then(() => {
-        this.took = performance.now() - began;
-      });
-    }, Math.max(300, 20 * this.took));
+    this.timer ??= setTimeout(() => this.write(what), Math.max(300, 20 * this.took));
+  }
+
+  /** Writes at once: the person has decided something, and may leave the page. */
+  write(what: () => Kept): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    const began = performance.now();
+    const kept = what();
+    void work("uploads", "readwrite", (store) => store.put(kept, this.key)).then(() => {
+      this.took = performance.now() - began;
+    });
   }
 }
 

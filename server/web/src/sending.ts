@@ -11,7 +11,7 @@ import { Engine } from "./engine";
 import { Feeding } from "./feeding";
 import { Findings } from "./findings";
 import { hear, reconcile, recall, seal, take, toKeep, totals, type Item, type Items, type Totals } from "./items";
-import type { Memory } from "./kept";
+import type { Kept, Memory } from "./kept";
 import { Leaving } from "./leaving";
 import { Looking } from "./looking";
 import { Meter } from "./meter";
@@ -160,7 +160,7 @@ export class Sending {
   insist(item: Item): void {
     item.insist = true;
     this.queue([item]);
-    this.keep();
+    this.memory.write(() => this.kept());
   }
 
   /** Tries a file once more that the studio did not take. */
@@ -174,7 +174,7 @@ export class Sending {
   /** Leaves files out: they are when the server says that nothing of them is there any more. */
   async leave(list: Item[]): Promise<void> {
     await this.leaving.leave(list);
-    this.keep();
+    this.memory.write(() => this.kept());
     this.pump();
   }
 
@@ -182,7 +182,7 @@ export class Sending {
   include(item: Item): void {
     Object.assign(item, { note: undefined, junk: false, stage: item.file ? "looking" : "absent" });
     this.looking.look([item]);
-    this.keep();
+    this.memory.write(() => this.kept());
     this.touch();
   }
 
@@ -241,10 +241,12 @@ export class Sending {
   }
 
   private keep(): void {
-    this.memory.save(() => {
-      const items = toKeep(this.items);
-      return { items, roots: items.length > 0 ? this.roots.all : [] };
-    });
+    this.memory.save(() => this.kept());
+  }
+
+  private kept(): Kept {
+    const items = toKeep(this.items);
+    return { items, roots: items.length > 0 ? this.roots.all : [] };
   }
 
   private takeIn(state: State): void {
