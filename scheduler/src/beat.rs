@@ -74,3 +74,63 @@ async fn beat(jobs: Arc<Jobs>, taps: Arc<Notify>) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use chrono::TimeDelta;
+    use stemvault_config::Settings;
+    use stemvault_storage::catalog::MemoryCatalog;
+    use stemvault_storage::clock::{MovableClock, SharedClock, StoppedClock};
+    use stemvault_storage::keys::{KeyStore, MasterKey, MasterKeys};
+    use stemvault_storage::store::Store;
+    use stemvault_storage::{Limits, Vault};
+    use url::Url;
+
+    use super::*;
+
+    async fn jobs(clock: &Arc<MovableClock>, folder: &Path) -> Arc<Jobs> {
+        let store = |name: &'static str| {
+            let url = Url::from_directory_path(folder.join(name)).unwrap();
+            Store::open(name, &url, Vec::new()).unwrap()
+        };
+        let masters = MasterKeys::from(MasterKey::random());
+        let keys = KeyStore::open(store("keys"), masters).await.unwrap();
+        let vault = Vault::new(
+            Arc::new(MemoryCatalog::new()),
+            store("working"),
+            store("archive"),
+            keys,
+            Arc::clone(clock) as SharedClock,
+            Limits::default(),
+        );
+        let settings = Settings::defaults("/nowhere".as_ref()).unwrap();
+        Arc::new(Jobs::new(Arc::new(vault), &settings).unwrap())
+    }
+
+    /// A minute on the wall is what the library waits for: with the clock set back by a year it taps
+    /// again in a year.
+    #[tokio::test(start_paused = true)]
+    async fn a_wall_clock_that_is_set_back_by_a_year_keeps_no_job_from_running() {
+        let start = "2026-11-30T09:00:00Z".parse().unwrap();
+        let clock = Arc::new(MovableClock::new(Arc::new(StoppedClock::new(start))));
+        let folder = tempfile::tempdir().unwrap();
+        let jobs = jobs(&clock, folder.path()).await;
+        jobs.tick().await.unwrap();
+        clock.jump(TimeDelta::days(-365));
+        let never = Arc::new(Notify::new());
+        let beating = tokio::spawn(beat(Arc::clone(&jobs), never));
+        // Time that only runs forward: a day of it, hour by hour.
+        for _ in 0..24 {
+            clock.advance(Duration::from_secs(3600));
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+        }
+        beating.abort();
+        let runs = jobs.runs(None, 1000).await.unwrap();
+        let swept = runs.iter().filter(|run| run.job == crate::Job::Sweep);
+        assert!(swept.count() > 0, "{runs:?}");
+        let hourly = runs.iter().filter(|run| run.job == crate::Job::EndRecall);
+        assert!(hourly.count() >= 20, "{runs:?}");
+    }
+}

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -23,6 +24,9 @@ const MARKER: &str = "demo";
 struct Moved {
     /// How far the date is ahead of the machine's.
     wall_moved_ms: i64,
+    /// How much of that was let pass, as if one had waited; all of it where nothing says.
+    #[serde(default)]
+    let_pass_ms: Option<i64>,
 }
 
 /// The hands of a demo's clock.
@@ -32,6 +36,7 @@ pub struct Hands {
     marker: PathBuf,
     /// How far the date was moved; held while the file is written.
     wall: tokio::sync::Mutex<TimeDelta>,
+    let_pass_ms: AtomicI64,
 }
 
 impl Hands {
@@ -51,11 +56,13 @@ impl Hands {
         let wall = TimeDelta::milliseconds(moved.wall_moved_ms);
         let clock = MovableClock::new(base);
         clock.jump(wall);
-        store(&marker, wall)?;
+        let let_pass_ms = moved.let_pass_ms.unwrap_or(moved.wall_moved_ms);
+        store(&marker, wall, let_pass_ms)?;
         Ok(Arc::new(Self {
             clock,
             marker,
             wall: tokio::sync::Mutex::new(wall),
+            let_pass_ms: AtomicI64::new(let_pass_ms),
         }))
     }
 
@@ -65,7 +72,8 @@ impl Hands {
     /// A refusal when that is beyond any calendar, or the file cannot be written.
     pub async fn advance(&self, span: TimeDelta) -> Result<(), Refusal> {
         let passed = span.to_std().unwrap_or(Duration::ZERO);
-        self.turn(span, |clock| clock.advance(passed)).await
+        let passes = span.num_milliseconds();
+        self.turn(span, passes, |clock| clock.advance(passed)).await
     }
 
     /// Moves the date alone.
@@ -73,10 +81,15 @@ impl Hands {
     /// # Errors
     /// Those of [`advance`](Self::advance).
     pub async fn jump(&self, span: TimeDelta) -> Result<(), Refusal> {
-        self.turn(span, |clock| clock.jump(span)).await
+        self.turn(span, 0, |clock| clock.jump(span)).await
     }
 
-    async fn turn(&self, span: TimeDelta, turn: impl FnOnce(&MovableClock)) -> Result<(), Refusal> {
+    async fn turn(
+        &self,
+        span: TimeDelta,
+        passes_ms: i64,
+        turn: impl FnOnce(&MovableClock),
+    ) -> Result<(), Refusal> {
         let no = |message: String| Refusal::new(RefusalKind::BadRequest, message);
         let mut wall = self.wall.lock().await;
         let century = TimeDelta::days(36_500);
@@ -85,10 +98,13 @@ impl Hands {
             .filter(|moved| moved.abs() < century);
         let moved = moved.ok_or_else(|| no("the demo clock moves by 100 years at most".into()))?;
         let marker = self.marker.clone();
-        let stored = tokio::task::spawn_blocking(move || store(&marker, moved)).await;
+        let let_pass_ms = self.let_pass_ms.load(Ordering::SeqCst) + passes_ms;
+        let write = move || store(&marker, moved, let_pass_ms);
+        let stored = tokio::task::spawn_blocking(write).await;
         stored
             .expect("writing a file does not panic")
             .map_err(|error| no(format!("the clock was not moved: {error:#}")))?;
+        self.let_pass_ms.store(let_pass_ms, Ordering::SeqCst);
         turn(&self.clock);
         *wall = moved;
         Ok(())
@@ -102,6 +118,10 @@ impl Clock for Hands {
 
     fn monotonic(&self) -> Duration {
         self.clock.monotonic()
+    }
+
+    fn let_pass(&self) -> TimeDelta {
+        TimeDelta::milliseconds(self.let_pass_ms.load(Ordering::SeqCst))
     }
 }
 
@@ -134,9 +154,10 @@ pub fn check(data_dir: &Path, wanted: bool, first: bool) -> anyhow::Result<()> {
     }
 }
 
-fn store(marker: &Path, wall: TimeDelta) -> anyhow::Result<()> {
+fn store(marker: &Path, wall: TimeDelta, let_pass_ms: i64) -> anyhow::Result<()> {
     let moved = Moved {
         wall_moved_ms: wall.num_milliseconds(),
+        let_pass_ms: Some(let_pass_ms),
     };
     let text = toml::to_string(&moved).expect("a number is TOML");
     let text = format!(
@@ -163,6 +184,7 @@ mod tests {
         assert_eq!(hands.now(), start + TimeDelta::days(90));
         assert_eq!(hands.monotonic(), Duration::from_secs(91 * 86_400));
         assert_eq!(open().now(), start + TimeDelta::days(90));
+        assert_eq!(open().let_pass(), TimeDelta::days(91));
         assert!(hands.jump(TimeDelta::days(40_000)).await.is_err());
     }
 
@@ -172,7 +194,7 @@ mod tests {
         let check = |wanted, first| check(folder.path(), wanted, first).is_ok();
         assert!(check(false, true) && check(true, true) && check(false, false));
         assert!(!check(true, false));
-        store(&folder.path().join(MARKER), TimeDelta::zero()).unwrap();
+        store(&folder.path().join(MARKER), TimeDelta::zero(), 0).unwrap();
         assert!(check(true, false) && !check(false, false) && !check(false, true));
     }
 }

@@ -33,7 +33,7 @@ pub(crate) async fn session_page(
         return Ok(response);
     }
     let order = app.vault.order(link.order).await?;
-    app.vault.check_may_leave(&order, &receipt.row)?;
+    app.vault.check_may_leave(&order, &receipt.row).await?;
     let title = format!("Order {}: {}", order.number, receipt.manifest.kind);
     let before = app.public_url.path().trim_end_matches('/');
     let base = format!("{before}/d/{text}");

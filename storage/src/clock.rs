@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// The two hands of a clock.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -16,6 +16,11 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> DateTime<Utc>;
     /// Time since an arbitrary start; never goes back.
     fn monotonic(&self) -> Duration;
+    /// How much of the date was let pass on purpose, since ever: in a demo, whose stores have not
+    /// lived through it.
+    fn let_pass(&self) -> TimeDelta {
+        TimeDelta::zero()
+    }
 }
 
 /// A clock that several parts share.
@@ -52,7 +57,7 @@ pub struct MovableClock {
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Moved {
-    wall: chrono::TimeDelta,
+    wall: TimeDelta,
     monotonic: Duration,
 }
 
@@ -72,13 +77,12 @@ impl MovableClock {
             .moved
             .lock()
             .expect("no panic while the hands are held");
-        moved.wall +=
-            chrono::TimeDelta::from_std(span).expect("spans are far below 292 million years");
+        moved.wall += TimeDelta::from_std(span).expect("spans are far below 292 million years");
         moved.monotonic += span;
     }
 
     /// Moves the wall clock alone, as a wrong time server does.
-    pub fn jump(&self, span: chrono::TimeDelta) {
+    pub fn jump(&self, span: TimeDelta) {
         self.moved
             .lock()
             .expect("no panic while the hands are held")

@@ -67,6 +67,25 @@ impl Order {
         Some(Refusal::new(RefusalKind::NotProven, message).of_order(&self.number))
     }
 
+    /// Whether a release that was decided before a doubt or a hold arose may delete any more: what is
+    /// still there may be what mends the archive.
+    ///
+    /// # Errors
+    /// While it is held or in doubt.
+    pub fn may_be_released_on(&self) -> Result<(), Refusal> {
+        const VERB: &str = "released any further";
+        let refusal = self.held(VERB).or_else(|| self.in_doubt(VERB));
+        refusal.map_or(Ok(()), Err)
+    }
+
+    /// The same for a purge, which no doubt stops.
+    ///
+    /// # Errors
+    /// While it is held.
+    pub fn may_be_purged_on(&self) -> Result<(), Refusal> {
+        self.held("purged any further").map_or(Ok(()), Err)
+    }
+
     /// What else helps an order in doubt, as the end of a sentence.
     #[must_use]
     pub fn or_archive_again(&self) -> String {

@@ -9,11 +9,12 @@ use object_store::path::Path;
 use crate::block::{Logical, open};
 use crate::error::{Damage, Error, Result};
 use crate::flaw::{Flaw, Part, Tier, found};
-use crate::ids::SessionId;
+use crate::ids::{AttemptId, SessionId};
 use crate::manifests::DOCUMENT_MAX;
-use crate::order::Stage;
+use crate::order::{Order, Stage};
 use crate::outlet::Source;
 use crate::paths;
+use crate::record::OrderRecord;
 use crate::vault::{OrderAt, Vault};
 
 /// A file of a session in one of the tiers.
@@ -27,7 +28,7 @@ pub struct Held {
 
 impl Vault {
     /// Every file that must be in a tier; what of the documents that say so does not open is added
-    /// to `flaws`. In the mirror that is what is in the others.
+    /// to `flaws`. In the mirror that is what is in the others, and was when it was last copied.
     ///
     /// # Errors
     /// Those of the stores and the catalog.
@@ -44,10 +45,19 @@ impl Vault {
         if matches!(tier, Tier::Archive | Tier::Mirror) {
             held.extend(self.held_archive(at, flaws).await?);
         }
-        if let (Tier::Mirror, Some(mirror)) = (tier, &self.mirror) {
-            for file in &mut held {
-                file.source = file.source.clone().in_store(&mirror.bucket);
-            }
+        let (Tier::Mirror, Some(mirror)) = (tier, &self.mirror) else {
+            return Ok(held);
+        };
+        let Some(copied) = self.as_mirrored(at).await? else {
+            return Ok(Vec::new());
+        };
+        held.retain(|file| {
+            let attempt = file.source.attempt();
+            has_session(&copied, file.session)
+                && (attempt.is_none() || attempt == attempt_of(&copied.order))
+        });
+        for file in &mut held {
+            file.source = file.source.clone().in_store(&mirror.bucket);
         }
         Ok(held)
     }
@@ -130,27 +140,35 @@ impl Vault {
         Ok(())
     }
 
-    /// Opens the documents of an order in the mirror.
+    /// Opens the documents of an order in the mirror, as far as it is.
     ///
     /// # Errors
     /// Those of the stores.
     pub async fn examine_mirrored(&self, at: &OrderAt, flaws: &mut Vec<Flaw>) -> Result<()> {
         let id = at.order.id;
-        let mut parts: Vec<_> = self.known_records(at).await?.into_iter().collect();
-        parts.reverse();
-        for version in parts {
+        let Some(copied) = self.as_mirrored(at).await? else {
+            return Ok(());
+        };
+        let versions = self.known_records(at).await?;
+        for version in versions.into_iter().rev() {
+            if version > copied.order.version {
+                continue;
+            }
             let (path, logical) = (paths::record(id, version), Logical::Record(version));
             let part = Part::Record(version);
             flaws.extend(self.in_mirror(at, path, logical, part).await?);
         }
         for row in self.sessions(id).await? {
             let session = row.session;
+            if !has_session(&copied, session) {
+                continue;
+            }
             let (path, logical) = (paths::manifest(id, session), Logical::Manifest(session));
             let part = Part::Manifest(session);
             flaws.extend(self.in_mirror(at, path, logical, part).await?);
         }
-        if let Some(proof) = &at.order.proof {
-            let attempt = proof.attempt;
+        let attempt = attempt_of(&at.order);
+        if let Some(attempt) = attempt.filter(|_| attempt == attempt_of(&copied.order)) {
             let (path, logical) = (paths::index(id, attempt), Logical::Index(attempt));
             let part = Part::Index(attempt);
             flaws.extend(self.in_mirror(at, path, logical, part).await?);
@@ -225,4 +243,12 @@ impl Vault {
         unknown.retain(|name| !known.contains(name));
         Ok(unknown.into_iter().collect())
     }
+}
+
+fn has_session(record: &OrderRecord, session: SessionId) -> bool {
+    record.sessions.iter().any(|row| row.session == session)
+}
+
+fn attempt_of(order: &Order) -> Option<AttemptId> {
+    order.proof.as_ref().map(|proof| proof.attempt)
 }

@@ -1,4 +1,5 @@
-//! Whether files may leave, by the stage of their order: a no says what is so, and what to do.
+//! Whether files may leave, by the stage of their order, and whether a deletion that was begun goes
+//! on: a no says what is so, and what to do.
 
 use crate::order::{Order, Stage};
 use crate::refusal::{Refusal, RefusalKind};
@@ -10,9 +11,10 @@ impl Vault {
     ///
     /// # Errors
     /// [`RefusalKind::Gone`] with the date and what to do.
-    pub fn check_may_leave(&self, order: &Order, row: &SessionRow) -> Result<(), Refusal> {
+    pub async fn check_may_leave(&self, order: &Order, row: &SessionRow) -> Result<(), Refusal> {
         if order.stage == Stage::Releasing && row.kind != Kind::Delivery {
-            return Err(being_deleted(order));
+            let stands = self.stands_still(order).await.is_some();
+            return Err(being_deleted(order, stands));
         }
         let open = match order.stage {
             Stage::Recalled { until } => self.clock.now() < until,
@@ -34,19 +36,38 @@ impl Vault {
         );
         Err(Refusal::new(RefusalKind::Gone, message).of_order(&order.number))
     }
+
+    /// Why a release or a purge that was begun does not go on for now, if it does not. It names
+    /// disks and the reasons of holds, and so is for staff alone.
+    pub async fn stands_still(&self, order: &Order) -> Option<String> {
+        let refused = match order.stage {
+            Stage::Releasing => order.may_be_released_on(),
+            Stage::Purging => order.may_be_purged_on(),
+            _ => return None,
+        };
+        if let Err(refusal) = refused {
+            return Some(refusal.message);
+        }
+        if let Some(doubt) = self.time().doubt() {
+            return Some(doubt);
+        }
+        let stores = self.expect_stores().await;
+        stores.err().map(|error| error.to_string())
+    }
 }
 
-/// While the working files go, they are neither here nor deleted.
-fn being_deleted(order: &Order) -> Refusal {
-    let message = match order.in_doubt("read") {
-        Some(doubt) => format!(
-            "the release of order {} has stopped half way, and its working files cannot be read: {}",
-            order.number, doubt.message
-        ),
-        None => format!(
-            "the working files of order {} are being deleted at this moment; in a few minutes they are in the archive alone, and the studio can recall them (`stemvault recall {}`)",
-            order.number, order.number
-        ),
+/// While the working files go, they are neither here nor deleted. Clients read this as well: why a
+/// release stands still is the studio's business.
+fn being_deleted(order: &Order, stands_still: bool) -> Refusal {
+    let number = &order.number;
+    let message = if stands_still {
+        format!(
+            "the release of order {number} has stopped half way: its files can be read again when it has come to its end and the studio has recalled them; what keeps it from going on, `stemvault order show {number}` says"
+        )
+    } else {
+        format!(
+            "the working files of order {number} are being deleted at this moment; in a few minutes they are in the archive alone, and the studio can recall them (`stemvault recall {number}`)"
+        )
     };
     Refusal::new(RefusalKind::Gone, message).of_order(&order.number)
 }

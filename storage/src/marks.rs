@@ -157,13 +157,12 @@ impl Vault {
         let refusal = match self.whose(store, &mark_of(store)).await? {
             // Another key store has another records key, and so would make the others' marks foreign.
             _ if marked.as_ref().is_some_and(|(row, _)| !row.is_of(self)) => Some(anothers(store)),
-            Whose::Anothers => Some(anothers(store)),
+            whose @ (Whose::Anothers | Whose::Unreadable) => Some(not_ours(store, whose)),
             Whose::Ours if marked.is_some() => None,
             Whose::Ours => {
                 self.note_marked(store).await?;
                 None
             }
-            Whose::Unreadable => Some(stopped(store, "bears a mark that cannot be read.")),
             // A key store that was restored from its backup has no mark; its records key says whose it is.
             Whose::Nobodys if marked.is_some() && store.name() != self.keys.store().name() => {
                 Some(missing(store))
@@ -301,8 +300,17 @@ impl Marked {
     }
 }
 
-fn mark_of(store: &Store) -> Path {
+pub(crate) fn mark_of(store: &Store) -> Path {
     paths::mark(store.name())
+}
+
+/// What to say of a store that should bear our mark, and bears this one.
+pub(crate) fn not_ours(store: &Store, whose: Whose) -> Refusal {
+    match whose {
+        Whose::Anothers => anothers(store),
+        Whose::Unreadable => stopped(store, "bears a mark that cannot be read."),
+        Whose::Ours | Whose::Nobodys => missing(store),
+    }
 }
 
 fn missing(store: &Store) -> Refusal {

@@ -7,6 +7,7 @@
 //! key first. Keys lie in a store of their own here as well.
 
 mod mark;
+mod version;
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,7 +16,7 @@ use futures::{StreamExt, stream};
 use object_store::path::Path;
 
 use crate::block::{BLOCK_MAX, Logical, aside, open};
-use crate::catalog::tables::{self, Mirrored, load, put};
+use crate::catalog::tables::{self, Mirrored, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Damage, Error, Result};
 use crate::flaw::{Flaw, Part, Tier};
@@ -78,15 +79,6 @@ impl Vault {
         self.mirror.as_ref()
     }
 
-    /// Whether the mirror has everything that was decided on an order.
-    ///
-    /// # Errors
-    /// Those of the catalog.
-    pub async fn is_mirrored(&self, order: &Order) -> Result<bool> {
-        let row = load::<Mirrored>(&*self.catalog, &tables::mirrored(order.id)).await?;
-        Ok(row.is_some_and(|(row, _)| row.version == order.version))
-    }
-
     /// Brings the mirror's copy of an order up to date, its key aside. A flaw in the first copy
     /// is healed from the mirror, or named; nothing bad is copied.
     ///
@@ -116,10 +108,8 @@ impl Vault {
         }
         let named: HashSet<_> = wanted.iter().map(|want| &want.path).collect();
         self.expect_stores().await?;
-        // Of an order that is held nothing goes here either: what it does not name now, a newer and
-        // damaged record may have named.
-        let held = at.order.hold.is_some();
-        let superfluous = there.keys().filter(|_| !held);
+        let stays = stays_whole(&at.order);
+        let superfluous = there.keys().filter(|_| !stays);
         let superfluous: Vec<_> = superfluous.filter(|path| !named.contains(path)).collect();
         for path in superfluous {
             mirror.bucket.delete(path).await?;
@@ -368,6 +358,13 @@ impl Vault {
         }
         Ok(gone)
     }
+}
+
+/// Whether nothing of an order's copy goes. Of one that is held: what it does not name now, a newer and
+/// damaged record may have named. While its release is under way, or its archive in doubt: the copy of
+/// the working files may be the last that there is.
+fn stays_whole(order: &Order) -> bool {
+    order.hold.is_some() || order.unproven.is_some() || order.stage == Stage::Releasing
 }
 
 async fn list(store: &Store, order: OrderId) -> Result<HashMap<Path, u64>> {

@@ -227,7 +227,7 @@ impl Order {
             Stage::Open | Stage::Sealing(_) => Err(self.no("reopened", "it is open already")),
             Stage::Releasing => Err(self.no(
                 "reopened",
-                "its working files are being deleted; try again when that has ended (`stemvault retention runs` says how far it is)",
+                "its working files are being deleted; try again in a few minutes; if that does not go on, `stemvault order show` says why",
             )),
             Stage::Purging | Stage::Purged => {
                 Err(self.no("reopened", "its key is destroyed; create a new order"))
@@ -299,7 +299,7 @@ impl Order {
             }
             Stage::Releasing => Err(self.no(
                 "recalled",
-                "its working files are being deleted; try again in a few minutes, or see in `stemvault retention runs` why that does not end",
+                "its working files are being deleted; try again in a few minutes; if that does not go on, `stemvault order show` says why",
             )),
             _ => Err(self.no(
                 "recalled",

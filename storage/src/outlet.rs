@@ -58,7 +58,7 @@ impl Vault {
         let order = self.order(order).await?;
         gone(&order)?;
         let row = self.session_row(order.id, session).await?;
-        self.check_may_leave(&order, &row)?;
+        self.check_may_leave(&order, &row).await?;
         let manifest = self.manifest(order.id, session).await?;
         let at = manifest
             .files

@@ -8,7 +8,8 @@
 //! completed. A restart does not end a doubt. What ends it: the clock is right again; or somebody
 //! accepts it, which is a row; or a store with a clock of its own says the same at a start.
 //!
-//! Downtime alone is no jump: up to [`DOWNTIME`] is believed on the machine's word.
+//! Downtime alone is no jump: a store with a clock of its own says whether so much time passed, and
+//! where there is none, up to [`DOWNTIME`] is believed on the machine's word.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -25,6 +26,9 @@ use crate::vault::Vault;
 /// A server that stood still for so long may have done so: a long weekend. After more, somebody has
 /// to look, or a store has to say the same.
 const DOWNTIME: TimeDelta = TimeDelta::days(4);
+
+/// So long a start waits for a store to say what time it is.
+const ASKED: Duration = Duration::from_secs(10);
 
 /// How much the clocks may differ until the settings say so.
 const ALLOWED: Duration = Duration::from_secs(3600);
@@ -45,6 +49,9 @@ pub struct KnownTime {
     /// When somebody did last, by the clock that was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_at: Option<DateTime<Utc>>,
+    /// How much had been [let pass](Clock::let_pass) by then, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub let_pass_ms: Option<i64>,
 }
 
 impl Record for KnownTime {
@@ -187,30 +194,45 @@ impl Vault {
         let (known, most) = match row {
             Some((row, _)) => {
                 self.time.state().accepted = row.accepted;
-                let doubted = self.time.state().allowed;
-                (Some(row.at), if row.in_doubt { doubted } else { DOWNTIME })
+                let most = if row.in_doubt {
+                    TimeDelta::zero()
+                } else {
+                    DOWNTIME
+                };
+                (Some(self.known_now(&row)), most)
             }
             None => (self.newest_date().await?, DOWNTIME),
         };
-        let Some(known) = known else {
+        let says = self.time.base.now();
+        if known.is_some_and(|known| self.time.is_near(known, says)) {
+            return Ok(());
+        }
+        let store = self.store_time().await;
+        let believed = match (known, store) {
+            (_, Some(store)) => self.time.is_near(store, says),
+            (Some(known), None) => (TimeDelta::zero()..=most).contains(&(says - known)),
+            (None, None) => true,
+        };
+        if believed {
+            tracing::info!(?known, %says, ?store, "the clock is believed");
+            return Ok(());
+        }
+        let Some(known) = known.or(store) else {
             return Ok(());
         };
-        let says = self.time.base.now();
-        let gap = says - known;
-        if gap >= -self.time.state().allowed && gap <= most {
-            return Ok(());
-        }
-        if let Some(store) = self.store_time().await
-            && self.time.is_near(store, says)
-        {
-            tracing::warn!(%known, %says, %store, "the clock is far from what was known, and the store's says the same: it is believed");
-            return Ok(());
-        }
         self.time.go_on_from(known);
         if let Some(doubt) = self.time.doubt() {
-            tracing::error!(%known, %says, "{doubt}");
+            tracing::error!(%known, %says, ?store, "{doubt}");
         }
         Ok(())
+    }
+
+    /// What a row of the time says by now: what was let pass on purpose after it was written is no
+    /// jump, even if the process died before the next row.
+    fn known_now(&self, row: &KnownTime) -> DateTime<Utc> {
+        let by_then = row.let_pass_ms.map(TimeDelta::milliseconds);
+        let since = by_then.map(|by_then| self.time.base.let_pass() - by_then);
+        row.at + since.unwrap_or_default()
     }
 
     /// Writes down what is known of the time, for the next start; takes over what somebody accepted.
@@ -237,13 +259,16 @@ impl Vault {
             in_doubt: !in_doubt,
             accepted: 0,
             accepted_at: None,
+            let_pass_ms: None,
         });
+        let let_pass_ms = Some(self.time.base.let_pass().num_milliseconds());
         if known.in_doubt == in_doubt && (at - known.at).abs() < KEPT_EVERY {
             return Ok(());
         }
         let row = KnownTime {
             at,
             in_doubt,
+            let_pass_ms,
             ..known
         };
         self.catalog.commit(put(Batch::new(), key, &row)).await?;
@@ -264,6 +289,7 @@ impl Vault {
             in_doubt: false,
             accepted,
             accepted_at: Some(self.time.now()),
+            let_pass_ms: Some(self.time.base.let_pass().num_milliseconds()),
         };
         self.time.state().accepted = accepted;
         tracing::warn!(at = %row.at, "the clock was accepted as it is");
@@ -293,15 +319,20 @@ impl Vault {
         Ok(newest.max(snapshots.last().map(|name| name.begun_at)))
     }
 
-    /// What time it is by the clock of a store that is another machine: of an object just put.
+    /// What time it is by the clock of a store that is another machine: of an object just put. It
+    /// knows nothing of what was let pass on purpose.
     async fn store_time(&self) -> Option<DateTime<Utc>> {
-        if self.working.is_local() {
+        if !self.working.has_clock() {
             return None;
         }
-        match self.working.time().await {
-            Ok(time) => Some(time),
-            Err(error) => {
-                tracing::warn!(%error, "the store was not asked what time it is");
+        match tokio::time::timeout(ASKED, self.working.time()).await {
+            Ok(Ok(time)) => Some(time + self.time.base.let_pass()),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "the store did not say what time it is");
+                None
+            }
+            Err(_) => {
+                tracing::warn!("the store did not say in time what time it is");
                 None
             }
         }

@@ -94,6 +94,30 @@ pub async fn status(door: &Door, what: &str) -> Result<(String, String)> {
     Ok((text("colour"), text("says")))
 }
 
+/// A disk goes, and the empty folder below its mount comes to light.
+///
+/// # Errors
+/// If it was not there.
+pub fn unmount(place: &Path) -> Result<()> {
+    std::fs::rename(place, place.with_extension("away"))?;
+    Ok(std::fs::create_dir(place)?)
+}
+
+/// And comes back.
+///
+/// # Errors
+/// If it had not gone.
+pub fn mount(place: &Path) -> Result<()> {
+    std::fs::remove_dir_all(place)?;
+    Ok(std::fs::rename(place.with_extension("away"), place)?)
+}
+
+/// Settings of an archive on a disk of its own, in the folder `disk` of `home`.
+#[must_use]
+pub fn archive_in(home: &Path) -> String {
+    format!("[stores]\narchive = \"file:{}/disk\"\n", home.display())
+}
+
 /// Settings of a mirror in two folders of `home`, `mirror` and `mirror-keys`.
 #[must_use]
 pub fn mirror_in(home: &Path) -> String {

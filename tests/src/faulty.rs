@@ -57,7 +57,7 @@ pub struct Rule {
     /// Requests of these methods; of all if there are none.
     pub methods: Vec<Method>,
     /// Requests whose path holds this.
-    pub path: &'static str,
+    pub path: String,
     /// How likely each of them fails, in percent.
     pub percent: u32,
 }
@@ -69,7 +69,7 @@ impl Rule {
         Self {
             fault,
             methods: Vec::new(),
-            path: "",
+            path: String::new(),
             percent: 100,
         }
     }
@@ -86,7 +86,8 @@ impl Rule {
 
     /// Only those whose path holds `path`.
     #[must_use]
-    pub fn at(self, path: &'static str) -> Self {
+    pub fn at(self, path: &str) -> Self {
+        let path = path.to_owned();
         Self { path, ..self }
     }
 }
@@ -199,7 +200,7 @@ fn fault_for(request: &Request<Incoming>, state: &Mutex<State>) -> Option<Fault>
     let mut state = lock(state);
     let rule = state.rule.clone()?;
     let meant = (rule.methods.is_empty() || rule.methods.contains(request.method()))
-        && request.uri().path().contains(rule.path);
+        && request.uri().path().contains(&rule.path);
     if !meant || state.random.random_range(0..100) >= rule.percent {
         return None;
     }

@@ -196,15 +196,18 @@ impl Studio {
         self.done_but("").await
     }
 
-    /// The same where a job may have failed: one that met what the test had damaged, by the minute.
+    /// The same where jobs (their names, with blanks between) may have failed: they met what the
+    /// test had damaged, by the minute.
     ///
     /// # Errors
     /// If another job failed or anything panicked.
-    pub async fn done_but(mut self, job: &str) -> Result<()> {
+    pub async fn done_but(mut self, jobs: &str) -> Result<()> {
         if self.server.is_some() {
             let runs = self.door().get("runs").await?;
             let runs = runs["runs"].as_array().context("a list of runs")?;
-            let failed = |run: &&serde_json::Value| run["outcome"] == "failed" && run["job"] != job;
+            let failed = |run: &&serde_json::Value| {
+                run["outcome"] == "failed" && jobs.split(' ').all(|job| run["job"] != job)
+            };
             let failed: Vec<_> = runs.iter().filter(failed).collect();
             ensure!(failed.is_empty(), "failed runs: {failed:?}");
             self.stop()?;

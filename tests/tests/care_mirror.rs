@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use serde_json::json;
 use stemvault_tests::bucket;
-use stemvault_tests::care::{run, scrub, status};
+use stemvault_tests::care::{mount, run, scrub, status, unmount};
 use stemvault_tests::order::{Job, advance, small_files};
 use stemvault_tests::studio::{Setup, Studio};
 
@@ -25,17 +25,6 @@ async fn with_disks(home: &Path) -> Result<Studio> {
         ..Setup::default()
     })
     .await
-}
-
-/// A disk goes, and the empty folder below its mount comes to light.
-fn unmount(place: &Path) -> Result<()> {
-    fs::rename(place, place.with_extension("away"))?;
-    Ok(fs::create_dir(place)?)
-}
-
-fn mount(place: &Path) -> Result<()> {
-    fs::remove_dir_all(place)?;
-    Ok(fs::rename(place.with_extension("away"), place)?)
 }
 
 #[tokio::test(flavor = "multi_thread")]

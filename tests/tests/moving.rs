@@ -208,3 +208,36 @@ async fn a_drill_finds_what_is_damaged_and_what_is_gone() -> Result<()> {
     std::fs::write(record, kept)?;
     studio.done().await
 }
+
+/// A store that is not the one it should be stops every deletion and every write; a drill says so too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_names_a_mark_that_is_missing_or_anothers() -> Result<()> {
+    let mut studio = Studio::start().await?;
+    studio.stop()?;
+    let mark = studio.bucket().join("marks/archive");
+    let ours = std::fs::read_to_string(&mark)?;
+    let anothers = json!({"v": 1, "installation": "0123", "begun_at": "2026-01-05T09:00:00Z"});
+    for (mark_of, words) in [
+        (None, "its mark is missing"),
+        (
+            Some(anothers.to_string()),
+            "belongs to another installation",
+        ),
+        (Some("{".to_owned()), "a mark that cannot be read"),
+    ] {
+        match mark_of {
+            None => std::fs::remove_file(&mark)?,
+            Some(text) => std::fs::write(&mark, text)?,
+        }
+        let before = stores(&studio)?;
+        let (well, told) = drill(&studio, "5")?;
+        let faults = told["faults"].to_string();
+        ensure!(!well && faults.contains("the archive store at"), "{told}");
+        ensure!(faults.contains(words), "no {words} in {told}");
+        ensure!(stores(&studio)? == before, "a drill only reads");
+    }
+    std::fs::write(&mark, ours)?;
+    let (well, told) = drill(&studio, "5")?;
+    ensure!(well, "{told}");
+    studio.done().await
+}

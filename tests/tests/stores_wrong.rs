@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use reqwest::Method;
 use serde_json::json;
-use stemvault_tests::care::{blocks, run, status};
+use stemvault_tests::care::{archive_in, blocks, mount, run, status, unmount};
 use stemvault_tests::faulty::{Fault, Rule};
 use stemvault_tests::order::{Job, advance, b3, small_files};
 use stemvault_tests::patience::persist;
@@ -142,22 +142,10 @@ async fn a_full_bucket_loses_nothing_and_is_named() -> Result<()> {
     studio.done().await
 }
 
-/// A disk goes, and the empty folder below its mount comes to light.
-fn unmount(place: &Path) -> Result<()> {
-    fs::rename(place, place.with_extension("away"))?;
-    Ok(fs::create_dir(place)?)
-}
-
-fn mount(place: &Path) -> Result<()> {
-    fs::remove_dir_all(place)?;
-    Ok(fs::rename(place.with_extension("away"), place)?)
-}
-
 /// A studio whose archive lies on a disk of its own.
 async fn with_archive_disk(home: &Path) -> Result<Studio> {
-    let settings = format!("[stores]\narchive = \"file:{}/disk\"\n", home.display());
     Studio::open(Setup {
-        settings,
+        settings: archive_in(home),
         ..Setup::default()
     })
     .await

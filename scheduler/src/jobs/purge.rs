@@ -69,9 +69,7 @@ async fn go_on(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
     if at.order.stage != Stage::Purging {
         return Ok(());
     }
-    if let Some(refusal) = at.order.held("purged any further") {
-        return Err(refusal.into());
-    }
+    at.order.may_be_purged_on()?;
     let deleted = pass.vault.destroy(&at.order).await?;
     let closed = if pass.jobs.is_quiet(&at.order) {
         pass.vault.close_purge(&at).await?

@@ -10,7 +10,7 @@ use stemvault_storage::block::BLOCK_MAX;
 use stemvault_storage::catalog::Batch;
 use stemvault_storage::error::Result;
 use stemvault_storage::ids::{AttemptId, OrderId};
-use stemvault_storage::order::{Order, Proof, Stage};
+use stemvault_storage::order::{Proof, Stage};
 use stemvault_storage::proof::Extent;
 use stemvault_storage::vault::OrderAt;
 
@@ -99,8 +99,12 @@ async fn comes_back(pass: &mut Pass<'_>, at: &OrderAt, came: &mut Came) -> Resul
         came.insert(known);
     } else {
         let number = &at.order.number;
+        let stays = match at.order.stage {
+            Stage::Releasing => "what is left of its working files stays",
+            _ => "its working files stay",
+        };
         let detail = format!(
-            "its archive did not come back when it was read again: its working files stay; mend the archive, then `stemvault prove {number}`"
+            "its archive did not come back when it was read again: {stays}; mend the archive, then `stemvault prove {number}`"
         );
         pass.note(number, "kept", detail).await?;
     }
@@ -120,7 +124,7 @@ async fn go_on(pass: &mut Pass<'_>, id: OrderId, came: &mut Came) -> Result<()> 
     if at.order.stage != Stage::Releasing {
         return Ok(());
     }
-    may_go_on(&at.order)?;
+    at.order.may_be_released_on()?;
     // Decided by an earlier run: what is still there may be all that there is by now.
     if pass.vault.has_to_release(&at.order).await? && !comes_back(pass, &at, came).await? {
         return Ok(());
@@ -142,11 +146,4 @@ async fn go_on(pass: &mut Pass<'_>, id: OrderId, came: &mut Came) -> Result<()> 
         "; waits for late writes"
     };
     pass.note(&at.order.number, "release", what + then).await
-}
-
-/// Decided before the doubt or the hold arose: what is still there may be what heals the archive.
-fn may_go_on(order: &Order) -> Result<()> {
-    const VERB: &str = "released any further";
-    let refusal = order.held(VERB).or_else(|| order.in_doubt(VERB));
-    refusal.map_or(Ok(()), |refusal| Err(refusal.into()))
 }

@@ -81,20 +81,34 @@ impl Jobs {
         }
         for state in states {
             let overdue = heard.overdue.contains(&state.job) && is_overdue(state, now);
-            if let Some(due) = state.due_since.filter(|_| overdue) {
-                silent.push(format!(
-                    "{} has not done its work since it was due {}",
-                    state.job.name(),
-                    due.format("%F %R UTC")
-                ));
-            }
+            let Some(due) = state.due_since.filter(|_| overdue) else {
+                continue;
+            };
+            let job = state.job.name();
+            let ahead = state.succeeded_at.filter(|at| is_ahead(*at, now));
+            silent.push(ahead.map_or_else(
+                || {
+                    let due = due.format("%F %R UTC");
+                    format!("{job} has not done its work since it was due {due}")
+                },
+                |at| {
+                    let at = at.format("%F %R UTC");
+                    format!(
+                        "{job} has not done its work: when it last did, the clock said {at}, which lies ahead"
+                    )
+                },
+            ));
         }
         silent
     }
 }
 
 fn is_overdue(state: &JobState, now: DateTime<Utc>) -> bool {
-    let ahead = state.succeeded_at.is_some_and(|at| at - now > GRACE);
+    let ahead = state.succeeded_at.is_some_and(|at| is_ahead(at, now));
     let late = state.due_since.is_some_and(|due| now - due > GRACE);
     state.at_work_since.is_none() && state.due_since.is_some() && (ahead || late)
+}
+
+fn is_ahead(at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    at - now > GRACE
 }

@@ -116,6 +116,7 @@ async fn a_release_that_was_decided_reads_again_before_it_deletes_in_a_later_run
     let said = studio
         .vault
         .check_may_leave(&order, row)
+        .await
         .unwrap_err()
         .message;
     assert!(said.contains("stopped half way"), "{said}");
@@ -123,7 +124,9 @@ async fn a_release_that_was_decided_reads_again_before_it_deletes_in_a_later_run
         .recall(studio.vault.clock().now())
         .unwrap_err()
         .message;
-    assert!(said.contains("being deleted"), "{said}");
+    assert!(said.contains("stemvault order show"), "{said}");
+    let said = studio.vault.stands_still(&order).await.unwrap();
+    assert!(said.contains("stemvault prove 2026-0117"), "{said}");
 }
 
 #[tokio::test]

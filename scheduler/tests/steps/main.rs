@@ -3,6 +3,7 @@
 
 mod deletion;
 mod many;
+mod mirror;
 mod runs;
 mod time;
 
@@ -25,6 +26,7 @@ use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::intake::NewUpload;
 use stemvault_storage::keys::{KeyStore, MasterKey, MasterKeys};
 use stemvault_storage::link::Scope;
+use stemvault_storage::mirror::Mirror;
 use stemvault_storage::order::{Client, Policy, Stage};
 use stemvault_storage::path::SessionPath;
 use stemvault_storage::paths;
@@ -93,6 +95,11 @@ impl Studio {
 
     /// The next process over the same stores and the same catalog.
     async fn restarted(self) -> Self {
+        let mirror = self.vault.mirror().cloned();
+        self.restarted_with(mirror).await
+    }
+
+    async fn restarted_with(self, mirror: Option<Mirror>) -> Self {
         let vault = Vault::new(
             Arc::clone(self.vault.catalog()),
             self.vault.working().clone(),
@@ -105,7 +112,7 @@ impl Studio {
                 ..Limits::default()
             },
         );
-        let vault = Arc::new(vault);
+        let vault = Arc::new(vault.with_mirror(mirror));
         vault.recover().await.unwrap();
         let settings = Settings::defaults("/nowhere".as_ref()).unwrap();
         let jobs = Arc::new(Jobs::new(Arc::clone(&vault), &settings).unwrap());

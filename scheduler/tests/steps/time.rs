@@ -315,3 +315,31 @@ async fn who_only_asks_what_would_be_done_has_accepted_no_clock() {
     assert_eq!(stopped[0].outcome, Outcome::Stopped, "{stopped:?}");
     assert_eq!(studio.stage().await, Stage::Archived);
 }
+
+#[tokio::test]
+async fn a_job_that_last_ran_in_the_future_is_heard_of_after_a_restart_as_well() {
+    let catalog = Arc::new(runs::Dying::default());
+    let bucket = Arc::new(InMemory::new());
+    let store = |name| Store::of(name, Arc::clone(&bucket) as Arc<dyn ObjectStore>);
+    let shared = Arc::clone(&catalog) as Arc<dyn Catalog>;
+    let studio = Studio::over(store("working"), store("archive"), shared).await;
+    studio.clock.jump(TimeDelta::days(400));
+    studio.vault.accept_time().await.unwrap();
+    studio.jobs.run(only(Job::Sweep)).await.unwrap();
+    studio.clock.jump(TimeDelta::days(-400));
+    studio.vault.accept_time().await.unwrap();
+    // From now on nothing can be begun, and the process that knew is gone.
+    let studio = studio.restarted().await;
+    *catalog.after.lock().unwrap() = Some(0);
+    let silent = async || studio.jobs.silent(&studio.jobs.states().await.unwrap());
+    assert_eq!(silent().await, Vec::<String>::new(), "no beat was yet");
+    drop(studio.jobs.tick().await);
+    let said = silent().await;
+    assert_eq!(said.len(), 1, "{said:?}");
+    let words = "sweep has not done its work: when it last did, the clock said 2027-02-09";
+    assert!(said[0].starts_with(words), "{said:?}");
+    // And as soon as it does its work, all is well.
+    *catalog.after.lock().unwrap() = None;
+    drop(studio.jobs.tick().await);
+    assert_eq!(silent().await, Vec::<String>::new());
+}

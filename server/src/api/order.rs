@@ -46,6 +46,9 @@ pub struct Order {
     pub purge_due_at: Option<DateTime<Utc>>,
     /// When a recall ends.
     pub recalled_until: Option<DateTime<Utc>>,
+    /// Why its release or its purge, which was begun, does not go on for now; not in lists of orders.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stands_still: Option<String>,
     /// Why nothing of it may be deleted for now.
     pub hold: Option<Hold>,
     /// The archive attempt that was read back and compared.
@@ -93,6 +96,7 @@ impl Order {
             release_due_at: order.release_due(),
             purge_due_at: order.purge_due(),
             recalled_until,
+            stands_still: None,
             hold: order.hold.as_ref().map(|hold| Hold {
                 reason: hold.reason.clone(),
                 at: hold.at,

@@ -96,6 +96,7 @@ pub(super) async fn whole(app: &App, order: &order::Order) -> Answer<Json<Order>
     let links = app.vault.links(order.id).await?;
     let last = app.vault.last_proven(order).await?;
     let mut shown = Order::of(order).proven(last.as_ref());
+    shown.stands_still = app.vault.stands_still(order).await;
     if order.is_gone()
         && let Some(stone) = app.vault.tombstone(order.id).await?
     {

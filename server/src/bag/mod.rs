@@ -120,7 +120,7 @@ impl Bag {
     pub async fn of(app: &App, order: OrderId, session: SessionId) -> Answer<Self> {
         let receipt = app.vault.receipt(order, session).await?;
         let order = app.vault.order(order).await?;
-        app.vault.check_may_leave(&order, &receipt.row)?;
+        app.vault.check_may_leave(&order, &receipt.row).await?;
         let document = app.vault.manifest_bytes(order.id, session).await?;
         let now = app.clock.now();
         let day = now.with_timezone(&app.settings.orders.time_zone);

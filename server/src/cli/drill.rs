@@ -151,7 +151,7 @@ async fn drill(
         InUse::Server(_) => "the server's answers",
         InUse::None => "nothing, as there is no catalog",
     };
-    let mut differences = Vec::new();
+    let mut differences = vault.marks_amiss().await?;
     if !matches!(in_use, InUse::None) {
         for order in vault.orders().await? {
             if !numbers.contains_key(&order.number.to_string())
@@ -281,6 +281,7 @@ fn comparable(order: &Value) -> Value {
     if let Some(order) = order.as_object_mut() {
         // Uploads that were not submitted start again, and are told of elsewhere.
         order.remove("not_submitted");
+        order.remove("stands_still");
     }
     if let Some(proof) = order.get_mut("proof").and_then(Value::as_object_mut) {
         proof.retain(|key, _| !key.starts_with("last_"));

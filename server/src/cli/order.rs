@@ -174,6 +174,15 @@ fn state(order: &Value) -> String {
             format!("the last backup of the key store that may hold it ends {end}")
         });
     }
+    if let Some(why) = order["stands_still"].as_str() {
+        let what = if stage == "purging" {
+            "its purge"
+        } else {
+            "its release"
+        };
+        let why = printable(why);
+        words.push_str(&format!("\n{what} has stopped half way: {why}"));
+    }
     if !order["hold"].is_null() {
         let reason = text(&order["hold"], "reason");
         words.push_str(&format!("\nheld: {}", printable(&reason)));

@@ -4,6 +4,7 @@
 use super::Known;
 use crate::error::{Error, Result};
 use crate::ids::random;
+use crate::marks::{Whose, mark_of, not_ours};
 use crate::order::Order;
 use crate::vault::Vault;
 
@@ -51,6 +52,25 @@ impl Vault {
             }
         }
         Ok(sample)
+    }
+
+    /// Stores that do not bear this installation's mark, in sentences. It only looks: nothing is
+    /// marked. Of the key store its records key says whose it is.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn marks_amiss(&self) -> Result<Vec<String>> {
+        let mut amiss = Vec::new();
+        for store in self.stores() {
+            let keys = store.name() == self.keys.store().name();
+            let refusal = match self.whose(store, &mark_of(store)).await? {
+                Whose::Ours => continue,
+                Whose::Nobodys if keys => continue,
+                whose => not_ours(store, whose),
+            };
+            amiss.push(refusal.message);
+        }
+        Ok(amiss)
     }
 
     async fn sample_block(&self, order: &Order) -> Result<Option<u64>> {

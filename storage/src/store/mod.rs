@@ -103,6 +103,8 @@ pub struct Store {
     place: String,
     inner: Arc<dyn ObjectStore>,
     local: Option<Arc<Local>>,
+    /// Whether it is another machine, with a clock of its own.
+    has_clock: bool,
     patience: Patience,
 }
 
@@ -137,6 +139,7 @@ impl Store {
                 place: url.to_string(),
                 inner: Arc::new(Patient::new(Direct::new(inner), patience.clone())),
                 local: Some(Arc::new(local)),
+                has_clock: false,
                 patience,
             });
         }
@@ -151,6 +154,7 @@ impl Store {
             place: url.to_string(),
             inner,
             local: None,
+            has_clock: true,
             patience: Patience::default(),
         })
     }
@@ -163,6 +167,7 @@ impl Store {
             place: name.to_owned(),
             inner,
             local: None,
+            has_clock: false,
             patience: Patience::default(),
         }
     }
@@ -202,6 +207,12 @@ impl Store {
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.local.is_some()
+    }
+
+    /// Whether it has a clock of its own, which may be asked.
+    #[must_use]
+    pub fn has_clock(&self) -> bool {
+        self.has_clock
     }
 
     /// Puts an object; durable when it returns. Replaces what is there: never skipped, because

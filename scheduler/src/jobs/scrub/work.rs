@@ -136,7 +136,13 @@ impl Scrubbing<'_> {
 
     /// Looks after the key, whatever tier is read: without it nothing can be. Whether it opens.
     async fn key(&mut self, at: &OrderAt) -> Result<bool> {
-        let copied = self.jobs.vault.is_mirrored(&at.order).await? && self.reads_mirror().await;
+        let copied = self
+            .jobs
+            .vault
+            .mirrored_version(at.order.id)
+            .await?
+            .is_some();
+        let copied = copied && self.reads_mirror().await;
         let looked = self.jobs.look_after_key(at, copied).await?;
         self.looked(looked).await
     }
@@ -160,7 +166,7 @@ impl Scrubbing<'_> {
     async fn files(&mut self, at: &OrderAt) -> Result<Vec<Held>> {
         let vault = &self.jobs.vault;
         let mut tiers = self.scrub.tiers.clone();
-        if !vault.is_mirrored(&at.order).await? || !self.reads_mirror().await {
+        if !self.reads_mirror().await {
             tiers.retain(|tier| *tier != Tier::Mirror);
         }
         let mut flaws = Vec::new();
