@@ -179,7 +179,10 @@ async fn told(path: String, answer: Response) -> One {
         None
     } else {
         let limited = http_body_util::Limited::new(body, SAID_MAX);
-        let text = limited.collect().await.map(|text| text.to_bytes());
+        let text = limited
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes);
         text.ok()
             .map(|text| String::from_utf8_lossy(&text).trim().to_owned())
     };
