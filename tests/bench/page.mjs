@@ -1,6 +1,6 @@
 // Sends a folder by the upload page in a real browser, for page.py:
 //
-//   node page.mjs LINK FOLDER HOME
+//   node page.mjs LINK FOLDER HOME drop|choose
 //
 // One JSON object: seconds from the choice to the last acknowledgement; as Chromium says them, the longest
 // tasks of the page's main thread, the seconds of a core that its process took, and its heap.
@@ -31,18 +31,18 @@ function descends(id, from) {
   return false;
 }
 
+const [link, folder, home, HOW] = process.argv.slice(2);
 const PATIENCE = 1_800_000;
 
 /** What the page notes from its beginning on. */
 function note() {
-  delete globalThis.showDirectoryPicker;
   globalThis.tasks = [];
   if (PerformanceObserver.supportedEntryTypes.includes("longtask")) {
     new PerformanceObserver((seen) => tasks.push(...seen.getEntries().map(({ duration }) => duration))).observe({
       type: "longtask",
     });
   }
-  addEventListener("change", () => (globalThis.began ??= performance.now()), true);
+  for (const how of ["change", "drop"]) addEventListener(how, () => (globalThis.began ??= performance.now()), true);
   new MutationObserver(() => {
     if (document.querySelector(".progress.done")) globalThis.ended ??= performance.now();
   }).observe(document, { subtree: true, childList: true, attributes: true });
@@ -62,6 +62,7 @@ async function byPlaywright(link, folder, home) {
   const context = await launch(home, { viewport: { width: 768, height: 1000 } });
   context.setDefaultTimeout(PATIENCE);
   const page = await context.newPage();
+  await page.addInitScript(() => delete globalThis.showDirectoryPicker);
   await page.addInitScript(note);
   await page.goto(link);
   await page.locator("#files").waitFor();
@@ -75,13 +76,13 @@ async function quietly(link, folder, home) {
   const page = new Quiet(home, PATIENCE);
   await page.open(link, note);
   await page.until(() => document.querySelector("#files") !== null);
-  await page.choose("#choose-folder", folder);
+  if (HOW === "drop") await page.drop(folder);
+  else await page.choose("#choose-folder", folder);
   await page.until(() => globalThis.ended !== undefined);
   const said = { ...(await page.evaluate(noted)), cpu: rendering(home) };
   return { said, close: () => page.close() };
 }
 
-const [link, folder, home] = process.argv.slice(2);
 const { said, close } = await (ENGINE === "chromium" ? quietly : byPlaywright)(link, folder, home);
 process.stdout.write(`${JSON.stringify(said)}\n`);
 await close();

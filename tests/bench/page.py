@@ -1,7 +1,7 @@
 """The upload page in a real browser: files a second, MB/s, and how long the page does not answer.
 
-A measurement is one folder, chosen in the page and sent until the page says that everything has
-arrived. `page_cpu_ms_per_file` is what its process takes, `longest_task_ms` what a person feels as a freeze, `over_200_ms` how many there were (Chromium says these); `heap_mib` is the page's own memory at the end.
+A measurement is one folder, dropped onto the page or chosen in it, and sent until the page says that
+everything has arrived. `page_cpu_ms_per_file` is what its process takes, `longest_task_ms` what a person feels as a freeze, `over_200_ms` how many there were (Chromium says these); `heap_mib` is the page's own memory at the end.
 """
 
 import json
@@ -26,6 +26,8 @@ ROWS = [
 def arguments(words):
     words.add_argument("--scale", type=int, default=1, help="so many times fewer files")
     words.add_argument("--only", nargs="*", default=[], help="rows whose name holds all of these")
+    words.add_argument("--by", default="drop", choices=["drop", "choose"],
+                       help="how Chromium gets the folder; Firefox is always given it as chosen")
     words.add_argument("--engines", nargs="*", default=["chromium"], choices=["chromium", "firefox"])
 
 
@@ -39,7 +41,8 @@ def measure(asked):
             ours = Stemvault(home)
             try:
                 for engine in asked.engines:
-                    one(ours, home, engine, what, total, f"2026-{100 + nth}")
+                    by = asked.by if engine == "chromium" else "choose"
+                    one(ours, home, engine, by, what, total, f"2026-{100 + nth}")
             finally:
                 ours.stop()
 
@@ -56,18 +59,19 @@ def files(folder, count, least, most):
     return count, total
 
 
-def one(ours, home, engine, what, total, number):
+def one(ours, home, engine, by, what, total, number):
     number = f"{number}{engine[0] == 'f':d}"
     ours.api("orders", number=number, client="bench")
     link = ours.post(f"orders/{number}/links", scope="upload")["url"]
     say(f"{what}, {engine}")
-    words = ["node", HERE / "page.mjs", link, home / "Nachtzug", home / engine]
+    words = ["node", HERE / "page.mjs", link, home / "Nachtzug", home / engine, by]
     env = {**os.environ, "STEMVAULT_ENGINE": engine}
     said = json.loads(subprocess.run(words, env=env, check=True, stdout=subprocess.PIPE).stdout)
     count, size = total
     print(json.dumps({
         "row": what,
         "engine": engine,
+        "by": by,
         "seconds": round(said["seconds"], 2),
         "files_s": round(count / said["seconds"], 1),
         "mb_s": round(size / said["seconds"] / 1e6, 1),

@@ -74,6 +74,14 @@ export class Quiet {
     await this.#ask("DOM.setFileInputFiles", { files, objectId: result.objectId });
   }
 
+  /** Drops files or folders onto the page, as a person does from a window of their files. */
+  async drop(...files) {
+    const data = { items: [], files, dragOperationsMask: 1 };
+    for (const type of ["dragEnter", "dragOver", "drop"]) {
+      await this.#ask("Input.dispatchDragEvent", { type, x: 380, y: 400, data });
+    }
+  }
+
   async close() {
     const gone = new Promise((resolve) => this.#browser.on("exit", resolve));
     this.#browser.kill("SIGTERM");
