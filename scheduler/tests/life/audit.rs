@@ -175,7 +175,12 @@ impl Office {
         };
         self.log(told.id).await?;
         if order.stage == Stage::Purged {
-            return self.is_gone(told.id).await;
+            // What landed late goes with the next look.
+            return if told.late {
+                Ok(())
+            } else {
+                self.is_gone(told.id).await
+            };
         }
         if order.stage == Stage::Purging {
             return Ok(());

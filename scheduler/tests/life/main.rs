@@ -8,6 +8,7 @@ mod audit;
 mod catalog;
 mod chance;
 mod joining;
+mod late;
 mod material;
 mod names;
 mod node;
@@ -24,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use run::{Outcome, run, steps};
 
-/// Runs by default: about twenty seconds on two cores.
+/// Runs by default: about half a minute on two cores.
 const RUNS: u64 = 300;
 
 fn number(name: &str) -> Option<u64> {

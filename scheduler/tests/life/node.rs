@@ -1,13 +1,13 @@
 //! A node: a vault and its jobs over the world's stores, until it dies.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use stemvault_config::Settings;
 use stemvault_scheduler::Jobs;
-use stemvault_storage::clock::SharedClock;
+use stemvault_storage::clock::{Clock, SharedClock};
 use stemvault_storage::error::Result;
 use stemvault_storage::ids::Chance;
 use stemvault_storage::keys::KeyStore;
@@ -16,11 +16,14 @@ use stemvault_storage::{Limits, Vault};
 
 use crate::catalog::SimCatalog;
 use crate::store::SimStore;
-use crate::world::{Tier, World};
+use crate::world::{Late, Tier, WOKEN, World};
 
 /// Milliseconds that a write takes at most, and anything else.
 pub const WRITE: u64 = 50_000;
 pub const ANY: u64 = 1_000_000;
+
+/// Seconds that a node sleeps at most.
+pub const LONGEST_SLEEP: u64 = 12 * 3600;
 
 /// What all calls of a node share; when it is dead, none of them ever returns.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub struct Life {
     pub world: Arc<World>,
     pub node: usize,
     dead: AtomicBool,
+    /// Milliseconds of the world's time.
+    asleep_until: AtomicU64,
 }
 
 #[derive(Clone, Debug)]
@@ -44,6 +49,7 @@ impl Life {
             world: Arc::clone(world),
             node,
             dead: AtomicBool::new(false),
+            asleep_until: AtomicU64::new(0),
         })
     }
 
@@ -75,8 +81,47 @@ impl Life {
         !self.is_dead()
     }
 
-    /// Counts a call; a dead node's never return.
+    /// The whole node sleeps for hours, and then goes on with this write, unless it dies before.
+    pub fn fall_asleep(self: &Arc<Self>, late: Late) -> Duration {
+        let wakes = {
+            let mut state = self.world.state();
+            Duration::from_secs(state.chance.between(600, LONGEST_SLEEP))
+        };
+        let until = self.now() + u64::try_from(wakes.as_millis()).unwrap();
+        self.asleep_until.fetch_max(until, Ordering::Relaxed);
+        self.world.log(format!("node {} falls asleep", self.node));
+        let life = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(wakes).await;
+            if !life.is_dead() && !life.world.state().over {
+                life.world.land(&late, WOKEN);
+            }
+        });
+        wakes
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.world.clock.monotonic().as_millis()).unwrap()
+    }
+
+    pub fn is_asleep(&self) -> bool {
+        self.asleep_until.load(Ordering::Relaxed) > self.now()
+    }
+
+    async fn awake(&self) {
+        loop {
+            let until = self.asleep_until.load(Ordering::Relaxed);
+            let left = until.saturating_sub(self.now());
+            if left == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(left)).await;
+        }
+    }
+
+    /// Counts a call; a dead node's never return, and one that sleeps makes none.
     pub async fn call(&self, verb: &str, what: &str) {
+        self.awake().await;
         if self.is_dead() || !self.world.count(self.node, verb, what) {
             std::future::pending::<()>().await;
         }

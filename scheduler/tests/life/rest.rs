@@ -17,7 +17,8 @@ use stemvault_storage::session::{Form, Kind, Rules};
 use stemvault_storage::upload::{PartUse, Upload, UploadState};
 
 use crate::chance::Chance;
-use crate::node::Node;
+use crate::late;
+use crate::node::{LONGEST_SLEEP, Node};
 use crate::run::Run;
 use crate::sending::{Deed, short};
 use crate::told::{About, Word};
@@ -34,8 +35,10 @@ pub async fn rest(run: &mut Run) -> Checked {
         ..Weather::default()
     };
     run.join().await;
-    pass(91).await;
+    // Whoever sleeps wakes up.
+    pass(LONGEST_SLEEP + 91).await;
     settle(run).await?;
+    late::all_has_landed(run);
     resting(run).await?;
     garbage(run).await?;
     run.audit();
@@ -74,6 +77,11 @@ pub async fn rest(run: &mut Run) -> Checked {
             ));
         }
     }
+    garbage(run).await?;
+    run.audit();
+    pass(61 * DAY).await;
+    settle(run).await?;
+    late::watch_ends(run).await.map_err(fail)??;
     garbage(run).await?;
     run.audit();
     Ok(())

@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::audit::{audit, is_gap};
 use crate::chance::Chance;
+use crate::late;
 use crate::node::Node;
 use crate::rest;
 use crate::sending::Deed;
@@ -172,12 +173,15 @@ impl Run {
             0..=5 => self.kill(chance).await,
             6 if chance.in_1000(700) => self.lose_catalog(chance).await,
             7..=10 => self.cancel(chance),
-            11..=19 => self.pass(chance).await,
+            11..=19 => late::pass(self, chance).await,
             20 if self.world.state().told.orders.len() < 2 => {
                 self.create_order(chance.index(NODES)).await;
             }
             _ if self.deeds.len() < DEEDS_AT_ONCE => self.deed(chance),
             _ => {}
+        }
+        if let Some(awake) = late::who_watches_a_sleeper(self).filter(|_| chance.in_1000(600)) {
+            late::outlive(self, awake, chance).await;
         }
         match chance.below(10) {
             0..=4 => {
@@ -281,19 +285,6 @@ impl Run {
                 Err(_) => return self.world.broken("I5 something hangs"),
             }
         }
-    }
-
-    async fn pass(&self, chance: &mut Chance) {
-        let day = 86_400;
-        let seconds = match chance.below(8) {
-            0..=3 => chance.between(1, 200),
-            4 => chance.below(day),
-            5 => chance.between(1, 20) * day,
-            6 => 91 * day,
-            _ => chance.pick(&[32, 800]) * day,
-        };
-        self.world.log(format!("{seconds} seconds pass"));
-        tokio::time::sleep(Duration::from_secs(seconds)).await;
     }
 
     /// A client hangs up, or a request is dropped for another reason.

@@ -1,5 +1,6 @@
 //! An object store as the network shows it: slow, failing, done although it said no, and done once
-//! more long after it answered. Never later than the longest put after it began, though.
+//! more long after it answered. Never later than the longest put after it began, though, unless its
+//! node slept in between.
 
 use std::fmt;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ enum Fate {
     Late,
     /// It takes longer than anyone waits.
     Hangs,
+    /// The node falls asleep before the request leaves, for hours, and goes on with it when it wakes.
+    Sleeps,
 }
 
 /// A write on its way. If nobody waits for it any more, it may land all the same.
@@ -90,6 +93,8 @@ impl SimStore {
                 Fate::Late,
                 Fate::Hangs,
             ])
+        } else if state.chance.in_1000(weather.sleeps) {
+            Fate::Sleeps
         } else if state.chance.in_1000(weather.late) {
             Fate::Again
         } else {
@@ -132,6 +137,12 @@ impl SimStore {
         if fate == Fate::Hangs {
             tokio::time::sleep(PUT_LONGEST * 2).await;
         }
+        if fate == Fate::Sleeps {
+            flight.open = false;
+            let wakes = self.life.fall_asleep(flight.late.clone());
+            tokio::time::sleep(wakes).await;
+            return Err(failed());
+        }
         if !self.life.pause(WRITE).await {
             drop(flight);
             return std::future::pending().await;
@@ -148,7 +159,7 @@ impl SimStore {
                 }
             }
             Fate::Late => flight.later(),
-            Fate::Failed | Fate::Hangs => flight.open = false,
+            Fate::Failed | Fate::Hangs | Fate::Sleeps => flight.open = false,
         }
         if !self.life.pause(WRITE).await {
             return std::future::pending().await;

@@ -17,6 +17,7 @@ use stemvault_storage::ids::{LinkId, OrderId, SessionId, Token, UploadId};
 use stemvault_storage::order::{Order, OrderNumber, Policy, Stage};
 use stemvault_storage::session::Kind;
 
+use crate::late::Seen;
 use crate::world::{Tier, World};
 
 /// Something that can be told of an order.
@@ -125,6 +126,8 @@ pub struct OrderTold {
     /// A purge was decided.
     pub gone: bool,
     pub purged: bool,
+    /// Something landed after a release or the purge, as its node slept, and may still be there.
+    pub late: bool,
     /// The key went, the tombstone did not come, and then the catalog was lost.
     pub unreadable: bool,
     said: HashMap<About, Said>,
@@ -133,13 +136,6 @@ pub struct OrderTold {
 #[derive(Clone, Debug, Default)]
 pub struct Told {
     pub orders: Vec<OrderTold>,
-}
-
-/// A write as it lands.
-pub struct Seen<'a> {
-    pub tier: Tier,
-    pub path: &'a Path,
-    pub there: bool,
 }
 
 impl Said {
@@ -170,6 +166,7 @@ impl OrderTold {
             released: HashSet::new(),
             gone: false,
             purged: false,
+            late: false,
             unreadable: false,
             said: said.map(|(about, word)| (about, Said::is(word))).into(),
         }
@@ -214,7 +211,7 @@ impl OrderTold {
 }
 
 impl Told {
-    fn of(&self, path: &Path) -> Option<&OrderTold> {
+    pub fn of(&self, path: &Path) -> Option<&OrderTold> {
         let id = path.parts().nth(1)?.as_ref().parse().ok()?;
         self.orders.iter().find(|order| order.id == id)
     }
@@ -249,8 +246,8 @@ impl Told {
         };
     }
 
-    /// A put lands.
-    pub fn landed(&self, seen: &Seen<'_>) -> Option<String> {
+    /// Something lands: of what must stay gone?
+    pub fn came_back(&self, seen: &Seen<'_>) -> Option<String> {
         let order = self.of(seen.path)?;
         if !seen.path.as_ref().starts_with("orders/") {
             return None;

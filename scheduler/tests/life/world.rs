@@ -21,11 +21,15 @@ use stemvault_storage::order::Order;
 use tokio::time::Instant;
 
 use crate::chance::Chance;
+use crate::late::Seen;
 use crate::names::Names;
-use crate::told::{OrderTold, Seen, Told};
+use crate::told::{OrderTold, Told};
 
 /// A run that makes more calls than this goes round for ever.
 const CALLS_MAX: u64 = 400_000;
+
+/// How a write lands whose node slept.
+pub const WOKEN: &str = "woken";
 
 /// Which of the three stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +46,8 @@ pub struct Weather {
     pub late: u64,
     pub slow: u64,
     pub rot: u64,
+    /// How often a node falls asleep in the middle of a write.
+    pub sleeps: u64,
     /// At most so many turns of others around a call.
     pub turns: u64,
 }
@@ -53,6 +59,7 @@ impl Weather {
             late: chance.pick(&[0, 10, 40, 100]),
             slow: chance.pick(&[0, 3, 15, 40]),
             rot: chance.pick(&[0, 0, 30, 150]),
+            sleeps: chance.pick(&[0, 0, 10, 30]),
             turns: chance.pick(&[1, 3, 6]),
         }
     }
@@ -283,7 +290,7 @@ impl World {
             there,
         };
         let broken = if bytes.is_some() {
-            self.state().told.landed(&seen)
+            self.state().told.landed(&seen, how == WOKEN)
         } else {
             self.state().told.deleted(&seen)
         };
