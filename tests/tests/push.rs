@@ -1,6 +1,7 @@
 //! `stemvault push` while the studio's store is slow, so that there is a middle in which things happen
 //! to the files that are being sent.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
@@ -14,20 +15,26 @@ use stemvault_tests::studio::{PATIENCE, Setup, Stores, Studio};
 
 const NUMBER: &str = "2026-0117";
 
+/// The open uploads of which so many bytes are durable.
+async fn under_way(job: &Job<'_>, least: u64) -> Result<Vec<String>> {
+    let list = job.door.get(&format!("orders/{NUMBER}/uploads")).await?;
+    let uploads = list["uploads"].as_array().into_iter().flatten();
+    let mut found = Vec::new();
+    for open in uploads.filter(|it| it["state"] == "open") {
+        if text(open, "offset")?.parse::<u64>()? >= least {
+            found.push(text(open, "id")?.to_owned());
+        }
+    }
+    Ok(found)
+}
+
 /// Waits until so many bytes of the only open upload are durable.
 async fn stands_at(job: &Job<'_>, least: u64) -> Result<()> {
-    let path = format!("orders/{NUMBER}/uploads");
     let wait = async {
-        loop {
-            let list = job.door.get(&path).await?;
-            let uploads = list["uploads"].as_array().into_iter().flatten();
-            for open in uploads.filter(|it| it["state"] == "open") {
-                if text(open, "offset")?.parse::<u64>()? >= least {
-                    return anyhow::Ok(());
-                }
-            }
+        while under_way(job, least).await?.is_empty() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        anyhow::Ok(())
     };
     tokio::time::timeout(PATIENCE, wait).await?
 }
@@ -114,6 +121,65 @@ async fn a_file_that_changes_while_it_is_sent_is_sent_again_as_it_is_now() -> Re
             "{change:?}: a mixture was sealed, or the receipt does not say that it was compared: {receipt}"
         );
     }
+    studio.done().await
+}
+
+/// A program that writes into a file each time it is sent: after some tries push names it and submits
+/// nothing; no mixture stays. Once the program is done, the same command goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_never_comes_to_rest_is_named_and_nothing_is_submitted() -> Result<()> {
+    const LENGTH: usize = 30_000_000;
+    let studio = Studio::on(Stores::Faulty(23)).await?;
+    let job = Job::create(studio.door(), NUMBER).await?;
+    let link = job.link(json!({"scope": "upload"})).await?;
+    let link = studio.door().url(&link)?.to_string();
+    let slow = Rule::some(Fault::Slow(4_000_000), Method::PUT, 100);
+    studio.faulty()?.set(Some(slow));
+    let file = studio.scratch().join("Bounce.wav.bin");
+    let name = file.to_str().context("a path in UTF-8")?;
+    std::fs::write(&file, vec![0; LENGTH])?;
+    let mut pushing = push(&studio, name, &link)?;
+    let mut sendings = BTreeSet::new();
+    let wait = async {
+        while pushing.try_wait()?.is_none() {
+            for upload in under_way(&job, 0).await? {
+                if sendings.insert(upload) {
+                    std::fs::write(&file, vec![sendings.len() as u8; LENGTH])?;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        anyhow::Ok(())
+    };
+    tokio::time::timeout(PATIENCE, wait).await??;
+    let pushed = tokio::task::block_in_place(|| pushing.wait_with_output())?;
+    let said = String::from_utf8_lossy(&pushed.stderr).into_owned()
+        + &String::from_utf8_lossy(&pushed.stdout);
+    ensure!(!pushed.status.success() && sendings.len() == 3, "{said}");
+    for word in [
+        "Bounce.wav.bin",
+        "changed while it was sent",
+        "nothing was submitted",
+        "run the same command again",
+    ] {
+        ensure!(said.contains(word), "no {word:?} in {said}");
+    }
+    ensure!(job.order().await?["sessions"] == json!([]), "{said}");
+    let list = job.door.get(&format!("orders/{NUMBER}/uploads")).await?;
+    let uploads = list["uploads"].as_array().context("uploads")?;
+    ensure!(
+        uploads.iter().all(|it| it["state"] == "open"),
+        "a mixture stayed: {list}"
+    );
+    studio.faulty()?.set(None);
+    let words = ["push", name, "--to", &link, "--submit"];
+    studio.cli(&words)?.ok()?;
+    let order = job.order().await?;
+    let session = text(&order["sessions"][0], "session")?;
+    let path = format!("orders/{NUMBER}/sessions/{session}");
+    let receipt = studio.door().get(&path).await?;
+    let now = blake3::hash(&std::fs::read(&file)?).to_string();
+    ensure!(receipt["files"][0]["hash"] == now, "{receipt}");
     studio.done().await
 }
 
