@@ -1,11 +1,13 @@
 //! A row of files in the body of one request: for each the length of a JSON object (4 bytes,
-//! big-endian), the object `{"path": "...", "length": "123", "modified": "..."}`, the length of what
+//! big-endian), the object `{"path": "...", "length": "123", "modified": "...",
+//! "seen": {...}}`, the length of what
 //! comes of it (4 bytes, big-endian), and that: the file's first bytes, or all of them.
 //!
 //! It is read as it comes, and what is kept of a file is for its [`Frame`] to say.
 
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
+use stemvault_storage::intake::preflight::Seen;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 
 use crate::app::App;
@@ -26,6 +28,9 @@ pub(crate) struct Said {
     /// When it was last changed, as tus clients say it.
     #[serde(default)]
     pub(crate) modified: Option<String>,
+    /// What an answer said of it that is to be compared.
+    #[serde(default)]
+    pub(crate) seen: Option<Seen>,
 }
 
 /// One file of a row while it is read.

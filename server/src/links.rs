@@ -4,8 +4,8 @@
 //! The page is a shell that a script fills ([`assets`]); without the script it explains
 //! how to upload by other means, and shows the same state.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
@@ -18,7 +18,6 @@ use stemvault_storage::audit::Actor;
 use stemvault_storage::ids::{SessionId, Token};
 use stemvault_storage::link::{Link, Scope};
 use stemvault_storage::order::Order;
-use stemvault_storage::path::SessionPath;
 use stemvault_storage::refusal::RefusalKind;
 use stemvault_storage::session::{Form, Kind, Review, SessionRow};
 use stemvault_storage::upload::{Upload, UploadState};
@@ -30,15 +29,13 @@ use crate::assets;
 use crate::checked;
 use crate::error::{Answer, Failure};
 use crate::form::{LeftOut, check_plain};
-use crate::frames::Row;
 use crate::pace::Cost;
 use crate::page::{Breakable, Escaped, Needs, Size, failed, page_with, wants};
-use crate::preflight::{self, preflight};
+use crate::preflight;
 use crate::receipt_page;
 use crate::shape;
 use crate::state::{listed, state};
-use crate::submit::{Filled, rules, submit};
-use crate::tus::receive::SharedBody;
+use crate::submit::{Filled, submit};
 
 /// What `/u/{link}` answers beside uploads.
 pub fn router() -> Router<SharedApp> {
@@ -47,7 +44,7 @@ pub fn router() -> Router<SharedApp> {
         .route("/u/{link}/", get(look))
         .route("/u/{link}/uploads", get(list))
         .route("/u/{link}/state", get(stand))
-        .route("/u/{link}/preflight", post(check))
+        .route("/u/{link}/preflight", post(preflight::check))
         .route("/u/{link}/checked", post(checked))
         .route("/u/{link}/form", put(draft))
         .route("/u/{link}/submit", post(seal))
@@ -134,37 +131,6 @@ async fn stand(State(app): State<SharedApp>, Path(link): Path<String>) -> Answer
     let mut state = state(&app, &order, &uploads, &by, &at).await?;
     state.stage_open &= !accepted;
     Ok(json(StatusCode::OK, state))
-}
-
-async fn check(State(app): State<SharedApp>, Path(link): Path<String>, request: Request) -> Answer {
-    // The link first: what a stranger sends is not read.
-    let link = open(&app, &link).await?;
-    app.paces.preflight(link.id, app.clock.monotonic())?;
-    let (parts, body) = request.into_parts();
-    let body = SharedBody::new(body);
-    let mut row = Row::<preflight::Head>::of(&app, &parts.headers, &body)?;
-    let mut candidates = Vec::new();
-    while let Some(files) = row.next().await? {
-        candidates.extend(files);
-    }
-    let order = app.vault.order(link.order).await?;
-    stemvault_storage::Vault::check_takes_files(&order)?;
-    let standing = app.vault.standing(&order, Kind::Material).await?;
-    let mut room = app.vault.room(order.id, Some(&link)).await?;
-    // What is to go on where it stopped has its place already.
-    let coming: BTreeSet<_> = candidates
-        .iter()
-        .filter_map(|it| SessionPath::parse(&it.path).ok())
-        .map(|path| path.as_str().to_owned())
-        .collect();
-    for upload in &standing.unfinished {
-        if coming.contains(upload.path.as_str()) {
-            room.free(upload.length.unwrap_or(upload.offset));
-        }
-    }
-    let here = &standing.here;
-    let said = preflight(&candidates, here, &room, &rules(&app.settings));
-    Ok(json(StatusCode::OK, said))
 }
 
 async fn draft(State(app): State<SharedApp>, Path(link): Path<String>, request: Request) -> Answer {
@@ -302,14 +268,14 @@ async fn known(app: &App, text: &str) -> Answer<(Link, bool)> {
 }
 
 /// The uploads of material of a link's order: what the studio uploads is not for this link.
-async fn uploads(app: &App, link: &Link) -> Answer<(Order, Vec<Upload>)> {
+async fn uploads(app: &App, link: &Link) -> Answer<(Order, Vec<Arc<Upload>>)> {
     let order = app.vault.order(link.order).await?;
-    let mut uploads = app.vault.uploads(order.id).await?;
+    let mut uploads = app.vault.listed(order.id).await?;
     uploads.retain(|upload| upload.kind == Kind::Material);
     Ok((order, uploads))
 }
 
-fn json(status: StatusCode, body: impl serde::Serialize) -> Response {
+pub(crate) fn json(status: StatusCode, body: impl serde::Serialize) -> Response {
     let mut response = (status, Json(body)).into_response();
     let no_store = HeaderValue::from_static("no-store");
     response
@@ -318,7 +284,7 @@ fn json(status: StatusCode, body: impl serde::Serialize) -> Response {
     response
 }
 
-fn describe(order: &Order, session: Option<&SessionRow>, uploads: &[Upload]) -> String {
+fn describe(order: &Order, session: Option<&SessionRow>, uploads: &[Arc<Upload>]) -> String {
     let mut html = String::new();
     let mut say = |text: std::fmt::Arguments<'_>| {
         html.write_fmt(text).expect("a string takes everything");

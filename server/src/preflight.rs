@@ -1,23 +1,37 @@
 //! Preflight over HTTP: paths, lengths and first bytes of many files in one request, and what
-//! submit would say of them.
+//! submit would say of them. More files than fit are asked about in parts, and then compared by what
+//! each answer said of them (`seen`).
 //!
 //! Nothing is written. `stemvault push` asks the same code on its own machine.
 
 pub(crate) mod heads;
 mod pace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-use stemvault_storage::intake::Room;
-use stemvault_storage::intake::checks::{Rule, Severity};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use stemvault_storage::intake::checks::{Rule, Scope, Severity};
 use stemvault_storage::intake::facts::Known;
-use stemvault_storage::intake::preflight::{self, Candidate, Here, preflight as judge};
-use stemvault_storage::session::Rules;
+use stemvault_storage::intake::preflight::{self, Candidate, Seen, preflight_of};
+use stemvault_storage::path::SessionPath;
+use stemvault_storage::refusal::RefusalKind;
+use stemvault_storage::session::{Kind, Rules};
 use utoipa::ToSchema;
 
+use crate::app::{App, SharedApp};
+use crate::error::{Answer, Failure};
+use crate::frames::{Frame, Row};
+use crate::links;
+use crate::pace::Cost;
+use crate::submit::rules;
+use crate::tus::receive::SharedBody;
+
+use heads::Again;
 pub(crate) use heads::Head;
-pub use heads::{BODY_MAX, FILES_MAX};
+pub use heads::{BODY_MAX, FILES_MAX, TOGETHER_MAX};
 pub use pace::Paces;
 
 /// What submit would say of files that are not uploaded yet.
@@ -44,6 +58,11 @@ pub struct Verdict {
     /// would tell more.
     #[schema(value_type = String)]
     pub known: Known,
+    /// What is compared of it, to be sent back as `seen` with the scope `together`; none if that is
+    /// not known yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub seen: Option<Seen>,
     /// What is wrong with it.
     pub findings: Vec<Remark>,
 }
@@ -58,6 +77,8 @@ pub struct Remark {
     pub severity: Severity,
     /// What is wrong and what to do, without the file's name.
     pub message: String,
+    /// Whether it was found by comparing the file with others: an answer about all replaces it.
+    pub compared: bool,
 }
 
 /// Something to say of several files.
@@ -89,12 +110,14 @@ impl From<preflight::Preflight> for Preflight {
             rule: remark.rule,
             severity: remark.severity,
             message: remark.message,
+            compared: remark.compared,
         };
         let verdict = |verdict: preflight::Verdict| Verdict {
             path: verdict.path,
             normalised: verdict.normalised,
             action: verdict.action.name(),
             known: verdict.known,
+            seen: verdict.seen,
             findings: verdict.findings.into_iter().map(remark).collect(),
         };
         let together = |together: preflight::Together| Together {
@@ -112,10 +135,82 @@ impl From<preflight::Preflight> for Preflight {
     }
 }
 
-/// Judges a request's files beside those that are here.
-#[must_use]
-pub fn preflight(candidates: &[Candidate], here: &[Here], room: &Room, rules: &Rules) -> Preflight {
-    judge(candidates, here, Some(room), severity(rules)).into()
+/// The query of a request, as it is described.
+pub(crate) const SCOPE: (&str, &str) = (
+    "scope",
+    "all (if absent); part, some of more files: nothing is compared; together: files that were looked at before, each with its seen, are compared",
+);
+
+/// What a request asks for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    scope: Scope,
+}
+
+/// Files, named or here, that cost as much to judge as a small request.
+const JUDGED: u64 = 50;
+
+/// The files of a request.
+async fn files<F: Frame<File = Candidate>>(
+    app: &App,
+    headers: &HeaderMap,
+    body: &SharedBody,
+) -> Answer<Vec<Candidate>> {
+    let mut row = Row::<F>::of(app, headers, body)?;
+    let mut candidates = Vec::new();
+    while let Some(files) = row.next().await? {
+        candidates.extend(files);
+    }
+    Ok(candidates)
+}
+
+/// Answers a request by an upload link.
+pub(crate) async fn check(
+    State(app): State<SharedApp>,
+    Path(link): Path<String>,
+    asked: Result<Query<Asked>, QueryRejection>,
+    request: Request,
+) -> Answer {
+    // The link first: what a stranger sends is not read.
+    let link = links::open(&app, &link).await?;
+    app.paces.preflight(link.id, app.clock.monotonic())?;
+    let Ok(Query(Asked { scope })) = asked else {
+        let message = "a preflight takes `scope`: `part` for some of more files, `together` to compare files that were looked at before";
+        return Err(Failure::refused(RefusalKind::BadRequest, message));
+    };
+    let (parts, body) = request.into_parts();
+    let (headers, body) = (&parts.headers, SharedBody::new(body));
+    let candidates = match scope {
+        Scope::All | Scope::Part => files::<Head>(&app, headers, &body).await?,
+        Scope::Together => files::<Again>(&app, headers, &body).await?,
+    };
+    let order = app.vault.order(link.order).await?;
+    stemvault_storage::Vault::check_takes_files(&order)?;
+    let standing = app.vault.standing(&order, Kind::Material).await?;
+    let mut room = app.vault.room(order.id, Some(&link)).await?;
+    // What is to go on where it stopped has its place already.
+    let coming: BTreeSet<_> = candidates
+        .iter()
+        .filter_map(|it| SessionPath::parse(&it.path).ok())
+        .map(|path| path.as_str().to_owned())
+        .collect();
+    for upload in &standing.unfinished {
+        if coming.contains(upload.path.as_str()) {
+            room.free(upload.length.unwrap_or(upload.offset));
+        }
+    }
+    let (here, rules) = (&standing.here, rules(&app.settings));
+    let mut said = preflight_of(scope, &candidates, here, Some(&room), severity(&rules));
+    if scope == Scope::Together {
+        // Of the others all was said before.
+        said.files.retain(|file| !file.findings.is_empty());
+    }
+    let mut answer = links::json(StatusCode::OK, Preflight::from(said));
+    let judged = (candidates.len() + here.len()) as u64;
+    answer.extensions_mut().insert(Cost(judged / JUDGED));
+    Ok(answer)
 }
 
 /// The severity of each rule, where one that is not set is not looked for.

@@ -2,6 +2,7 @@
 //! what is missing before a submit, what the form holds, how much more fits.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use stemvault_storage::intake::checks::{self, Severity};
@@ -16,7 +17,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::error::Answer;
 use crate::form::{FORM_MAX, Field, fields, problem};
-use crate::preflight::{BODY_MAX, FILES_MAX, severity, told};
+use crate::preflight::{BODY_MAX, FILES_MAX, TOGETHER_MAX, severity, told};
 use crate::shape::{Finding, Limits, Receipt, Upload, Uploads};
 use crate::submit::{known_form, rules};
 
@@ -95,6 +96,8 @@ pub struct PreflightState {
     pub bytes: String,
     /// Files in one request, at most.
     pub max_files: String,
+    /// Files that can be compared by one request, at most.
+    pub max_together: String,
     /// Bytes of one request, at most.
     pub max_body: String,
 }
@@ -107,15 +110,19 @@ pub struct PreflightState {
 pub async fn listed(
     app: &App,
     order: &Order,
-    uploads: &[upload::Upload],
+    uploads: &[Arc<upload::Upload>],
     link: Option<&Link>,
 ) -> Answer<Uploads> {
     Ok(Uploads {
         order: order.number.to_string(),
-        uploads: uploads.iter().map(Upload::from).collect(),
+        uploads: shown(uploads),
         rules: told(&rules(&app.settings)),
         limits: app.vault.room(order.id, link).await?.into(),
     })
+}
+
+fn shown(uploads: &[Arc<upload::Upload>]) -> Vec<Upload> {
+    uploads.iter().map(|it| Upload::from(&**it)).collect()
 }
 
 /// How the order stands, seen from an upload link, of which `at` is the path.
@@ -125,11 +132,12 @@ pub async fn listed(
 pub async fn state(
     app: &App,
     order: &Order,
-    uploads: &[upload::Upload],
+    uploads: &[Arc<upload::Upload>],
     link: &Link,
     at: &str,
 ) -> Answer<State> {
-    let standing = app.vault.standing(order, Kind::Material).await?;
+    let kind = Kind::Material;
+    let standing = app.vault.standing_with(order, kind, uploads).await?;
     let form = known_form(app, order.id).await?;
     let fields = fields(&app.settings.orders.required_form);
     let session = match &standing.latest {
@@ -162,7 +170,7 @@ pub async fn state(
         studio: None,
         stage_open: matches!(order.stage, Stage::Open | Stage::Sealing(_)),
         kind: Kind::Material.name(),
-        uploads: uploads.iter().map(Upload::from).collect(),
+        uploads: shown(uploads),
         submitted: standing.submitted && !returned,
         session: session.as_ref().map(Receipt::from),
         receipt,
@@ -180,6 +188,7 @@ pub async fn state(
         preflight: PreflightState {
             bytes: HEAD_MAX.to_string(),
             max_files: FILES_MAX.to_string(),
+            max_together: TOGETHER_MAX.to_string(),
             max_body: BODY_MAX.to_string(),
         },
         junk: names::junk(),

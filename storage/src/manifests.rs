@@ -194,6 +194,7 @@ impl Vault {
             .manifests
             .forget(|manifest| manifest.order != order);
         self.manifests.indexes.forget(|index| index.order != order);
+        self.intake.forget_listing(order);
     }
 
     fn manifest_document(&self, order: OrderId, session: SessionId) -> Document<'_> {

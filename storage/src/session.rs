@@ -44,6 +44,16 @@ impl Kind {
             Self::Stems => "stems",
         }
     }
+
+    /// What there is to choose from, for whoever has not said it: each word after `before`.
+    #[must_use]
+    pub fn choices(before: &str) -> String {
+        let [material, delivery, stems] =
+            [Self::Material, Self::Delivery, Self::Stems].map(|kind| format!("{before}{kind}"));
+        format!(
+            "{material} (what the client sent), {delivery} (what the client gets) or {stems} (what the studio keeps to be able to recall)"
+        )
+    }
 }
 
 impl std::fmt::Display for Kind {

@@ -1,7 +1,9 @@
 //! How an order stands before a submit: which uploads one would take, what is here and what is
 //! missing. Read, and not changed.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::error::Result;
 use crate::ids::{OrderId, SessionId};
@@ -19,10 +21,10 @@ const NAMED: usize = 10;
 
 /// What a submit would take.
 pub(crate) struct Taken {
-    pub(crate) finished: Vec<Upload>,
+    pub(crate) finished: Vec<Arc<Upload>>,
     /// Still in a session that was returned, and not removed since.
-    pub(crate) again: Vec<Upload>,
-    pub(crate) unfinished: Vec<Upload>,
+    pub(crate) again: Vec<Arc<Upload>>,
+    pub(crate) unfinished: Vec<Arc<Upload>>,
     pub(crate) latest: Option<SessionRow>,
 }
 
@@ -32,7 +34,7 @@ pub struct Standing {
     /// The files that a submit would take, by path.
     pub here: Vec<Here>,
     /// Uploads of which bytes are missing.
-    pub unfinished: Vec<Upload>,
+    pub unfinished: Vec<Arc<Upload>>,
     /// The last session of this kind.
     pub latest: Option<SessionRow>,
     /// Why a submit would make no new session, in its own words; `None` if it would.
@@ -47,7 +49,21 @@ impl Vault {
     /// # Errors
     /// Those of the catalog, and of reading the manifest of a returned session.
     pub async fn standing(&self, order: &Order, kind: Kind) -> Result<Standing> {
-        let taken = self.taken(order.id, kind).await?;
+        let uploads = self.listed(order.id).await?;
+        self.standing_with(order, kind, &uploads).await
+    }
+
+    /// The same for whoever has [listed](Self::listed) the order's uploads already.
+    ///
+    /// # Errors
+    /// Those of the catalog, and of reading the manifest of a returned session.
+    pub async fn standing_with(
+        &self,
+        order: &Order,
+        kind: Kind,
+        uploads: &[Arc<Upload>],
+    ) -> Result<Standing> {
+        let taken = self.taken_of(order.id, kind, uploads).await?;
         let checked = Self::check_takes_files(order).and_then(|()| taken.check(order, kind));
         let submitted = matches!(checked, Ok(Some(_)));
         let mut here = BTreeMap::new();
@@ -89,6 +105,12 @@ impl Vault {
     }
 
     pub(crate) async fn taken(&self, order: OrderId, kind: Kind) -> Result<Taken> {
+        let uploads = self.uploads(order).await?;
+        let uploads: Vec<_> = uploads.into_iter().map(Arc::new).collect();
+        self.taken_of(order, kind, &uploads).await
+    }
+
+    async fn taken_of(&self, order: OrderId, kind: Kind, uploads: &[Arc<Upload>]) -> Result<Taken> {
         let sessions = self.sessions(order).await?;
         let latest = sessions.into_iter().rfind(|row| row.kind == kind);
         let returned = latest
@@ -96,13 +118,14 @@ impl Vault {
             .filter(|row| matches!(row.review, Review::Returned { .. }))
             .map(|row| row.session);
         let (mut finished, mut again, mut unfinished) = (Vec::new(), Vec::new(), Vec::new());
-        for upload in self.uploads(order).await? {
+        for upload in uploads {
+            let known = Arc::clone(upload);
             match upload.state {
                 _ if upload.kind != kind => {}
-                UploadState::Open => unfinished.push(upload),
-                UploadState::Finished { .. } => finished.push(upload),
+                UploadState::Open => unfinished.push(known),
+                UploadState::Finished { .. } => finished.push(known),
                 UploadState::Sealed { session, .. } if Some(session) == returned => {
-                    again.push(upload);
+                    again.push(known);
                 }
                 UploadState::Sealed { .. } => {}
             }
@@ -175,8 +198,9 @@ pub(crate) fn count(n: usize, what: &str) -> String {
 }
 
 /// The names of these files, as many as one can take in.
-pub(crate) fn named(uploads: &[Upload]) -> String {
+pub(crate) fn named<U: Borrow<Upload>>(uploads: &[U]) -> String {
     let names = uploads.iter().take(NAMED).map(|upload| {
+        let upload = upload.borrow();
         let path = upload.path.as_str();
         match (upload.role, &upload.state) {
             (Role::Final, UploadState::Open) => format!(

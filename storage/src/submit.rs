@@ -229,6 +229,7 @@ impl Vault {
             if matches!(upload.state, UploadState::Finished { .. }) {
                 batch = self.without_parts(batch, order, upload.id).await?;
             }
+            let upload = Arc::unwrap_or_clone(upload);
             let key = tables::upload(order, upload.id);
             batch = match hashes.get(&upload.id) {
                 Some(&hash) => {

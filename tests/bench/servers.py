@@ -162,7 +162,8 @@ class Stemvault(Server):
             head = [self.token, TUS]
             size = file.stat().st_size
             new = [f"Upload-Length: {size}", "Upload-Metadata: filename "
-                   f"{in_base64(f'{nth}.bin')},order {in_base64(number)}"]
+                   f"{in_base64(f'{nth}.bin')},order {in_base64(number)},"
+                   f"kind {in_base64('material')}"]
             if whole:
                 made.append(Request(f"{self.base}/files/", file, "POST", [*head, *new, OCTETS]))
                 continue

@@ -114,7 +114,7 @@ impl<'a> Job<'a> {
     /// # Errors
     /// If it is refused.
     pub async fn submit(&self) -> Result<Value> {
-        self.verb("submit", json!({})).await
+        self.verb("submit", json!({"kind": "material"})).await
     }
 
     /// Accepts a session.

@@ -87,6 +87,7 @@ impl Place {
         metadata.push(("relativePath", path));
         if let Some(order) = &self.order {
             metadata.push(("order", order));
+            metadata.push(("kind", "material"));
         }
         let metadata: Vec<_> = metadata
             .iter()

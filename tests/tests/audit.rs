@@ -206,7 +206,8 @@ async fn reasons_returns_removals_and_downloads_are_logged() -> Result<()> {
         "{shown}"
     );
     studio.cli(&["upload", "remove", NUMBER, "b.wav"])?.ok()?;
-    let form = json!({"form": {"song": "Nachtzug", "notes": "keep the count-in"}});
+    let form =
+        json!({"kind": "material", "form": {"song": "Nachtzug", "notes": "keep the count-in"}});
     let receipt = job.verb("submit", form).await?;
     let session = text(&receipt, "session")?.to_owned();
     ensure!(receipt["review"]["state"] == "returned", "{receipt}");
@@ -259,6 +260,52 @@ async fn reasons_returns_removals_and_downloads_are_logged() -> Result<()> {
     let told = studio.cli(&["order", "audit", NUMBER])?.ok()?;
     ensure!(
         told.contains("the drummer sues") && told.contains("upload removed"),
+        "{told}"
+    );
+    studio.done().await
+}
+
+/// Whoever removes a file with a token decides about the order, by whichever door they come; a client
+/// who takes back an own file by the link does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_with_a_token_is_logged_whatever_dialect_asked_for_it() -> Result<()> {
+    let studio = Studio::start().await?;
+    let door = studio.door();
+    let job = Job::create(door, NUMBER).await?;
+    let link = job.link(json!({"scope": "upload"})).await?;
+    let by_link = Place::link(door, &link)?;
+    let by_token = Place::files(door, NUMBER)?;
+    by_link
+        .terminate(&by_link.create("taken back.wav", 3).await?)
+        .await?;
+    by_token
+        .terminate(&by_token.create("Drums/Kick.wav", 3).await?)
+        .await?;
+    // What the client began, in the other dialect.
+    let begun = by_link.create("Bass.wav", 3).await?;
+    let id = begun.path_segments().and_then(Iterator::last);
+    let token = door.bearer();
+    let headers = [
+        ("authorization", token.as_str()),
+        ("upload-draft-interop-version", "8"),
+    ];
+    let at = format!("files/{}", id.context("an id")?);
+    door.ask(Method::DELETE, &at, &headers, None)
+        .await?
+        .expect(204)?;
+    let log = sound(&job).await?;
+    let what = ["created", "link_made", "upload_removed", "upload_removed"];
+    ensure!(entries(&log, "what") == what, "{log}");
+    let who = entries(&log, "who");
+    ensure!(who[2] == who[0] && who[3] == who[0], "{who:?}");
+    let why = entries(&log, "why");
+    ensure!(
+        why == [r#"it was "Drums/Kick.wav""#, r#"it was "Bass.wav""#],
+        "{why:?}"
+    );
+    let told = studio.cli(&["order", "audit", NUMBER])?.ok()?;
+    ensure!(
+        told.contains("2026-0117") && told.contains("Bass.wav"),
         "{told}"
     );
     studio.done().await

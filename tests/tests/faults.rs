@@ -142,7 +142,11 @@ async fn a_read_only_store_refuses_and_recovers() -> Result<()> {
     );
     let submit = job
         .door
-        .api(Method::POST, &format!("orders/{NUMBER}/submit"), None)
+        .api(
+            Method::POST,
+            &format!("orders/{NUMBER}/submit"),
+            Some(json!({"kind": "material"})),
+        )
         .await?;
     ensure!(submit.status >= 400, "{submit:?}");
     mount.read_only(false)?;

@@ -124,7 +124,10 @@ async fn answers_that_are_not_taken_hold_little() -> Result<()> {
     let upload = place.create("a.bin", bytes.len() as u64).await?;
     place.patch(&upload, 0, Bytes::from(bytes)).await?;
     let path = "orders/2026-0117/submit";
-    let receipt = studio.door().post(path, json!({})).await?;
+    let receipt = studio
+        .door()
+        .post(path, json!({"kind": "material"}))
+        .await?;
     let session = receipt["session"].as_str().context("a session")?;
     let link = link(studio, &["2026-0117", "--session", session])?;
     for path in [format!("{link}/a.bin"), format!("{link}?bag=zip")] {

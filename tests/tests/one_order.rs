@@ -36,7 +36,10 @@ async fn live(stores: Stores) -> Result<()> {
 
     receive(&studio, &job, &files).await?;
     let receipt = door
-        .post(&format!("orders/{NUMBER}/submit"), json!({}))
+        .post(
+            &format!("orders/{NUMBER}/submit"),
+            json!({"kind": "material"}),
+        )
         .await?;
     check_receipt(&receipt, &files)?;
     let session = text(&receipt, "session")?.to_owned();
@@ -163,6 +166,12 @@ async fn receive(studio: &Studio, job: &Job<'_>, files: &Files) -> Result<()> {
     let folder = folder.to_str().context("a path in UTF-8")?;
     let unsaid = studio.cli(&["push", folder, "--order", NUMBER])?;
     ensure!(unsaid.refused()?.contains("--kind delivery"));
+    // Nor is what is there sealed by a word that was left out.
+    let unsaid = studio.cli(&["submit", NUMBER])?.refused()?;
+    ensure!(
+        unsaid.contains(NUMBER) && unsaid.contains("--kind delivery"),
+        "{unsaid}"
+    );
     let push = ["push", folder, "--order", NUMBER, "--kind", "material"];
     studio.cli(&push)?.ok()?;
     Ok(())

@@ -49,7 +49,8 @@ async fn survive(seed: u64, rule: Rule) -> Result<()> {
         ensure!(hash == b3(bytes), "{path}: {hash}");
     }
     let path = format!("orders/{NUMBER}/submit");
-    let submit = || job.door.api(Method::POST, &path, Some(json!({})));
+    let material = json!({"kind": "material"});
+    let submit = || job.door.api(Method::POST, &path, Some(material.clone()));
     let receipt = patiently(submit).await?.json()?;
     check_receipt(&receipt, &files)?;
     let session = text(&receipt, "session")?.to_owned();
@@ -215,7 +216,7 @@ async fn an_outage() -> Result<()> {
         }
         let refused = place.try_patch(&upload, 1_000_000, stem.slice(1_000_000..));
         let submit = format!("orders/{NUMBER}/submit");
-        let submit = door.api(Method::POST, &submit, Some(json!({})));
+        let submit = door.api(Method::POST, &submit, Some(json!({"kind": "material"})));
         let ready = no_longer_ready(&door);
         let (refused, submit, ready) = tokio::try_join!(refused, submit, ready)?;
         says_when(&refused)?;

@@ -58,8 +58,9 @@ pub struct AuditEntry {
     pub what: &'static str,
     /// The id of the link, session, upload or archive attempt, where it is about one.
     pub about: Option<String>,
-    /// Why, in the words of whoever decided it; none if they said nothing, or the order's key, with
-    /// which they are sealed, is destroyed.
+    /// Why, in the words of whoever decided it; of an upload that was removed or has expired, which
+    /// file it was. None if they said nothing, or the order's key, with which it is sealed, is
+    /// destroyed.
     pub why: Option<String>,
     /// Who decided it: token:ID, link:ID or system:JOB. No name.
     pub who: String,

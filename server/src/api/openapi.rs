@@ -111,7 +111,7 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     post "/api/v1/keys/rotate" Token J("WhichMaster") => 200 J("Rotated"); "Wrap every key again with the first master key at hand";
     post "/api/v1/keys/retire" Token J("WhichMaster") => 200 J("Keys"); "A master key that wraps nothing opens nothing any more";
     post "/api/v1/keys/backup" Token N => 200 M("application/x-ndjson"); "A backup of the key store: wrapped keys, no master key. It must be destroyed after 30 days";
-    post "/files" Token TUS => 201 N; "tus 1.0 or the IETF draft: create an upload; Upload-Metadata or the query names order and filename";
+    post "/files" Token TUS => 201 N; "tus 1.0 or the IETF draft: create an upload; Upload-Metadata or the query names order, kind (material, delivery or stems) and filename";
     options "/files" Open N => 204 N; "tus 1.0 or the IETF draft: what the server can do";
     head "/files/{upload}" Token N => 200 N; "tus 1.0 or the IETF draft: how many bytes are safe";
     patch "/files/{upload}" Token TUS => 204 N; "tus 1.0 or the IETF draft: append from the offset on";
@@ -323,6 +323,7 @@ impl Operation {
                 "bag",
                 "Of a session link: zip, the session as a bag (BagIt 1.0); parts, what it holds beside the files",
             )],
+            ("post", "/u/{link}/preflight") => &[preflight::SCOPE],
             // Upload-Metadata of tus, for clients of the draft, which has nothing like it.
             ("post", "/files" | "/u/{link}") => &[
                 (
@@ -333,7 +334,7 @@ impl Operation {
                 ("order", "IETF draft: the order's number; a link knows it"),
                 (
                     "kind",
-                    "IETF draft: material (if absent), delivery or stems",
+                    "IETF draft: material, delivery or stems; a link takes material",
                 ),
             ],
             _ => &[],

@@ -30,7 +30,7 @@ const PREFIX_MIN: usize = 8;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewSession {
-    /// material (if absent), delivery or stems.
+    /// material, delivery or stems: has to be said.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub kind: Option<Kind>,
@@ -67,7 +67,7 @@ pub(super) async fn uploads(
     Path(number): Path<String>,
 ) -> Answer<Json<Uploads>> {
     let order = app.vault.order(id_of(&app, &number).await?).await?;
-    let uploads = app.vault.uploads(order.id).await?;
+    let uploads = app.vault.listed(order.id).await?;
     Ok(Json(listed(&app, &order, &uploads, None).await?))
 }
 
@@ -105,7 +105,14 @@ pub(super) async fn submit(
     Body(new): Body<NewSession>,
 ) -> Answer<(StatusCode, Json<Receipt>)> {
     let order = id_of(&app, &number).await?;
-    let kind = new.kind.unwrap_or(Kind::Material);
+    // Material that the client is still sending would be sealed in place of a mix.
+    let kind = new.kind.ok_or_else(|| {
+        let message = format!(
+            "nothing says what of order {number} is to be submitted: send \"kind\", as {}",
+            Kind::choices("")
+        );
+        Refusal::new(RefusalKind::BadRequest, message)
+    })?;
     let incomplete = new.incomplete;
     let incomplete = incomplete.map(|reason| checked("reason", &reason));
     let incomplete = incomplete.transpose()?;

@@ -17,6 +17,7 @@ use super::connect::ConnectArgs;
 use super::outcome::{failed, files, moved, print_json, print_problems};
 use super::receipt::{check_receipt, print_receipt};
 use super::sending::{Line, Sending};
+use super::session::said_kind;
 use super::told::tell_checked;
 use crate::client::answer::{Failure, printable};
 use crate::client::collect::{Collected, LocalFile, collect};
@@ -215,13 +216,8 @@ fn target(args: &PushArgs, connection: Connection, clock: SharedClock) -> anyhow
     })
 }
 
-/// What the engineer says that it is: a mix that was filed as material would go to nobody.
 fn kind<'a>(args: &'a PushArgs, number: &str) -> anyhow::Result<&'a str> {
-    args.kind.as_deref().with_context(|| {
-        format!(
-            "what is it that you send to order {number}? Say --kind material (what the client sent), --kind delivery (what the client gets) or --kind stems (what the studio keeps to be able to recall)"
-        )
-    })
+    said_kind(args.kind.as_deref(), "send to", number)
 }
 
 fn unlisted(failure: &Failure) -> anyhow::Error {

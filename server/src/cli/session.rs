@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
+use stemvault_storage::session::Kind;
 
 use super::ask::{Ask, AskArgs};
 use super::order::{NumberArgs, sessions};
@@ -16,9 +17,9 @@ use crate::form::{INCOMPLETE, LEFT_OUT, fields, label};
 pub struct SubmitArgs {
     /// The order's number
     pub number: String,
-    /// What it is
-    #[arg(long, default_value = "material", value_parser = ["material", "delivery", "stems"])]
-    pub kind: String,
+    /// What it is that is submitted: has to be said
+    #[arg(long, value_parser = ["material", "delivery", "stems"])]
+    pub kind: Option<String>,
     /// What the studio asks for, as in `--form song=Nachtzug`; may be said several times
     #[arg(long, value_name = "NAME=TEXT")]
     pub form: Vec<String>,
@@ -75,11 +76,30 @@ pub struct ReturnArgs {
     pub reason: Vec<String>,
 }
 
+/// What somebody says that it is which they `verb` an order: what is filed as another kind goes to
+/// nobody, and what a client is still sending would be sealed.
+///
+/// # Errors
+/// If they do not say it; the sentence says how.
+pub(super) fn said_kind<'a>(
+    kind: Option<&'a str>,
+    verb: &str,
+    number: &str,
+) -> anyhow::Result<&'a str> {
+    kind.with_context(|| {
+        format!(
+            "what is it that you {verb} order {number}? Say {}",
+            Kind::choices("--kind ")
+        )
+    })
+}
+
 /// Runs `submit`.
 ///
 /// # Errors
 /// The server's refusal.
 pub async fn submit(args: SubmitArgs) -> anyhow::Result<()> {
+    let kind = said_kind(args.kind.as_deref(), "submit of", &args.number)?;
     let ask = args.ask.ask()?;
     let mut form = Map::new();
     for field in &args.form {
@@ -88,7 +108,7 @@ pub async fn submit(args: SubmitArgs) -> anyhow::Result<()> {
             .with_context(|| format!("{field:?}: write it as NAME=TEXT"))?;
         form.insert(name.trim().to_owned(), said.into());
     }
-    let body = json!({"kind": args.kind, "form": form, "incomplete": args.incomplete});
+    let body = json!({"kind": kind, "form": form, "incomplete": args.incomplete});
     let receipt = ask.post(&["orders", &args.number, "submit"], body).await?;
     ask.show(&receipt, words)
 }

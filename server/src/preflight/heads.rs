@@ -1,4 +1,5 @@
-//! The body of a preflight: a row of files with the first bytes of each, at most 64 KiB.
+//! The body of a preflight: a row of files with the first bytes of each, at most 64 KiB; or of
+//! files that were looked at before, to be compared.
 //!
 //! Nothing of a head is kept, so a request takes a few hundred bytes of memory a file, whatever is in it.
 
@@ -8,6 +9,8 @@ use crate::frames::{Frame, Said};
 
 /// Files in one request, at most.
 pub const FILES_MAX: usize = 256;
+/// Files that are compared by one request, at most.
+pub const TOGETHER_MAX: usize = 20_000;
 /// Bytes of one request, at most.
 pub const BODY_MAX: usize = 20 << 20;
 
@@ -29,6 +32,28 @@ impl Frame for Head {
     fn push(&mut self, bytes: &[u8]) {
         self.0.push(bytes);
     }
+
+    fn end(self) -> Candidate {
+        self.0.candidate()
+    }
+}
+
+/// A file that was looked at before: what was seen of it then, and none of its bytes.
+pub(crate) struct Again(Start);
+
+impl Frame for Again {
+    const NAME: &'static str = Head::NAME;
+    const MEDIA: &'static str = Head::MEDIA;
+    const FILES_MAX: usize = TOGETHER_MAX;
+    const BODY_MAX: usize = BODY_MAX;
+    const BYTES_MAX: usize = 0;
+    type File = Candidate;
+
+    fn begin(said: Said, length: u64, _: usize) -> Result<Self, String> {
+        Ok(Self(Start::new(said.path, length).seen(said.seen)))
+    }
+
+    fn push(&mut self, _: &[u8]) {}
 
     fn end(self) -> Candidate {
         self.0.candidate()

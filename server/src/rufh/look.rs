@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use stemvault_storage::Vault;
 use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::upload::UploadState;
 
@@ -31,14 +32,14 @@ pub(super) async fn head(
     Ok(answer)
 }
 
-/// Removes an upload, and ends whoever writes to it.
+/// Removes an upload, in the name of whoever holds the vault, and ends whoever writes to it.
 pub(super) async fn cancel(
-    app: &App,
+    vault: &Vault,
     order: OrderId,
     id: UploadId,
     said: &Said,
 ) -> Result<Response, Refused> {
     said.asks_only()?;
-    app.vault.terminate(order, id).await?;
+    vault.terminate(order, id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

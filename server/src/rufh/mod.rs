@@ -65,7 +65,7 @@ async fn run(
     match *method {
         Method::HEAD | Method::GET => look::head(app, order, id, &said).await,
         Method::PATCH => append::append(app, order, id, &said, &parts.headers, body).await,
-        Method::DELETE => look::cancel(app, order, id, &said).await,
+        Method::DELETE => look::cancel(&door.vault(app), order, id, &said).await,
         _ => {
             let text = "an upload is asked about with HEAD, continued with PATCH and cancelled with DELETE";
             let problem = Problem::plain(StatusCode::METHOD_NOT_ALLOWED, text);

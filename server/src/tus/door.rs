@@ -1,6 +1,10 @@
 //! Who may upload where: an API token opens every order, an upload link opens its own.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
+use stemvault_storage::Vault;
+use stemvault_storage::audit::Actor;
 use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::intake::ByLink;
 use stemvault_storage::link::Link;
@@ -37,13 +41,9 @@ impl Mount {
 
 /// What the credential of a request opens.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one a request, and most come by a link"
-)]
 pub(crate) enum Door {
     /// Every order.
-    Staff,
+    Staff(Staff),
     /// Material of one order.
     Link(Link),
 }
@@ -52,10 +52,7 @@ impl Door {
     /// Checks the credential.
     pub(crate) async fn open(app: &App, mount: &Mount, headers: &HeaderMap) -> Answer<Self> {
         match mount {
-            Mount::Files => {
-                Staff::of(app, headers).await?;
-                Ok(Self::Staff)
-            }
+            Mount::Files => Ok(Self::Staff(Staff::of(app, headers).await?)),
             Mount::Link(link) => Ok(Self::Link(upload_link(app, link).await?)),
         }
     }
@@ -63,17 +60,25 @@ impl Door {
     /// The link that a new file comes by, with what it takes.
     pub(crate) fn by_link(&self) -> Option<ByLink> {
         match self {
-            Self::Staff => None,
+            Self::Staff(_) => None,
             Self::Link(link) => Some(link.into()),
+        }
+    }
+
+    /// The vault in the hands of whoever came: what they decide bears their pseudonym.
+    pub(crate) fn vault(&self, app: &App) -> Arc<Vault> {
+        match self {
+            Self::Staff(staff) => staff.vault(app),
+            Self::Link(link) => app.vault.by(Actor::Link(link.id)),
         }
     }
 
     /// The order and kind of a new file.
     pub(crate) async fn order(&self, app: &App, metadata: &Metadata) -> Answer<(OrderId, Kind)> {
         let number = metadata.get("order")?.filter(|number| !number.is_empty());
-        let kind = metadata.kind()?.unwrap_or(Kind::Material);
+        let said = metadata.kind()?;
         match self {
-            Self::Staff => {
+            Self::Staff(_) => {
                 let number = number.ok_or_else(|| {
                     let message = format!(
                         "the file has no order number: send it as \"order\" in {}, for instance {}",
@@ -83,7 +88,17 @@ impl Door {
                     Refusal::new(RefusalKind::BadMetadata, message)
                 })?;
                 let number = order_number(app, number)?;
-                Ok((app.vault.order_id(&number).await?, kind))
+                let order = app.vault.order_id(&number).await?;
+                // A mix that was filed as material would go to nobody.
+                let kind = said.ok_or_else(|| {
+                    let message = format!(
+                        "nothing says what this file of order {number} is: send its \"kind\" in {}, as {}",
+                        metadata.place(),
+                        Kind::choices("")
+                    );
+                    Refusal::new(RefusalKind::BadMetadata, message)
+                })?;
+                Ok((order, kind))
             }
             Self::Link(link) => {
                 let order = app.vault.order(link.order).await?;
@@ -94,7 +109,7 @@ impl Door {
                     );
                     return Err(Refusal::new(RefusalKind::BadMetadata, message).into());
                 }
-                if kind != Kind::Material {
+                if let Some(kind) = said.filter(|kind| *kind != Kind::Material) {
                     let message = format!(
                         "this link takes material, not {kind}: leave \"kind\" out of the upload"
                     );
@@ -115,7 +130,7 @@ impl Door {
         };
         let id = upload_id(name).ok_or_else(missing)?;
         match self {
-            Self::Staff => Ok((app.vault.order_of_upload(id).await?, id)),
+            Self::Staff(_) => Ok((app.vault.order_of_upload(id).await?, id)),
             Self::Link(link) => {
                 let upload = app.vault.upload(link.order, id).await?;
                 if upload.kind != Kind::Material {

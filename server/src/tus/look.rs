@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use stemvault_storage::Vault;
 use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 use stemvault_storage::upload::{Role, Upload, UploadState};
@@ -72,20 +73,17 @@ pub(crate) async fn settled(app: &App, order: OrderId, id: UploadId) -> Answer<U
     Ok(upload)
 }
 
-/// Removes an upload.
+/// Removes an upload, in the name of whoever holds the vault.
 pub(super) async fn delete(
     app: &App,
+    vault: &Vault,
     order: OrderId,
     id: UploadId,
     headers: &HeaderMap,
 ) -> Result<Response, Refused> {
     let said = Headers::from_headers(&for_the_core(headers)).map_err(Refused::Protocol)?;
     let config = config(app);
-    let one = Removing {
-        vault: &app.vault,
-        order,
-        id,
-    };
+    let one = Removing { vault, order, id };
     let name = id.to_string().parse().map_err(Refused::Protocol)?;
     let done = protocol(&config, &one).delete(said, &name).await;
     done.map_err(Refused::Protocol)?;

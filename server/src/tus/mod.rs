@@ -157,7 +157,7 @@ async fn item(
     match *method {
         Method::HEAD => look::head(app, order, id, headers).await,
         Method::PATCH => append::append(app, order, id, headers, body).await,
-        Method::DELETE => look::delete(app, order, id, headers).await,
+        Method::DELETE => look::delete(app, &door.vault(app), order, id, headers).await,
         _ => {
             let text =
                 "an upload is asked about with HEAD, continued with PATCH and removed with DELETE";

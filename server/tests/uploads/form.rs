@@ -56,12 +56,23 @@ async fn the_form_is_kept_and_the_engineer_submits_with_it() {
         let path = "/api/v1/orders/2026-0117/submit";
         studio.ask("POST", path, &bearer, body)
     };
-    let no = engineer(json!({"form": {"isrc": "USRC17607839"}}))
+    let no = engineer(json!({"kind": "material", "form": {"isrc": "USRC17607839"}}))
         .await
         .expect(400);
     assert_eq!(no.json()["missing"], json!(["label"]));
-    engineer(json!({"incomplete": " "})).await.expect(400);
-    let body = json!({"form": {"isrc": "USRC17607839"}, "incomplete": "they are on tour"});
+    // What the client has sent is not sealed by a word that was left out.
+    let no = engineer(json!({"incomplete": "they are on tour"}))
+        .await
+        .expect(400);
+    assert!(
+        no.text().contains("2026-0117") && no.text().contains("delivery (what the client gets)"),
+        "{}",
+        no.text()
+    );
+    engineer(json!({"kind": "material", "incomplete": " "}))
+        .await
+        .expect(400);
+    let body = json!({"kind": "material", "form": {"isrc": "USRC17607839"}, "incomplete": "they are on tour"});
     let receipt = engineer(body).await.expect(201).json();
     let session = receipt["session"].as_str().unwrap().parse().unwrap();
     let kept = studio

@@ -23,8 +23,12 @@ fn wav(rate: u32, frames: u32) -> Vec<u8> {
 
 /// One file of a preflight: its head is what comes first of `bytes`.
 pub(crate) fn part(path: &str, length: usize, bytes: &[u8]) -> Vec<u8> {
-    let json = json!({"path": path, "length": length.to_string()}).to_string();
-    let head = &bytes[..bytes.len().min(65_536)];
+    let json = json!({"path": path, "length": length.to_string()});
+    framed(&json, &bytes[..bytes.len().min(65_536)])
+}
+
+fn framed(json: &Value, head: &[u8]) -> Vec<u8> {
+    let json = json.to_string();
     let mut part = Vec::new();
     for piece in [json.as_bytes(), head] {
         part.extend(u32::try_from(piece.len()).unwrap().to_be_bytes());
@@ -53,6 +57,12 @@ impl Studio {
     pub(crate) async fn preflight(&self, parts: &[Vec<u8>]) -> Value {
         let body = whole(&parts.concat());
         let answer = self.at_link("POST", "preflight", &[MEDIA], body).await;
+        answer.expect(200).json()
+    }
+
+    async fn preflight_in(&self, scope: &str, parts: &[Vec<u8>]) -> Value {
+        let (path, body) = (format!("preflight?scope={scope}"), whole(&parts.concat()));
+        let answer = self.at_link("POST", &path, &[MEDIA], body).await;
         answer.expect(200).json()
     }
 
@@ -170,6 +180,41 @@ async fn state_says_what_is_here_and_what_is_missing() {
     studio.get(page, &[]).await.expect(200);
 }
 
+/// What was read for the last answer is not read again, and what changed since shows at once.
+#[tokio::test]
+async fn a_change_shows_in_the_next_answer() {
+    let studio = Studio::with(|settings, _| settings.orders.required_form.clear()).await;
+    let seen = async || {
+        let state = studio.state().await;
+        let uploads = state["uploads"].as_array().unwrap().clone();
+        let seen = uploads.iter().map(|it| {
+            let word = |key: &str| it[key].as_str().unwrap().to_owned();
+            (word("path"), word("offset"), word("state"))
+        });
+        seen.collect::<Vec<_>>()
+    };
+    let is = |path: &str, offset: &str, state: &str| {
+        (path.to_owned(), offset.to_owned(), state.to_owned())
+    };
+    assert_eq!(seen().await, []);
+    let a = studio.create("a.txt", 2).await;
+    assert_eq!(seen().await, [is("a.txt", "0", "open")]);
+    studio.patch(&a, 0, None, whole(b"a")).await.expect(204);
+    let b = studio.create("b.txt", 3).await;
+    let both = [is("a.txt", "1", "open"), is("b.txt", "0", "open")];
+    assert_eq!(seen().await, both);
+    assert_eq!(seen().await, both, "the same again");
+    let tus = ["Tus-Resumable: 1.0.0"];
+    studio
+        .ask("DELETE", &b, &tus, Body::empty())
+        .await
+        .expect(204);
+    studio.patch(&a, 1, None, whole(b"b")).await.expect(204);
+    assert_eq!(seen().await, [is("a.txt", "2", "finished")]);
+    studio.submit().await;
+    assert_eq!(seen().await, [is("a.txt", "2", "sealed")]);
+}
+
 #[tokio::test]
 async fn preflight_says_what_submit_says_and_writes_nothing() {
     let studio = Studio::with(|settings, _| {
@@ -246,6 +291,76 @@ async fn preflight_says_what_submit_says_and_writes_nothing() {
     assert_eq!(again["files"][0]["action"], "upload");
     assert_eq!(again["files"][0]["findings"], json!([]));
     assert!(studio.preflight(&[]).await["session"].is_array());
+}
+
+/// More files than fit in a request: what is wrong with them beside each other is said when all are
+/// compared, in the words in which one request says it, and not before.
+#[tokio::test]
+async fn files_of_several_requests_are_compared_as_those_of_one() {
+    let studio = Studio::new().await;
+    let whole = wav(48_000, 100);
+    let files: [(&str, Vec<u8>); 9] = [
+        ("S/a.wav", whole.clone()),
+        ("S/Cafe\u{301}.wav", whole.clone()),
+        ("S/take", b"a note".to_vec()),
+        ("S/Gtr.L.wav", whole.clone()),
+        ("S/short.wav", whole[..90].to_vec()),
+        ("S/A.wav", wav(48_000, 50)),
+        ("S/CAF\u{c9}.wav", whole.clone()),
+        ("S/take/1.wav", wav(44_100, 10)),
+        ("S/Gtr.R.wav", whole.clone()),
+    ];
+    let of = |(path, bytes): &(&str, Vec<u8>)| part(path, bytes.len(), bytes);
+    let all: Vec<_> = files.iter().map(of).collect();
+    let expected = studio.preflight(&all).await;
+    let mut said = studio.preflight_in("part", &all[..5]).await;
+    let more = studio.preflight_in("part", &all[5..]).await;
+    assert_eq!(
+        (&said["session"], &more["session"]),
+        (&json!([]), &json!([]))
+    );
+    let list = |said: &Value| said["files"].as_array().unwrap().clone();
+    let mut each = list(&said);
+    each.extend(list(&more));
+    let again = each.iter().zip(&files).map(|(file, (path, bytes))| {
+        assert!(file["seen"].is_object(), "{file}");
+        framed(
+            &json!({"path": path, "length": bytes.len().to_string(), "seen": file["seen"]}),
+            b"",
+        )
+    });
+    let again: Vec<_> = again.collect();
+    said = studio.preflight_in("together", &again).await;
+    assert_eq!(said["session"], expected["session"]);
+    assert_eq!(said["session"][0]["rule"], "mixed_sample_rates");
+    let findings = |files: &[Value]| {
+        let words = |file: &Value| {
+            let path = file["normalised"].clone();
+            let found = file["findings"].as_array().unwrap().clone();
+            found.into_iter().map(move |it| format!("{path} {it}"))
+        };
+        let mut all: Vec<_> = files.iter().flat_map(words).collect();
+        all.sort();
+        all
+    };
+    let compared = |it: &String| it.contains("\"compared\":true");
+    let (before, after) = (findings(&each), findings(&list(&said)));
+    assert!(!before.iter().any(compared) && after.iter().all(compared));
+    assert_eq!(before.len() + after.len(), findings(&list(&expected)).len());
+    assert_eq!(
+        findings(&[each, list(&said)].concat()),
+        findings(&list(&expected))
+    );
+    for (path, rule) in [
+        ("S/A.wav", "names"),
+        ("S/CAF\u{c9}.wav", "names"),
+        ("S/take", "same_name"),
+    ] {
+        let found = |it: &String| it.contains(path) && it.contains(rule);
+        assert!(after.iter().any(found), "{path}: {after:?}");
+    }
+    let no = studio.at_link("POST", "preflight?scope=x", &[MEDIA], Body::empty());
+    assert!(no.await.expect(400).text().contains("together"));
 }
 
 #[tokio::test]

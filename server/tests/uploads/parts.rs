@@ -96,8 +96,8 @@ async fn a_file_is_its_parts_one_after_another() {
     );
     // The other mount makes the same file of the same parts.
     let concat = format!("Upload-Concat: final;{}", said.join(" "));
-    let names = ["again.wav", "2026-0117"].map(|it| STANDARD.encode(it));
-    let metadata = format!("Upload-Metadata: filename {},order {}", names[0], names[1]);
+    let [name, order, kind] = ["again.wav", "2026-0117", "material"].map(|it| STANDARD.encode(it));
+    let metadata = format!("Upload-Metadata: filename {name},order {order},kind {kind}");
     let headers = [TUS, &token, &concat, &metadata];
     let again = studio.ask("POST", "/files/", &headers, Body::empty()).await;
     let again = again.expect(201).header("location").to_owned();

@@ -81,42 +81,36 @@ async fn what_is_wrong_is_said_before_the_first_byte() {
     });
     let studio = studio.await;
     let bearer = format!("Authorization: Bearer {}", studio.token);
-    let cases: [Case; 8] = [
-        (400, &[("filename", "a.wav")], "10", "2026-0117"),
-        (
-            400,
-            &[("filename", "a.wav"), ("order", "17")],
-            "10",
-            "2026-0117",
-        ),
+    const ORDER: (&str, &str) = ("order", "2026-0117");
+    const MATERIAL: (&str, &str) = ("kind", "material");
+    const A: (&str, &str) = ("filename", "a.wav");
+    let cases: [Case; 9] = [
+        (400, &[A], "10", "2026-0117"),
+        (400, &[A, ("order", "17")], "10", "2026-0117"),
         (
             404,
-            &[("filename", "a.wav"), ("order", "2026-9999")],
+            &[A, ("order", "2026-9999")],
             "10",
             "no order 2026-9999",
         ),
-        (400, &[("order", "2026-0117")], "10", "no name"),
         (
             400,
-            &[("order", "2026-0117"), ("filename", "../a.wav")],
+            &[A, ORDER],
+            "10",
+            "send its \"kind\" in Upload-Metadata, as material (what the client sent), delivery",
+        ),
+        (400, &[ORDER, MATERIAL], "10", "no name"),
+        (
+            400,
+            &[ORDER, MATERIAL, ("filename", "../a.wav")],
             "10",
             "leads out",
         ),
-        (
-            400,
-            &[("order", "2026-0117"), ("filename", "a.wav")],
-            "10",
-            "\"artist\"",
-        ),
-        (
-            400,
-            &[("order", "2026-0117"), ("filename", "a"), ("kind", "beer")],
-            "10",
-            "no kind",
-        ),
+        (400, &[ORDER, MATERIAL, A], "10", "\"artist\""),
+        (400, &[ORDER, A, ("kind", "beer")], "10", "no kind"),
         (
             413,
-            &[("order", "2026-0117"), ("filename", "a"), ("artist", "b")],
+            &[ORDER, MATERIAL, A, ("artist", "b")],
             "1001",
             "up to 1000",
         ),
@@ -363,7 +357,11 @@ async fn a_media_type_has_no_case() {
     .enumerate()
     {
         let name = format!("{at}.bin");
-        let said = metadata(&[("order", "2026-0117"), ("filename", &name)]);
+        let said = metadata(&[
+            ("order", "2026-0117"),
+            ("kind", "material"),
+            ("filename", &name),
+        ]);
         let kind = format!("Content-Type: {kind}");
         let created = studio
             .ask(

@@ -225,7 +225,7 @@ async fn what_is_said_of_a_file_is_checked_before_its_first_byte() {
     });
     let studio = studio.await;
     let bearer = format!("Authorization: Bearer {}", studio.token);
-    let cases: [(u16, &str, &[&str], &str); 13] = [
+    let cases: [(u16, &str, &[&str], &str); 14] = [
         (
             400,
             "filename=a.wav",
@@ -239,45 +239,46 @@ async fn what_is_said_of_a_file_is_checked_before_its_first_byte() {
             &[],
             "no order 2026-9999",
         ),
-        (400, "order=2026-0117", &[], "no name"),
-        (400, "order=2026-0117&filename=..%2Fa.wav", &[], "leads out"),
-        (400, "order=2026-0117&filename=a.wav", &[], "\"artist\""),
-        (400, "order=2026-0117&filename=a&kind=beer", &[], "no kind"),
-        (400, "order=2026-0117&filename=%FF", &[], "not UTF-8"),
+        (400, "OURS", &[], "no name"),
         (
             400,
-            "order=2026-0117&filename=a&filename=b",
+            "order=2026-0117&filename=a.wav",
             &[],
-            "two different",
+            "send its \"kind\" in the query of the address",
         ),
+        (400, "OURS&filename=..%2Fa.wav", &[], "leads out"),
+        (400, "OURS&filename=a.wav", &[], "\"artist\""),
+        (400, "order=2026-0117&filename=a&kind=beer", &[], "no kind"),
+        (400, "OURS&filename=%FF", &[], "not UTF-8"),
+        (400, "OURS&filename=a&filename=b", &[], "two different"),
         (
             400,
-            "order=2026-0117",
+            "OURS",
             &["Content-Disposition: inline; filename"],
             "cannot be read",
         ),
         (
             400,
-            "order=2026-0117&filename=a",
+            "OURS&filename=a",
             &["Content-Disposition: inline; filename=b"],
             "two different",
         ),
         (
             415,
-            "order=2026-0117&filename=a",
+            "OURS&filename=a",
             &["Content-Encoding: gzip"],
             "Content-Encoding",
         ),
         (
             413,
-            "order=2026-0117&filename=a&artist=b",
+            "OURS&filename=a&artist=b",
             &["Upload-Length: 1001"],
             "up to 1000",
         ),
     ];
     for (status, query, more, says) in cases {
         let headers = [&[&*bearer, MORE], more].concat();
-        let path = format!("/files/?{query}");
+        let path = format!("/files/?{query}").replace("OURS", "order=2026-0117&kind=stems");
         let no = say(&studio, 8, ("POST", &path), &headers, whole(b"abc")).await;
         let no = no.expect(status);
         let said = problem(&no, "");
@@ -288,7 +289,7 @@ async fn what_is_said_of_a_file_is_checked_before_its_first_byte() {
     let vault = &studio.app.vault;
     assert!(vault.uploads(studio.order.id).await.unwrap().is_empty());
     // A file of unknown length grows as far as the studio takes files.
-    let path = "/files/?order=2026-0117&filename=a&artist=b";
+    let path = "/files/?order=2026-0117&kind=material&filename=a&artist=b";
     let no = say(
         &studio,
         8,

@@ -9,6 +9,8 @@ export interface Finding {
   severity: "refuse" | "warn";
   message: string;
   files?: string[];
+  /** It comes of comparing the file with others: an answer about all of them replaces it. */
+  compared?: boolean;
 }
 
 export interface Field {
@@ -43,8 +45,14 @@ export interface State {
   session: Receipt | null;
   findings?: Finding[];
   form: { fields: Field[] };
-  preflight?: { bytes: string };
+  preflight?: { bytes: string; max_together?: string };
 }
+
+/** What the studio's checks compare of a file; here it is only kept. */
+export type Seen = object;
+
+/** Which files a request is about: some of more, or the names of all and what was seen of them. */
+export type Scope = "part" | "together";
 
 export interface Looked {
   files: {
@@ -53,6 +61,8 @@ export interface Looked {
     action: "upload" | "already_here" | "skip";
     /** Whether all that is judged was in what was sent of the file; if not, more of it would tell more. */
     known: "header" | "format" | "length";
+    /** What of it is compared with other files, to be sent back with them. */
+    seen?: Seen | null;
     findings: Finding[];
   }[];
   session: Finding[];
@@ -80,8 +90,8 @@ export class Link {
     return this.ask("GET", "/state");
   }
 
-  preflight(body: Uint8Array<ArrayBuffer>): Promise<Looked> {
-    return this.ask("POST", "/preflight", body, FRAMES);
+  preflight(body: Uint8Array<ArrayBuffer>, scope?: Scope): Promise<Looked> {
+    return this.ask("POST", scope === undefined ? "/preflight" : `/preflight?scope=${scope}`, body, FRAMES);
   }
 
   keepForm(form: Record<string, string>): Promise<void> {

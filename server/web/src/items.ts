@@ -210,6 +210,25 @@ export function hear(items: readonly Item[], answer: Looked): Item[] {
   return fine;
 }
 
+/** Whether a submit would take it, as things stand. */
+export function isComing({ stage, sealed }: Item): boolean {
+  return ["looking", "queued", "sending", "refused"].includes(stage) || (stage === "here" && !sealed);
+}
+
+/** Takes in what the checks said of these beside each other; returns those that may be sent now. */
+export function compare(items: readonly Item[], answer: Looked): Item[] {
+  const said = new Map(answer.files.map(({ path, findings }) => [keyOf(path), findings]));
+  const refuses = ({ severity }: Finding) => severity === "refuse";
+  const fine: Item[] = [];
+  for (const item of items) {
+    item.findings = [...item.findings.filter(({ compared }) => !compared), ...(said.get(item.key) ?? [])];
+    const refused = item.findings.some(refuses) && !item.insist;
+    if (item.stage === "queued" && refused) item.stage = "refused";
+    else if (item.stage === "refused" && !refused) fine.push(item);
+  }
+  return fine;
+}
+
 /** After submitting: what the receipt names is part of a session now, whatever was thought of it. */
 export function seal(items: Items, files: readonly { path: string; hash: string }[]): void {
   for (const { path, hash } of files) {

@@ -10,10 +10,10 @@ import { Copies } from "./copies";
 import { Engine } from "./engine";
 import { Feeding } from "./feeding";
 import { Findings } from "./findings";
-import { hear, reconcile, recall, seal, take, toKeep, totals, type Item, type Items, type Totals } from "./items";
+import { reconcile, recall, seal, take, toKeep, totals, type Item, type Items, type Totals } from "./items";
 import type { Kept, Memory } from "./kept";
 import { Leaving } from "./leaving";
-import { Looking } from "./looking";
+import { Looking, type Take } from "./looking";
 import { Meter } from "./meter";
 import { parts, readable, type Brought } from "./pick";
 import { Proving } from "./proving";
@@ -76,14 +76,14 @@ export class Sending {
       feeds: () => this.meter.resume(),
     });
     this.looking = new Looking(link, Number(state.preflight?.bytes ?? 65536), {
-      looked: (items, answer) => this.looked(items, answer),
+      looked: (...said) => this.looked(...said),
       unlooked: (items) => this.queue(items),
       unreadable: (item) => this.lost(item),
       trouble: (text) => {
         this.lookingTrouble = text;
         this.touch();
       },
-    });
+    }, Number(state.preflight?.max_together ?? 0));
     this.proving = new Proving(link, {
       differs: (item, size) => void this.renewing.renew(item, size),
       unreadable: (item) => void this.renewing.unreadable(item),
@@ -255,10 +255,11 @@ export class Sending {
     reconcile(this.items, state.uploads, (key) => this.engine.has(key));
   }
 
-  private looked(items: Item[], answer: Looked): void {
+  private looked(items: Item[], answer: Looked, take: Take): void {
+    const looking = items.filter(({ stage }) => stage === "looking");
     this.findings.coming(answer.session, items.map(({ path }) => path));
-    const fine = hear(items, answer);
-    this.proving.check(items.filter(({ stage }) => stage === "here"));
+    const fine = take(items, answer);
+    this.proving.check(looking.filter(({ stage }) => stage === "here"));
     this.keep();
     this.queue(fine);
   }
@@ -270,9 +271,7 @@ export class Sending {
   }
 
   private lost(item: Item): void {
-    item.file = item.again = undefined;
-    item.stage = "absent";
-    item.note = LOST;
+    Object.assign(item, { file: undefined, again: undefined, stage: "absent", note: LOST });
     this.touch();
     // Where the folder can still be read, the file's new state is found there.
     void this.roots.reread().then((all) => all.forEach((brought) => void this.add(brought, true)));

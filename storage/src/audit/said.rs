@@ -50,7 +50,7 @@ pub struct Logged<'a> {
     pub what: What,
     /// Who decides it.
     pub who: &'a Actor,
-    /// Why, in their words.
+    /// Why, in their words; of an upload that goes, which file it was.
     pub why: Option<String>,
 }
 

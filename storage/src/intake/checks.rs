@@ -103,6 +103,30 @@ pub struct Finding {
     pub message: String,
 }
 
+/// What of the files is looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Each, and all beside each other: they are all there are.
+    #[default]
+    All,
+    /// Each by itself: there are more, and what is wrong beside those is not known.
+    Part,
+    /// All beside each other: each was looked at before.
+    Together,
+}
+
+impl Scope {
+    /// Whether what is found by comparing files, or in a file alone, is to be said.
+    pub(super) fn takes(self, compared: bool) -> bool {
+        match self {
+            Self::All => true,
+            Self::Part => !compared,
+            Self::Together => compared,
+        }
+    }
+}
+
 /// A file to be judged.
 #[derive(Debug, Clone, Copy)]
 pub struct Judged<'a> {
@@ -125,6 +149,8 @@ pub struct Trouble {
     pub text: String,
     /// Which of the files given, by their place.
     pub files: Vec<usize>,
+    /// Whether it was found by comparing files.
+    pub compared: bool,
 }
 
 impl Rule {
@@ -146,7 +172,7 @@ pub fn check<'a>(
         known: Known::Header,
     };
     let files: Vec<_> = files.into_iter().map(judged).collect();
-    let troubles = judge(&files, severity);
+    let troubles = judge(&files, Scope::All, severity);
     troubles
         .iter()
         .map(|trouble| trouble.finding(&files))
@@ -167,12 +193,16 @@ impl Trouble {
     }
 }
 
-/// Sentences, each with the places of its files.
-type SameTrouble = Vec<(String, Vec<usize>)>;
+/// Sentences, each with the places of its files, and whether these were compared.
+type SameTrouble = Vec<(String, Vec<usize>, bool)>;
 
 /// The same of files that may not all be known to their headers' ends: what is not known yet is not
 /// held against a file.
-pub fn judge(files: &[Judged<'_>], severity: impl Fn(Rule) -> Severity) -> Vec<Trouble> {
+pub fn judge(
+    files: &[Judged<'_>],
+    scope: Scope,
+    severity: impl Fn(Rule) -> Severity,
+) -> Vec<Trouble> {
     let files: Vec<_> = files
         .iter()
         .enumerate()
@@ -193,55 +223,71 @@ pub fn judge(files: &[Judged<'_>], severity: impl Fn(Rule) -> Severity) -> Vec<T
     // Files with the same trouble share one finding: eighty MP3s are one sentence, not eighty.
     let mut found = BTreeMap::<(Rule, Severity), SameTrouble>::new();
     let mut places = BTreeMap::<(Rule, Severity, String), usize>::new();
-    let mut note_up_to = |most: Severity, rule: Rule, trouble: String, at: usize| {
+    let mut note_up_to = |most: Severity, compared, rule: Rule, trouble: String, at: usize| {
+        if !scope.takes(compared) {
+            return;
+        }
         let severity = severity(rule).min(most);
         let same_rule = found.entry((rule, severity)).or_default();
         let place =
             places
                 .entry((rule, severity, trouble))
                 .or_insert_with_key(|(_, _, trouble)| {
-                    same_rule.push((trouble.clone(), Vec::new()));
+                    same_rule.push((trouble.clone(), Vec::new(), compared));
                     same_rule.len() - 1
                 });
         same_rule[*place].1.push(at);
     };
     for &(at, file) in files.iter().filter(|(_, file)| file.facts.length == 0) {
         if Family::of(file.path).is_some() {
-            note_up_to(Severity::Refuse, Rule::EmptyFile, message::empty(), at);
+            note_up_to(
+                Severity::Refuse,
+                false,
+                Rule::EmptyFile,
+                message::empty(),
+                at,
+            );
         } else {
             // A lock, a marker: programs leave such files in their bundles, and nobody can mend them.
-            note_up_to(Severity::Warn, Rule::EmptyFile, message::nothing(), at);
+            note_up_to(
+                Severity::Warn,
+                false,
+                Rule::EmptyFile,
+                message::nothing(),
+                at,
+            );
         }
     }
-    let mut note = |rule, trouble, at| note_up_to(Severity::Refuse, rule, trouble, at);
+    let mut note =
+        |rule, trouble, at, compared| note_up_to(Severity::Refuse, compared, rule, trouble, at);
     for &(at, file) in audio.iter().filter(|(_, file)| file.facts.length > 0) {
         for (rule, trouble) in troubles(file, &wanted) {
-            note(rule, trouble, at);
+            note(rule, trouble, at, false);
         }
     }
     for (at, rate, most) in rates.others {
         let trouble = message::other_rate(rate, most, &wanted);
-        note(Rule::MixedSampleRates, trouble, at);
+        note(Rule::MixedSampleRates, trouble, at, true);
     }
     for (at, depth, most) in depths.others {
         let trouble = message::other_depth(depth, most, &wanted);
-        note(Rule::MixedBitDepths, trouble, at);
+        note(Rule::MixedBitDepths, trouble, at, true);
     }
 
     let paths: BTreeSet<_> = files.iter().map(|(_, file)| file.path).collect();
     for &(at, file) in &files {
         let is_link = file.known >= Known::Format && file.facts.format == Some(Format::Shortcut);
         if let Some(stands_for) = placeholder(file.path, is_link) {
-            note(Rule::Placeholder, stands_for, at);
+            note(Rule::Placeholder, stands_for, at, false);
         }
         if let Some(half) = other_half(file.path)
             && !paths.contains(half.as_str())
         {
             let trouble = message::half(file.path, &wanted);
-            note(Rule::UnreadableAudio, trouble, at);
+            note(Rule::UnreadableAudio, trouble, at, true);
         }
         for hazard in hazards(file.path) {
-            note(Rule::Names, hazard, at);
+            note(Rule::Names, hazard, at, false);
         }
     }
     for same in Namesakes::of(files.iter().map(|(_, file)| file.path)).same() {
@@ -249,7 +295,7 @@ pub fn judge(files: &[Judged<'_>], severity: impl Fn(Rule) -> Severity) -> Vec<T
         // The same path twice is one file that was sent anew.
         if same.iter().any(|&it| files[it].1.path != first) {
             for it in same {
-                note(Rule::Names, message::one_name(first), files[it].0);
+                note(Rule::Names, message::one_name(first), files[it].0, true);
             }
         }
     }
@@ -259,11 +305,12 @@ pub fn judge(files: &[Judged<'_>], severity: impl Fn(Rule) -> Severity) -> Vec<T
         if severity == Severity::Ignore {
             continue;
         }
-        all.extend(troubles.into_iter().map(|(text, files)| Trouble {
+        all.extend(troubles.into_iter().map(|(text, files, compared)| Trouble {
             rule,
             severity,
             text,
             files,
+            compared,
         }));
     }
     all

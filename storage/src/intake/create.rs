@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::audit::{Actor, What};
+use crate::audit::{Actor, Logged, What};
 use crate::catalog::tables::{self, Arrival, OrderOf, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result, no_such_upload};
@@ -276,7 +276,12 @@ impl Vault {
                 None => self.catalog.commit(batch).await,
                 Some(what) => {
                     let next = at.order.clone();
-                    let logged = (what, &self.who);
+                    // An id says nothing once the upload is gone; the path goes with the order's key.
+                    let logged = Logged {
+                        what,
+                        who: &self.who,
+                        why: Some(format!("it was {:?}", removed.path.as_str())),
+                    };
                     match Box::pin(self.decide_that(&at, next, logged, batch)).await? {
                         Some(_) => Ok(()),
                         None => continue,

@@ -360,4 +360,4 @@ impl Sign {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

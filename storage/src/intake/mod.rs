@@ -23,6 +23,7 @@ mod held;
 mod join;
 mod ledger;
 mod limits;
+mod listing;
 mod message;
 mod no;
 mod parts;

@@ -7,11 +7,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::checks::{Judged, Rule, Severity, judge};
+use serde::{Deserialize, Serialize};
+
+use super::checks::{Judged, Rule, Scope, Severity, judge};
 use super::facts::{FileFacts, Known};
 use super::family::is_named_audio;
 use super::room::Room;
-use crate::audio::HeaderReader;
+use crate::audio::{Format, HeaderReader, SampleFormat};
 use crate::names::is_junk;
 use crate::namesakes::{Namesakes, breaks_lists, in_its_folder};
 use crate::path::SessionPath;
@@ -25,6 +27,19 @@ pub struct Start {
     path: String,
     length: u64,
     header: HeaderReader,
+    seen: Option<Seen>,
+}
+
+/// What of a file's content is compared with that of others: whoever asks about many files is told it of
+/// each, and sends it back to have all of them compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// What its first bytes are.
+    #[serde(default)]
+    format: Option<Format>,
+    /// The form of its samples.
+    #[serde(default)]
+    samples: Option<SampleFormat>,
 }
 
 /// A file that somebody wants to send.
@@ -46,7 +61,14 @@ impl Start {
             path,
             length,
             header: HeaderReader::new(),
+            seen: None,
         }
+    }
+
+    /// The same of which this was seen before, and nothing is read any more.
+    #[must_use]
+    pub fn seen(self, seen: Option<Seen>) -> Self {
+        Self { seen, ..self }
     }
 
     /// Takes the next bytes of the file; they are not kept.
@@ -60,7 +82,10 @@ impl Start {
     /// What was learned.
     #[must_use]
     pub fn candidate(self) -> Candidate {
-        let (facts, mut known) = FileFacts::of_start(&self.header, self.length);
+        let (mut facts, mut known) = FileFacts::of_start(&self.header, self.length);
+        if let Some(Seen { format, samples }) = self.seen {
+            (facts.format, facts.samples, known) = (format, samples, Known::Format);
+        }
         // In what is not named as audio nobody looks for an MP3: more of it would tell nothing.
         if known == Known::Format && self.header.searches() && !is_named_audio(&self.path) {
             known = Known::Header;
@@ -116,6 +141,8 @@ pub struct Remark {
     pub severity: Severity,
     /// What is wrong and what to do, without the file's name.
     pub message: String,
+    /// Whether it was found by comparing the file with others.
+    pub compared: bool,
 }
 
 /// What is to be said of a file.
@@ -129,6 +156,8 @@ pub struct Verdict {
     pub action: Action,
     /// How much of it was known; more of its bytes would tell more unless this is `Header`.
     pub known: Known,
+    /// What is needed to compare it with files of other requests.
+    pub seen: Option<Seen>,
     /// What is wrong with it.
     pub findings: Vec<Remark>,
 }
@@ -176,6 +205,18 @@ pub fn preflight(
     room: Option<&Room>,
     severity: impl Fn(Rule) -> Severity,
 ) -> Preflight {
+    preflight_of(Scope::All, candidates, here, room, severity)
+}
+
+/// The same of files that may be some of more.
+pub fn preflight_of(
+    scope: Scope,
+    candidates: &[Candidate],
+    here: &[Here],
+    room: Option<&Room>,
+    severity: impl Fn(Rule) -> Severity,
+) -> Preflight {
+    let by_path: BTreeMap<_, _> = here.iter().map(|it| it.path.as_str()).zip(0..).collect();
     let mut said = Preflight::default();
     // Those to be uploaded: the place of the verdict, the path, the candidate.
     let mut coming: Vec<(usize, SessionPath, &Candidate)> = Vec::new();
@@ -187,6 +228,10 @@ pub fn preflight(
             normalised: normalised.to_owned(),
             action,
             known,
+            seen: (candidate.known >= Known::Format).then_some(Seen {
+                format: candidate.facts.format,
+                samples: candidate.facts.samples,
+            }),
             findings: Vec::new(),
         };
         if is_junk(&candidate.path) {
@@ -195,6 +240,7 @@ pub fn preflight(
                 rule: "junk",
                 severity: Severity::Warn,
                 message: "left out: the computer made it, it is no part of a session.".to_owned(),
+                compared: false,
             });
             said.files.push(verdict);
             continue;
@@ -207,10 +253,8 @@ pub fn preflight(
                 continue;
             }
         };
-        let same = |it: &Here| {
-            it.path.as_str() == path.as_str() && it.facts.length == candidate.facts.length
-        };
-        if let Some(at) = here.iter().position(same) {
+        let same = |at: &usize| here[*at].facts.length == candidate.facts.length;
+        if let Some(at) = by_path.get(path.as_str()).copied().filter(same) {
             known_here.insert(at, said.files.len());
             let verdict = verdict(path.as_str(), Action::AlreadyHere, Known::Header);
             said.files.push(verdict);
@@ -241,7 +285,7 @@ pub fn preflight(
         .map(|(at, _)| known_here.get(at).copied())
         .chain(coming.iter().map(|(at, ..)| Some(*at)))
         .collect();
-    for trouble in judge(&judged, severity) {
+    for trouble in judge(&judged, scope, severity) {
         let rule = trouble.rule.name();
         if trouble.rule.is_of_session() {
             let finding = trouble.finding(&judged);
@@ -258,16 +302,20 @@ pub fn preflight(
                 rule,
                 severity: trouble.severity,
                 message: trouble.text.clone(),
+                compared: trouble.compared,
             });
         }
     }
 
-    let mut remark = |at: usize, rule, severity, message| {
-        said.files[at].findings.push(Remark {
+    let mut remark = |at: usize, rule, severity, message, compared| {
+        let remark = Remark {
             rule,
             severity,
             message,
-        });
+            compared,
+        };
+        let findings = &mut said.files[at].findings;
+        findings.extend(Some(remark).filter(|_| scope.takes(compared)));
     };
     for (at, path, candidate) in &coming {
         if candidate.path.contains('\\') {
@@ -275,26 +323,26 @@ pub fn preflight(
                 "the backslash in its name makes folders of it, as on Windows: it will be {:?}. If that is not meant, rename it.",
                 path.as_str()
             );
-            remark(*at, "folder", Severity::Warn, message);
+            remark(*at, "folder", Severity::Warn, message, false);
         }
         if let Some(message) = breaks_lists(path.as_str()) {
-            remark(*at, "same_name", Severity::Refuse, message);
+            remark(*at, "same_name", Severity::Refuse, message, false);
         }
     }
     for (at, rule, severity, message) in clashes(&coming, &staying) {
-        remark(at, rule, severity, message);
+        remark(at, rule, severity, message, true);
     }
     if let Some(room) = room {
         for (at, path, it) in &coming {
             if it.facts.length > room.max_file {
                 let message = room.too_long(path.as_str(), it.facts.length);
-                remark(*at, "limit", Severity::Refuse, message);
+                remark(*at, "limit", Severity::Refuse, message, false);
             }
         }
         let bytes = coming.iter().map(|(_, _, it)| it.facts.length);
         let bytes = bytes.fold(0, u64::saturating_add);
-        said.session
-            .extend(room.too_much(coming.len() as u64, bytes));
+        let too_much = room.too_much(coming.len() as u64, bytes).into_iter();
+        said.session.extend(too_much.filter(|_| scope.takes(true)));
     }
     said
 }

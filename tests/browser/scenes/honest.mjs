@@ -121,7 +121,7 @@ export async function unchecked({ link, home, session, random }) {
       const ask = globalThis.fetch;
       let asked = 0;
       globalThis.fetch = (url, request) => {
-        const gone = String(url).endsWith("/preflight") && (asked += 1) > 1 && !globalThis.checksAreBack;
+        const gone = /\/preflight(\?|$)/.test(String(url)) && (asked += 1) > 1 && !globalThis.checksAreBack;
         return gone ? Promise.reject(new TypeError("connection refused")) : ask(url, request);
       };
     });

@@ -1,5 +1,5 @@
 // How many files travel in one request, with their beginnings or with all of their bytes: for each file
-// the length of its JSON (4 bytes, big-endian), the JSON {path, length, modified}, the length of what
+// the length of its JSON (4 bytes, big-endian), the JSON {path, length, modified, seen}, the length of what
 // comes of it (4 bytes), and that.
 
 /** One file, and what comes of it. */
@@ -9,6 +9,8 @@ export interface Head {
   size: number;
   modified?: string;
   bytes: Uint8Array;
+  /** What an earlier answer said is to be compared. */
+  seen?: object | undefined;
 }
 
 /** The media type of the frames. */
@@ -25,8 +27,8 @@ export function frames(heads: readonly Head[]): Uint8Array<ArrayBuffer> {
   const parts: Uint8Array[] = [];
   const text = new TextEncoder();
   for (const head of heads) {
-    const { path, size, modified } = head;
-    const json = text.encode(JSON.stringify({ path, length: String(size), modified }));
+    const { path, size, modified, seen } = head;
+    const json = text.encode(JSON.stringify({ path, length: String(size), modified, seen }));
     parts.push(be32(json.length), json, be32(head.bytes.length), head.bytes);
   }
   const body = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));

@@ -15,7 +15,8 @@ use crate::upload::{Role, UploadState};
 const ORDER: OrderId = OrderId([1; 16]);
 const LINKS: [Option<LinkId>; 3] = [None, Some(LinkId([7; 16])), Some(LinkId([8; 16]))];
 
-fn upload(id: u8, link: Option<LinkId>, length: Option<u64>, offset: u64) -> Upload {
+/// An upload of this length and offset.
+pub(crate) fn upload(id: u8, link: Option<LinkId>, length: Option<u64>, offset: u64) -> Upload {
     let whole = length == Some(offset);
     let now = chrono::DateTime::UNIX_EPOCH;
     let progress = Progress::default();
