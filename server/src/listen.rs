@@ -245,7 +245,9 @@ impl Served {
         };
         let is_two = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let two = is_two.then(|| (Pace::default(), self.windows.of(journey)));
-        let steps = two.as_ref().map(|(pace, _)| Steps::new(pace.clone()));
+        let steps = two
+            .as_ref()
+            .map(|(pace, _)| Steps::new(pace.clone(), &place.line));
         self.talk(Full::new(stream, steps), peer, &place.line, two)
             .await
     }

@@ -274,6 +274,8 @@ def floods(server, args):
         "continuation": continuation,
         "empty data": always(frame(0, 0, 1), begun),
         "ping": always(frame(6, 0, 0, b"12345678")),
+        "priority": always(frame(2, 0, 3, struct.pack(">IB", 0, 1))),
+        "resets": always(frame(3, 0, 1, reset), frame(1, 5, 1, get("/healthz"))),
         "settings": always(frame(4, 0, 0, struct.pack(">HI", 4, 65535))),
         "window": always(frame(8, 0, 0, struct.pack(">I", 1)), begun),
     }
@@ -293,9 +295,12 @@ def floods(server, args):
                 ended = True
             if ended or time.monotonic() > end:
                 break
+        # While it still holds its connection.
+        alive = server.http().ask("GET", "/healthz")[0]
         stream.close()
-        found[name] = {"ended": ended, "cpu": server.cpu() - worked, "sent": sent}
-    return {"floods": found, "memory": server.memory(), "alive": server.http().ask("GET", "/healthz")[0]}
+        cpu = server.cpu() - worked
+        found[name] = {"ended": ended, "cpu": cpu, "sent": sent, "alive": alive}
+    return {"floods": found, "memory": server.memory()}
 
 
 ATTACKS = {

@@ -167,10 +167,17 @@ async fn what_must_not_be_is_refused_and_floods_end() -> Result<()> {
     let odd = attacked.run("odd.py", &[])?;
     ensure!(odd["wrong"] == json!({}), "{odd}");
     let found = attacked.attack("floods", &[])?;
-    ensure!(found["alive"] == 200, "{found}");
     ensure!(number(&found, "memory")? < 300.0, "{found}");
+    let floods = found["floods"].as_object().context("floods")?;
+    ensure!(floods.len() == 9, "{found}");
+    for (name, flood) in floods {
+        ensure!(flood["alive"] == 200, "{name}: {found}");
+        // What is not ended is read slowly: the rest stands in the system's buffers.
+        let slow = number(flood, "sent")? < 16e6;
+        ensure!(flood["ended"] == true || slow, "{name}: {found}");
+    }
     for name in ["rapid reset", "made to reset", "continuation", "empty data"] {
-        ensure!(found["floods"][name]["ended"] == true, "{name}: {found}");
+        ensure!(floods[name]["ended"] == true, "{name}: {found}");
     }
     attacked.studio.done().await
 }

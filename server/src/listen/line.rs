@@ -59,12 +59,14 @@ impl Line {
         self.moved.store(self.now(), Ordering::Relaxed);
     }
 
+    /// When something moved last.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Relaxed)
+    }
+
     /// For how long nothing has moved.
     pub(super) fn still(&self) -> Duration {
-        Duration::from_millis(
-            self.now()
-                .saturating_sub(self.moved.load(Ordering::Relaxed)),
-        )
+        Duration::from_millis(self.now().saturating_sub(self.moved()))
     }
 
     /// Milliseconds of the monotonic clock.

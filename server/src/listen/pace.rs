@@ -23,6 +23,11 @@ const STEP: usize = 1 << 20;
 /// ... or this long has passed.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Where nothing at all comes of what is read, no request, no byte of a body and none of an answer,
+/// each step is half of the last one, down to this: frames that ask for nothing (PING, SETTINGS,
+/// WINDOW_UPDATE) are read no faster than that, however many come.
+const LEAST: usize = 32 << 10;
+
 /// What the reader, the bodies and the task of a connection tell each other.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pace(Arc<Told>);
@@ -57,19 +62,27 @@ pub(super) fn noted(body: Incoming, line: &Arc<Line>, pace: Option<&Pace>) -> No
 }
 
 /// The reader's side.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Steps {
     pace: Pace,
+    line: Arc<Line>,
+    /// When something had moved on the line as it was looked at last.
+    moved: u64,
+    step: usize,
     /// Bytes since something was taken, or since the last pause.
     ahead: usize,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
 impl Steps {
-    pub(super) fn new(pace: Pace) -> Self {
+    pub(super) fn new(pace: Pace, line: &Arc<Line>) -> Self {
         Self {
             pace,
-            ..Self::default()
+            line: Arc::clone(line),
+            moved: line.moved(),
+            step: STEP,
+            ahead: 0,
+            pause: None,
         }
     }
 
@@ -79,7 +92,11 @@ impl Steps {
         if told.taken.swap(false, Ordering::Relaxed) {
             self.ahead = 0;
         }
-        if self.ahead < STEP {
+        let moved = self.line.moved();
+        if moved != self.moved {
+            (self.moved, self.step) = (moved, STEP);
+        }
+        if self.ahead < self.step {
             self.pause = None;
             return Poll::Ready(());
         }
@@ -92,6 +109,7 @@ impl Steps {
         }
         self.pause = None;
         self.ahead = 0;
+        self.step = (self.step / 2).max(LEAST);
         Poll::Ready(())
     }
 
@@ -136,7 +154,17 @@ impl Body for Noted {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
+    use stemvault_storage::clock::{MovableClock, SharedClock, StoppedClock};
+
     use super::*;
+
+    fn line() -> (Arc<MovableClock>, Arc<Line>) {
+        let still = Arc::new(StoppedClock::new(DateTime::UNIX_EPOCH));
+        let hands = Arc::new(MovableClock::new(still));
+        let clock = Arc::clone(&hands) as SharedClock;
+        (hands, Line::new(&clock))
+    }
 
     async fn next(steps: &mut Steps, bytes: usize) -> Poll<()> {
         steps.count(bytes);
@@ -146,7 +174,8 @@ mod tests {
     #[tokio::test]
     async fn it_waits_until_something_is_taken_and_not_forever() {
         let pace = Pace::default();
-        let mut steps = Steps::new(pace.clone());
+        let (_, line) = line();
+        let mut steps = Steps::new(pace.clone(), &line);
         assert!(next(&mut steps, STEP - 1).await.is_ready());
         assert!(next(&mut steps, 1).await.is_pending());
         assert!(!pace.goes_on(), "nothing was taken");
@@ -155,5 +184,23 @@ mod tests {
         assert!(next(&mut steps, 0).await.is_ready());
         assert!(next(&mut steps, STEP).await.is_pending());
         std::future::poll_fn(|context| steps.poll_next(context)).await;
+    }
+
+    #[tokio::test]
+    async fn frames_of_which_nothing_comes_are_read_ever_more_slowly() {
+        let (hands, line) = line();
+        let mut steps = Steps::new(Pace::default(), &line);
+        let mut step = STEP;
+        while step > LEAST {
+            assert!(next(&mut steps, step - 1).await.is_ready());
+            assert!(next(&mut steps, 1).await.is_pending(), "{step}");
+            std::future::poll_fn(|context| steps.poll_next(context)).await;
+            step /= 2;
+        }
+        assert!(next(&mut steps, LEAST).await.is_pending());
+        // A request, or some of an answer has left.
+        hands.advance(Duration::from_millis(1));
+        line.moves();
+        assert!(next(&mut steps, STEP / 2).await.is_ready());
     }
 }
