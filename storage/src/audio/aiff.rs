@@ -1,7 +1,7 @@
 //! AIFF and AIFC: chunks of a four-byte name and a 32-bit big-endian size, padded to even. The form of
 //! the samples is in `COMM`, the samples in `SSND`, in either order.
 
-use super::reader::{Chunk, What};
+use super::chunk::{Chunk, What};
 use super::{ByteOrder, Coding, SampleFormat, Tag, array};
 
 /// Bytes of a chunk's head.
@@ -47,6 +47,12 @@ pub(super) fn sound(bytes: &[u8], length: u64) -> (u64, Option<u64>) {
     };
     let known = length != u64::from(u32::MAX);
     (offset, known.then(|| room - offset))
+}
+
+/// Whether the samples begin behind the chunk by its first eight bytes: no program plays any.
+pub(super) fn leads_out(bytes: &[u8], length: u64) -> bool {
+    let offset = array(bytes, 0).map_or(0, u32::from_be_bytes);
+    offset > 0 && u64::from(offset) >= length.saturating_sub(8)
 }
 
 /// The form of the samples, from the first bytes of a `COMM` chunk.

@@ -1,7 +1,7 @@
 //! Apple Core Audio Format: chunks of a four-byte name and a signed 64-bit big-endian size, no padding.
 //! A size of -1 is allowed for `data` alone and means "to the end of the file".
 
-use super::reader::{Chunk, What};
+use super::chunk::{Chunk, What};
 use super::{ByteOrder, Coding, SampleFormat, Tag, array};
 
 /// Bytes of a chunk's head.

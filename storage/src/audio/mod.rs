@@ -6,6 +6,8 @@
 
 mod aiff;
 mod caf;
+mod chunk;
+mod flac;
 mod frames;
 #[cfg(test)]
 pub(crate) mod made;
@@ -16,11 +18,13 @@ mod sniff;
 #[cfg(test)]
 mod tests;
 mod w64;
+mod walk;
 mod wave;
 
 use serde::{Deserialize, Serialize};
 
-pub use packed::{Packed, packed};
+pub use packed::Packed;
+use packed::packed;
 pub use reader::HeaderReader;
 pub use sniff::{Format, SNIFF_LEN, flac_samples, sniff};
 

@@ -1,11 +1,11 @@
-//! What the first bytes of packed audio promise: whether a decoder will take them at all, and how
-//! long the file has to be at least. Nothing is decoded; the bounds hold for digital silence too.
+//! How packed audio stands, and what its first bytes promise of that: whether a decoder will take them
+//! at all, and how long the file has to be at least. Nothing is decoded; the bounds hold for digital silence too.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Format, array};
 
-/// How a packed file stands by its first bytes.
+/// How a packed file stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Packed {
@@ -16,6 +16,15 @@ pub enum Packed {
     Broken,
     /// What it promises does not fit into fewer bytes.
     AtLeast(u64),
+    /// It promises so many samples in each channel, and its frames end earlier.
+    Short {
+        /// As its header has it.
+        promised: u64,
+        /// As its last frame has it.
+        there: u64,
+    },
+    /// It does not say that it ends where it ends.
+    Open,
 }
 
 impl Packed {
@@ -23,6 +32,18 @@ impl Packed {
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         *self == Self::Unknown
+    }
+
+    /// Together with what following the file to offset `at` has shown.
+    #[must_use]
+    pub(super) fn and(self, shown: Self, at: u64) -> Self {
+        match (self, shown) {
+            (Self::AtLeast(one), Self::AtLeast(other)) => Self::AtLeast(one.max(other)),
+            // Nothing else is shown before its end.
+            (Self::AtLeast(least), _) if least > at => self,
+            (Self::Broken, _) | (_, Self::Unknown) => self,
+            _ => shown,
+        }
     }
 }
 

@@ -8,36 +8,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::chunk::{Chunk, What};
 use super::frames::MpegSearch;
 use super::sniff::id3_length;
-use super::{Container, Data, Format, SNIFF_LEN, SampleFormat, aiff, caf, riff, sniff, w64, wave};
+use super::walk::Walk;
+use super::{
+    Container, Data, Format, Packed, SNIFF_LEN, SampleFormat, aiff, caf, packed, riff, sniff, w64,
+    wave,
+};
 
 /// Chunks looked at before giving up: a file of zeros behind a good magic must not cost a step per
 /// eight bytes. Real files have tens. Part of cut version 1.
 const MAX_CHUNKS: u16 = 4096;
-
-/// What a chunk is to us.
-pub(super) enum What {
-    /// The 64-bit sizes of an RF64.
-    LongSizes,
-    /// The form of the samples.
-    Format,
-    /// An AIFF sound chunk, whose first eight bytes say where in it the samples begin.
-    Sound,
-    /// Sample data that begins `.0` bytes behind the chunk's head, `.1` bytes long if known.
-    Data(u64, Option<u64>),
-    /// Anything else.
-    Other,
-}
-
-/// The head of a chunk, understood. Offsets are those of the file.
-pub(super) struct Chunk {
-    pub(super) what: What,
-    /// Bytes of the body.
-    pub(super) length: u64,
-    /// Where the next chunk begins.
-    pub(super) next: u64,
-}
 
 /// What the record being gathered is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,12 +58,18 @@ pub struct HeaderReader {
     /// The first bytes, behind an ID3 tag if there is one: for recognising other formats.
     head: Vec<u8>,
     head_at: u64,
+    /// Whether what leads to the samples of an AIFF leads past them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    astray: bool,
     /// Whether there were 64-bit sizes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     long: bool,
     /// Only of what is no container.
     #[serde(default, skip_serializing_if = "MpegSearch::is_new")]
     search: MpegSearch,
+    /// Likewise.
+    #[serde(default, skip_serializing_if = "Walk::is_nowhere")]
+    walk: Box<Walk>,
 }
 
 impl Default for HeaderReader {
@@ -111,7 +99,9 @@ impl HeaderReader {
             head: Vec::new(),
             head_at: 0,
             long: false,
+            astray: false,
             search: MpegSearch::default(),
+            walk: Box::new(Walk::begin()),
         }
     }
 
@@ -127,6 +117,7 @@ impl HeaderReader {
             self.keep_head(now);
             if self.container.is_none() {
                 self.search.push(now);
+                self.walk.push(self.at, now);
             }
             if self.record != Record::Over && self.at >= self.begin {
                 self.held.extend_from_slice(now);
@@ -163,10 +154,11 @@ impl HeaderReader {
         self.samples
     }
 
-    /// Whether this is an RF64 without its 64-bit sizes by now: no program finds its samples.
+    /// Whether no program finds its samples: an RF64 without its 64-bit sizes by now, an AIFF that says
+    /// that they begin where there are none.
     #[must_use]
-    pub fn lacks_sizes(&self) -> bool {
-        self.container == Some(Container::Rf64) && !self.long
+    pub fn hides_samples(&self) -> bool {
+        self.astray || self.container == Some(Container::Rf64) && !self.long
     }
 
     /// Where the samples lie, once seen; never changes again.
@@ -206,6 +198,14 @@ impl HeaderReader {
         // An ID3 tag stands in front of other formats at times; alone it means MP3.
         let is_mp3 = self.head_at > 0 || self.search.is_found();
         sniff(&self.head).or(is_mp3.then_some(Format::Mp3))
+    }
+
+    /// How the file stands if it is packed audio; `whole` if the bytes taken are all of it.
+    #[must_use]
+    pub fn packed(&self, whole: bool) -> Packed {
+        let by_head = self.format().map(|format| packed(format, &self.head));
+        let by_walk = self.walk.says(whole.then_some(self.at));
+        by_head.unwrap_or_default().and(by_walk, self.at)
     }
 
     /// How many of `most` bytes (at least one) can be taken in one step.
@@ -325,6 +325,7 @@ impl HeaderReader {
             }
             Record::Sound => {
                 let (skip, length) = aiff::sound(bytes, self.chunk_length);
+                self.astray = aiff::leads_out(bytes, self.chunk_length);
                 self.found(self.at.saturating_add(skip), length);
             }
             Record::Over => {}
@@ -334,6 +335,7 @@ impl HeaderReader {
     fn enter(&mut self, container: Container, declared_end: Option<u64>, first_chunk: u64) {
         self.container = Some(container);
         self.search = MpegSearch::default();
+        *self.walk = Walk::default();
         self.declared_end = declared_end;
         self.next_chunk(first_chunk);
     }

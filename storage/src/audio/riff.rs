@@ -2,7 +2,7 @@
 //! In an RF64 a size of 0xFFFFFFFF means that the true one is in the `ds64` chunk.
 
 use super::array;
-use super::reader::{Chunk, What};
+use super::chunk::{Chunk, What};
 
 /// Bytes of a chunk's head.
 pub(super) const CHUNK_HEAD: u8 = 8;

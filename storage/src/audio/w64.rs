@@ -2,7 +2,7 @@
 //! to eight bytes.
 
 use super::array;
-use super::reader::{Chunk, What};
+use super::chunk::{Chunk, What};
 
 /// Bytes of a chunk's head.
 pub(super) const CHUNK_HEAD: u8 = 24;

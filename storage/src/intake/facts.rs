@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::audio::{
-    Coding, Data, Format, HeaderReader, Packed, SNIFF_LEN, SampleFormat, flac_samples, packed,
+    Coding, Data, Format, HeaderReader, Packed, SNIFF_LEN, SampleFormat, flac_samples,
 };
 
 /// What is known of one file without its name; the checks judge by it.
@@ -53,10 +53,10 @@ impl FileFacts {
                     .then(|| flac_samples(head))
                     .flatten()
             }),
-            data: header.data().filter(|_| !header.lacks_sizes()),
+            data: header.data().filter(|_| !header.hides_samples()),
             declared_end: header.declared_end(),
             blank: !head.is_empty() && head.iter().all(|byte| *byte == 0),
-            packed: format.map_or(Packed::Unknown, |format| packed(format, head)),
+            packed: header.packed(true),
         }
     }
 
@@ -75,6 +75,7 @@ impl FileFacts {
         };
         let facts = Self {
             length,
+            packed: header.packed(header.offset() >= length),
             ..Self::of(header)
         };
         (facts, known)

@@ -190,12 +190,7 @@ pub(super) fn other_depth(depth: Depth, most: Depth, wanted: &Wanted) -> String 
 /// `end` is where the data should end, `length` how long the file is.
 pub(super) fn cut_short(samples: &SampleFormat, data: &Data, end: u64, length: u64) -> String {
     let (promised, there) = (end - data.offset, length.saturating_sub(data.offset));
-    format!(
-        "the file breaks off: its header promises {}, {} are there. The export or a copy was \
-         interrupted; export or copy it again and check that it plays to the end.",
-        amount(samples, promised),
-        amount(samples, there)
-    )
+    broken_off(&amount(samples, promised), &amount(samples, there))
 }
 
 pub(super) fn unfinished(wanted: &Wanted) -> String {
@@ -235,6 +230,27 @@ pub(super) fn stump(least: u64, length: u64) -> String {
     )
 }
 
+/// Samples in each channel, of which there are so many a second.
+pub(super) fn ends_early(rate: Option<u32>, promised: u64, there: u64) -> String {
+    let time = |samples| {
+        minutes(samples, rate.unwrap_or(0).into()).unwrap_or_else(|| format!("{samples} samples"))
+    };
+    broken_off(&time(promised), &time(there))
+}
+
+pub(super) fn no_last_page() -> String {
+    "nothing in it says that it ends where it ends: it may have been cut off. Check that it plays to \
+     the end of the music."
+        .into()
+}
+
+fn broken_off(promised: &str, there: &str) -> String {
+    format!(
+        "the file breaks off: its header promises {promised}, {there} are there. The export or a copy was \
+         interrupted; export or copy it again and check that it plays to the end."
+    )
+}
+
 pub(super) fn half(path: &str, wanted: &Wanted) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
     format!(
@@ -263,20 +279,20 @@ pub(super) fn one_name(first: &str) -> String {
 /// Minutes and seconds where the frame has a size, bytes otherwise.
 fn amount(samples: &SampleFormat, bytes: u64) -> String {
     let a_second = u64::from(samples.block_align) * u64::from(samples.sample_rate);
-    const HOURS: u64 = 100;
     let plain = matches!(samples.coding, Coding::Pcm | Coding::Float);
-    match bytes
-        .saturating_mul(10)
-        .checked_div(a_second)
-        .filter(|_| plain)
-    {
-        Some(tenths) if tenths / 36_000 >= HOURS => format!("more than {HOURS} hours"),
-        Some(tenths) => {
-            let (seconds, tenth) = (tenths / 10, tenths % 10);
-            format!("{}:{:02}.{tenth} minutes", seconds / 60, seconds % 60)
-        }
-        None => format!("{bytes} bytes"),
-    }
+    let time = minutes(bytes, a_second).filter(|_| plain);
+    time.unwrap_or_else(|| format!("{bytes} bytes"))
+}
+
+fn minutes(amount: u64, a_second: u64) -> Option<String> {
+    const HOURS: u64 = 100;
+    let tenths = amount.saturating_mul(10).checked_div(a_second)?;
+    let (seconds, tenth) = (tenths / 10, tenths % 10);
+    Some(if tenths / 36_000 >= HOURS {
+        format!("more than {HOURS} hours")
+    } else {
+        format!("{}:{:02}.{tenth} minutes", seconds / 60, seconds % 60)
+    })
 }
 
 fn kilohertz(rate: u32) -> String {

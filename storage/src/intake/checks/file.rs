@@ -36,6 +36,12 @@ pub(super) fn troubles(file: &Judged<'_>, wanted: &Wanted) -> Vec<(Rule, String)
         Packed::AtLeast(least) if least > facts.length => {
             troubles.push((Rule::Truncated, message::stump(least, facts.length)));
         }
+        Packed::Short { promised, there } => {
+            let rate = facts.samples.map(|samples| samples.sample_rate);
+            let said = message::ends_early(rate, promised, there);
+            troubles.push((Rule::Truncated, said));
+        }
+        Packed::Open => troubles.push((Rule::OddHeader, message::no_last_page())),
         _ => {}
     }
     if let Format::Samples(container) = format

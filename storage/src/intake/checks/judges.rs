@@ -5,6 +5,7 @@
 //! (it does not play a plain file of it) has no say in it.
 
 mod cases;
+mod packed;
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,7 +14,8 @@ use super::Rule as R;
 use super::*;
 use crate::audio::made::{self, STEREO24};
 use crate::intake::cut::Cut;
-use cases::{Case, Docket, apples, large_wavs, packed, samples, wavs};
+use cases::{Case, Docket, apples, large_wavs, samples, wavs};
+use packed::packed;
 
 fn facts(file: &[u8]) -> FileFacts {
     let mut cut = Cut::new();

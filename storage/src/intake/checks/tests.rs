@@ -36,7 +36,7 @@ fn rules(path: &str, file: &[u8]) -> Vec<Rule> {
 }
 
 const MP3: &[u8] = &[0xFF, 0xFB, 0x90, 0x64, 0, 0, 0, 0];
-const M4A: &[u8] = b"\0\0\0\x20ftypM4A \0\0\0\0";
+const M4A: &[u8] = b"\0\0\0\x10ftypM4A \0\0\0\0\0\0\0\x08moov";
 
 fn wav() -> Vec<u8> {
     made::wav(STEREO24, &[], &[1; 600], &[(b"LIST", b"INFO")])

@@ -1,14 +1,11 @@
 //! The files that are put before the judges, each with what we find in it.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-
 use crate::audio::made::{self, Extra, Form, STEREO24};
 use crate::intake::checks::Rule;
 use crate::intake::checks::Rule as R;
 
 /// Sample frames in every file that is whole.
-const FRAMES: usize = 4000;
+pub(super) const FRAMES: usize = 4000;
 
 /// A file, how many sample frames a judge has to play of it, and what we find in it.
 pub(super) struct Case {
@@ -23,11 +20,11 @@ pub(super) struct Case {
 pub(super) struct Docket(pub(super) Vec<Case>);
 
 impl Docket {
-    fn add(&mut self, name: &str, file: Vec<u8>, found: &[Rule]) {
+    pub(super) fn add(&mut self, name: &str, file: Vec<u8>, found: &[Rule]) {
         self.of(name, file, FRAMES, found);
     }
 
-    fn of(&mut self, name: &str, file: Vec<u8>, frames: usize, found: &[Rule]) {
+    pub(super) fn of(&mut self, name: &str, file: Vec<u8>, frames: usize, found: &[Rule]) {
         self.0.push(Case {
             name: name.to_owned(),
             file,
@@ -46,7 +43,7 @@ pub(super) fn samples() -> Vec<u8> {
     (0..FRAMES * 2).flat_map(one).collect()
 }
 
-fn put(mut file: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn put(mut file: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
     file[at..at + bytes.len()].copy_from_slice(bytes);
     file
 }
@@ -144,7 +141,7 @@ pub(super) fn wavs() -> Docket {
     let fmt18 = [&plain[..16], &[18, 0, 0, 0], &plain[20..36], &[0, 0], data].concat();
     all.add("fmt of 18 bytes.wav", fmt18, &[]);
     all.add("junk behind.wav", [&plain[..], &[b'x'; 1000]].concat(), &[]);
-    let tag = [&b"ID3\x03\0\0\0\0\0\x14"[..], &[0; 20], &plain].concat();
+    let tag = [tag_of(20), plain.clone()].concat();
     all.add("tag in front.wav", tag, &[]);
     all.add(
         "two bytes in front.wav",
@@ -257,6 +254,16 @@ pub(super) fn apples() -> [Docket; 2] {
         let name = format!("form {whole:x} ssnd {ssnd:x}.aif");
         aiff.add(&name, sized(whole, ssnd), found);
     }
+    // Where the first sample is, counted from there.
+    let begins = |at: u32| put(plain.clone(), sound + 4, &at.to_be_bytes());
+    for (at, found) in [
+        (right - 8, &[R::UnreadableAudio][..]),
+        (5_000_000, &[R::UnreadableAudio]),
+        (u32::MAX, &[R::UnreadableAudio]),
+    ] {
+        aiff.add(&format!("begins at {at}.aif"), begins(at), found);
+    }
+    aiff.of("begins at 6000.aif", begins(6000), FRAMES - 1000, &[]);
     aiff.add("no frames.aif", frames(0), &[]);
     aiff.add("many frames.aif", frames(0x7FFF_FFFF), &[]);
     aiff.add("20 bits.aif", put(plain.clone(), 26, &[0, 20]), &[]);
@@ -285,82 +292,7 @@ pub(super) fn apples() -> [Docket; 2] {
     [aiff, caf]
 }
 
-pub(super) fn packed(folder: &Path) -> [Docket; 4] {
-    let wav = folder.join("source.wav");
-    std::fs::write(&wav, made::wav(STEREO24, &[], &samples(), &[])).unwrap();
-    let encoded = |end: &str, words: &[&str]| {
-        let into = folder.join(format!("encoded.{end}"));
-        let ran = Command::new("ffmpeg")
-            .args(["-v", "error", "-y", "-i"])
-            .arg(&wav)
-            .args(words)
-            .arg(&into)
-            .stdin(Stdio::null())
-            .output();
-        let ran = ran.expect("ffmpeg is installed by ./tests/run");
-        assert!(
-            ran.status.success(),
-            "{}",
-            String::from_utf8_lossy(&ran.stderr)
-        );
-        std::fs::read(into).unwrap()
-    };
-    let flac = encoded("flac", &[]);
-    let mut flacs = Docket::default();
-    flacs.add("plain.flac", flac.clone(), &[]);
-    let tag = [&b"ID3\x03\0\0\0\0\0\x14"[..], &[0; 20], &flac].concat();
-    flacs.add("tag in front.flac", tag, &[]);
-    flacs.add("count of zero.flac", put(flac.clone(), 22, &[0; 4]), &[]);
-    flacs.add(
-        "noise.flac",
-        [b"fLaC", &samples()[..3000]].concat(),
-        &[R::UnreadableAudio],
-    );
-    let long = put(flac[..242].to_vec(), 22, &[1, 0xB7, 0x74, 0]);
-    flacs.add("200 bytes of 10 minutes.flac", long, &[R::Truncated]);
-
-    let wv = encoded("wv", &[]);
-    let mut wavpack = Docket::default();
-    wavpack.add("plain.wv", wv.clone(), &[]);
-    wavpack.add(
-        "noise.wv",
-        [b"wvpk", &samples()[..3000]].concat(),
-        &[R::UnreadableAudio],
-    );
-    wavpack.add("stump.wv", wv[..200].to_vec(), &[R::Truncated]);
-
-    let frame = [&[0xFF, 0xFB, 0x90, 0x64][..], &[0; 413]].concat();
-    let music = frame.repeat(60);
-    let mut mp3 = Docket::default();
-    let lossy = [R::LossyFormat];
-    for (name, front) in [
-        ("plain", &[][..]),
-        ("a zero", &[0]),
-        ("many zeros", &[0; 3000]),
-        ("rest of a frame", &frame[200..]),
-        ("line", b"\r\n"),
-    ] {
-        // What a decoder takes to begin with is not counted.
-        mp3.of(
-            &format!("{name}.mp3"),
-            [front, &music].concat(),
-            58 * 1152,
-            &lossy,
-        );
-    }
-    mp3.add("words.mp3", b"hello ".repeat(2000), &[R::UnreadableAudio]);
-
-    let mut ogg = Docket::default();
-    ogg.of(
-        "plain.ogg",
-        encoded("ogg", &["-c:a", "flac"]),
-        FRAMES,
-        &[R::NameMismatch][..0],
-    );
-    ogg.add(
-        "noise.ogg",
-        [b"OggS, and noise", &samples()[..3000]].concat(),
-        &[R::UnreadableAudio, R::LossyFormat],
-    );
-    [flacs, wavpack, mp3, ogg]
+/// An ID3 tag with so many bytes (under 128) behind its head.
+pub(super) fn tag_of(bytes: u8) -> Vec<u8> {
+    [&b"ID3\x03\0\0\0\0\0"[..], &[bytes], &vec![0; bytes.into()]].concat()
 }
