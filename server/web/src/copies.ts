@@ -14,9 +14,7 @@ import type { Roots } from "./roots";
 const LARGEST = 16 << 20;
 const ALL = 512 << 20;
 const KEPT_FOR = 14 * 86_400_000;
-/** Copies are made where it takes longer than this until everything is there, in seconds ... */
-const WORTH = 30;
-/** ... which nobody knows at first, in milliseconds, and is looked at again after so long. */
+/** Nobody knows at first how long it takes; it is looked at again after so long, in milliseconds. */
 const FIRST = 5000;
 const LOOK = 2000;
 /** What goes into one write at most. */
@@ -36,10 +34,10 @@ export class Copies {
   private waiting: Item[] = [];
   private running = false;
 
-  /** `link`: as the memory names it. `left`: seconds until everything is there; nothing if nobody knows. */
+  /** `link`: as the memory names it. `soon`: whether everything that is to be sent is there soon. */
   constructor(
     private readonly link: string,
-    private readonly left: () => number | undefined,
+    private readonly soon: () => boolean,
   ) {}
 
   /** What a closed browser left here. */
@@ -94,7 +92,7 @@ export class Copies {
   private async write(): Promise<void> {
     while (this.waiting.length + this.gone.size > 0) {
       // On a good line the files are there before their copies: reading them twice only holds up both.
-      const worth = (this.left() ?? Infinity) >= WORTH;
+      const worth = !this.soon();
       const gone = [...this.gone];
       this.gone.clear();
       const copies = worth ? await this.some() : new Map<string, Copy>();

@@ -3,6 +3,20 @@
 import type { Items, Totals } from "./items";
 import { Pace, Steady } from "./pure/pace";
 
+/** Seconds until everything is there in which whatever can wait does. */
+const SOON = 30;
+
+/** Bytes a second, and seconds left for what can be sent, as far as they are known. */
+export interface Measured {
+  rate?: number | undefined;
+  left?: number | undefined;
+}
+
+/** Whether everything that can be sent is there soon. */
+export function isSoon({ left }: Measured): boolean {
+  return left !== undefined && left < SOON;
+}
+
 export class Meter {
   private readonly pace = new Pace();
   private readonly steady = new Steady();
@@ -22,8 +36,12 @@ export class Meter {
     this.pace.stop();
   }
 
-  /** Bytes a second, and seconds left for what can be sent, as far as they are known. */
-  read(items: Items, totals: Totals): { rate?: number | undefined; left?: number | undefined } {
+  /** `flows`: whether bytes do at the moment. */
+  measure(flows: boolean, items: Items, totals: Totals): Measured {
+    if (!flows) {
+      this.stop();
+      return {};
+    }
     const now = performance.now();
     let rest = totals.bytes - totals.acknowledged;
     for (const item of items.values()) if (item.stage === "absent") rest -= item.size - item.acknowledged;

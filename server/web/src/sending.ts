@@ -11,10 +11,10 @@ import { Engine } from "./engine";
 import { Feeding } from "./feeding";
 import { Findings } from "./findings";
 import { reconcile, recall, seal, take, toKeep, totals, type Item, type Items, type Totals } from "./items";
-import type { Kept, Memory } from "./kept";
+import type { Memory } from "./kept";
 import { Leaving } from "./leaving";
 import { Looking, type Take } from "./looking";
-import { Meter } from "./meter";
+import { isSoon, Meter, type Measured } from "./meter";
 import { parts, readable, type Brought } from "./pick";
 import { Proving } from "./proving";
 import { backOff, type Trouble, type Waiting } from "./pure/trouble";
@@ -87,10 +87,11 @@ export class Sending {
     this.proving = new Proving(link, {
       differs: (item, size) => void this.renewing.renew(item, size),
       unreadable: (item) => void this.renewing.unreadable(item),
+      soon: () => isSoon(this.measure()),
       changed: () => this.touch(),
       refresh: async () => this.takeIn(await link.state()),
     });
-    this.copies = new Copies(memory.key, () => this.measure().left);
+    this.copies = new Copies(memory.key, () => isSoon(this.measure()));
     this.leaving = new Leaving(link, this.items, this.engine, this.copies, () => this.touch());
     this.renewing = new Renewing(link, this.engine, this.proving, {
       look: (item) => this.looking.look([item]),
@@ -160,7 +161,7 @@ export class Sending {
   insist(item: Item): void {
     item.insist = true;
     this.queue([item]);
-    this.memory.write(() => this.kept());
+    this.keep(true);
   }
 
   /** Tries a file once more that the studio did not take. */
@@ -174,7 +175,7 @@ export class Sending {
   /** Leaves files out: they are when the server says that nothing of them is there any more. */
   async leave(list: Item[]): Promise<void> {
     await this.leaving.leave(list);
-    this.memory.write(() => this.kept());
+    this.keep(true);
     this.pump();
   }
 
@@ -182,7 +183,7 @@ export class Sending {
   include(item: Item): void {
     Object.assign(item, { note: undefined, junk: false, stage: item.file ? "looking" : "absent" });
     this.looking.look([item]);
-    this.memory.write(() => this.kept());
+    this.keep(true);
     this.touch();
   }
 
@@ -219,10 +220,8 @@ export class Sending {
   }
 
   /** Bytes a second and seconds left, as far as they are known. */
-  measure(): { rate?: number | undefined; left?: number | undefined } {
-    if (this.active && this.waiting === undefined) return this.meter.read(this.items, this.totals);
-    this.meter.stop();
-    return {};
+  measure(): Measured {
+    return this.meter.measure(this.active && this.waiting === undefined, this.items, this.totals);
   }
 
   private on(key: string, act: (item: Item) => void): void {
@@ -240,13 +239,13 @@ export class Sending {
     }, TELL);
   }
 
-  private keep(): void {
-    this.memory.save(() => this.kept());
-  }
-
-  private kept(): Kept {
-    const items = toKeep(this.items);
-    return { items, roots: items.length > 0 ? this.roots.all : [] };
+  private keep(decided = false): void {
+    const what = () => {
+      const items = toKeep(this.items);
+      return { items, roots: items.length > 0 ? this.roots.all : [] };
+    };
+    if (decided) this.memory.write(what);
+    else this.memory.save(what);
   }
 
   private takeIn(state: State): void {
