@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use stemvault_storage::audit::What;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -317,4 +318,31 @@ async fn refused(mut sender: h2::client::SendRequest<Bytes>) -> h2::Error {
             Err(error) => return error,
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_removals_at_once_are_each_done_and_logged() {
+    let studio = Studio::new().await;
+    let token = format!("Authorization: Bearer {}", studio.token);
+    let mut files = Vec::new();
+    for n in 0..100 {
+        let link = studio
+            .post(&format!("{n}.bin"), 1, &[OCTETS], whole(b"x"))
+            .await;
+        let at = link.expect(201).header("location").to_owned();
+        files.push(format!("/files/{}", at.rsplit('/').next().unwrap()));
+    }
+    let headers = [TUS, token.as_str()];
+    let removals = files
+        .iter()
+        .map(|at| studio.ask("DELETE", at, &headers, Body::empty()));
+    for answer in futures::future::join_all(removals).await {
+        answer.expect(204);
+    }
+    let logged = studio.app.vault.audit_log(studio.order.id).await.unwrap();
+    let removed = logged
+        .entries
+        .iter()
+        .filter(|(entry, _)| matches!(entry.what, What::UploadRemoved(_)));
+    assert_eq!(removed.count(), 100);
 }

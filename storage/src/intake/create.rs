@@ -247,6 +247,10 @@ impl Vault {
         what: Option<What>,
     ) -> Result<Option<Upload>> {
         self.intake.take_over(id).await;
+        let _one_by_one = match what {
+            Some(_) => Some(self.intake.removing.lock().await),
+            None => None,
+        };
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             let key = tables::upload(order, id);

@@ -56,6 +56,9 @@ pub struct Intake {
     pub(super) listings: Listings,
     /// Turns of appends that hold a block until its sum is known: half of the budget at most.
     pub(super) checked: Turns,
+    /// Held while a removal is decided and logged: the decisions on an order form a chain, and many at
+    /// once would only meet each other. It paces: between nodes the catalog decides.
+    pub(super) removing: tokio::sync::Mutex<()>,
     /// Uploads whose blocks may still be deleted.
     pub(super) unkept: Arc<Pending>,
     /// The disk as it was when it was last looked at, and when that was.
@@ -109,6 +112,7 @@ impl Intake {
             joins: Joins::default(),
             listings: Listings::default(),
             checked: Turns::new(memory / 2 / BLOCK_MAX),
+            removing: tokio::sync::Mutex::new(()),
             unkept: Arc::default(),
             disk: Mutex::default(),
         }
