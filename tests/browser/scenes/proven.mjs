@@ -25,6 +25,7 @@ import {
   wav,
   withoutHandles,
 } from "../studio.mjs";
+import { look } from "./looks.mjs";
 
 const FORM = { song: "Nachtzug", artist: "Demo-Band" };
 
@@ -154,6 +155,8 @@ export async function accepted({ link, home, session, random }) {
   await page.getByRole("heading", { name: "The studio has accepted your files" }).waitFor();
   check(JSON.stringify(await receipt(page)) === JSON.stringify(sent), "another receipt than before");
   check((await page.locator("#choose-files").count()) === 0, "files can still be chosen");
+  check((await page.getByText("Upload with a program instead").count()) === 0, "other ways to upload are offered");
+  await look(page, "9-accepted");
   const [printed] = await Promise.all([
     context.waitForEvent("page"),
     page.getByRole("link", { name: "Open the receipt" }).click(),

@@ -56,7 +56,7 @@ export function App({ page }: { page: Page }) {
           <PickBox sending={sending} compact />
         </details>
       )}
-      <Otherwise link={page.link.address} />
+      {!page.accepted && <Otherwise link={page.link.address} />}
     </>
   );
 }
