@@ -1,8 +1,7 @@
 //! What a first start makes, and how it says so. Files that matter are written whole and durably.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
+use std::fs::{self, DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -18,6 +17,7 @@ use url::Url;
 
 use crate::api::tokens;
 use crate::client::part::folder_of;
+use crate::disk::WholeFile;
 use crate::tls::Certificate;
 
 /// For whoever finds the bucket.
@@ -129,35 +129,9 @@ pub async fn put_readme(vault: &Vault) -> anyhow::Result<()> {
 /// the owner of the one that it replaces: a server must be able to read what root changed.
 ///
 /// # Errors
-/// When the system does not let it; names the file.
+/// When the system does not let it; names the file, the cause, and what to do.
 pub fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
-    let unfinished = path.with_extension("unfinished");
-    let write = || {
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&unfinished)?;
-        file.write_all(bytes)?;
-        if let (Ok(old), new) = (path.metadata(), file.metadata()?)
-            && (old.uid(), old.gid()) != (new.uid(), new.gid())
-        {
-            fchown(&file, Some(old.uid()), Some(old.gid()))?;
-        }
-        file.sync_all()?;
-        fs::rename(&unfinished, path)?;
-        sync_folder(path)
-    };
-    let written = write();
-    if written.is_err() {
-        // A full disk is emptied again.
-        drop(fs::remove_file(&unfinished));
-    }
-    written.with_context(|| format!("writing {}", path.display()))
+    WholeFile::begin(path, mode)?.end(bytes)
 }
 
 /// Makes a folder, and those above it, for this account alone; leaves one that is there as it is.

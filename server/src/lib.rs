@@ -15,6 +15,7 @@ pub mod cli;
 pub mod client;
 pub mod cors;
 pub mod demo;
+pub mod disk;
 pub mod download;
 pub mod error;
 pub mod first_start;

@@ -1,7 +1,8 @@
-//! A disk that loses its power: ext4 on a file. What was not synced when the power goes is gone; a
-//! disk's own cache is not modelled. Needs root and loop devices.
+//! A disk that loses its power, or is full: ext4 on a file. What was not synced when the power goes is
+//! gone; a disk's own cache is not modelled. Needs root and loop devices.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -25,7 +26,7 @@ impl Disk {
         fs::create_dir_all(place)?;
         let folder = tempfile::tempdir_in(place)?;
         let disk = Self { folder, cuts: 0 };
-        fs::File::create(disk.file())?.set_len(size)?;
+        File::create(disk.file())?.set_len(size)?;
         run(Command::new("mkfs.ext4")
             .args(["-q", "-F"])
             .arg(disk.file()))?;
@@ -41,6 +42,53 @@ impl Disk {
     #[must_use]
     pub fn mount(&self) -> PathBuf {
         self.folder.path().join("mount")
+    }
+
+    /// Fills it to the last byte, but for about so many. What else lies there stays.
+    ///
+    /// # Errors
+    /// If it fails otherwise than for being full.
+    pub fn fill(&self, but: u64) -> Result<()> {
+        let mut ballast = File::options()
+            .append(true)
+            .create(true)
+            .open(self.ballast())?;
+        // A sync may find that less was taken than was set aside for it.
+        loop {
+            let before = ballast.metadata()?.len();
+            let mut piece = vec![0xa5; 1 << 20];
+            while !piece.is_empty() {
+                match ballast.write(&piece) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == ErrorKind::StorageFull => {
+                        piece.truncate(piece.len() / 2);
+                    }
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            ballast.sync_all()?;
+            if ballast.metadata()?.len() == before {
+                break;
+            }
+        }
+        let length = ballast.metadata()?.len();
+        ensure!(length > but, "a disk with room for {length} bytes");
+        ballast.set_len(length - but)?;
+        Ok(ballast.sync_all()?)
+    }
+
+    /// Makes room again.
+    ///
+    /// # Errors
+    /// If it was not filled.
+    pub fn make_room(&self) -> Result<()> {
+        fs::remove_file(self.ballast())?;
+        Ok(File::open(self.mount())?.sync_all()?)
+    }
+
+    fn ballast(&self) -> PathBuf {
+        // Beside everything that a test looks at.
+        self.mount().join("lost+found/ballast")
     }
 
     /// Goes on with what the disk holds at this moment, and forgets the rest. Whoever had files

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
@@ -26,6 +26,7 @@ use crate::client::part::{Part, settle};
 use crate::client::progress::{FileProgress, Progress};
 use crate::client::ranges::{Fetcher, Wanted};
 use crate::client::records::Receipt;
+use crate::disk::{in_words, make_folder};
 use crate::first_start::write_durably;
 use crate::terminal::tell;
 
@@ -139,11 +140,14 @@ async fn zip(connection: &Connection, url: &Url, file: &Path) -> anyhow::Result<
         .context("the server does not say how long the zip is")?;
     let name = file.file_name().context("name the zip")?;
     let unfinished = file.with_file_name(part_name(&name.to_string_lossy()));
+    // One that cannot be opened is left alone: another export may be writing it.
+    let opened = Part::open(unfinished.clone(), Some(0)).await;
+    let (part, _) = opened.map_err(|problem| unwritten(file, length, &problem))?;
     let progress = Progress::new(length);
     let bar = progress.file(&file.display().to_string(), length);
-    let received = receive(answer, &unfinished, length, &bar).await;
+    let received = receive(answer, part, file, length, &bar).await;
     let named = received.and_then(|()| {
-        settle(&unfinished, file, None).with_context(|| format!("naming {}", file.display()))
+        settle(&unfinished, file, None).map_err(|problem| unwritten(file, length, &problem))
     });
     if let Err(error) = named {
         progress.end();
@@ -157,26 +161,21 @@ async fn zip(connection: &Connection, url: &Url, file: &Path) -> anyhow::Result<
     Ok(())
 }
 
+/// Why a zip of `length` bytes could not be written.
+fn unwritten(zip: &Path, length: u64, problem: &io::Error) -> anyhow::Error {
+    let why = in_words(problem);
+    anyhow!("cannot write {} ({length} bytes): {why}", zip.display())
+}
+
 /// Writes the body of an answer into a part, whole.
 async fn receive(
     mut answer: Response,
-    unfinished: &Path,
+    mut part: Part,
+    zip: &Path,
     length: u64,
     bar: &FileProgress,
 ) -> anyhow::Result<()> {
-    let writing = |problem: std::io::Error| {
-        let why = match problem.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                format!(
-                    "the disk is full ({length} bytes are needed): make room, or name another disk, and run it again"
-                )
-            }
-            _ => problem.to_string(),
-        };
-        anyhow!("cannot write {}: {why}", unfinished.display())
-    };
-    let opened = Part::open(unfinished.to_owned(), Some(0)).await;
-    let (mut part, _) = opened.map_err(writing)?;
+    let writing = |problem| unwritten(zip, length, &problem);
     let mut received = 0;
     let ended = loop {
         match answer.chunk().await {
@@ -222,7 +221,7 @@ async fn into(
         tags.push(Tag { name, bytes });
     }
     let data = folder.join("data");
-    fs::create_dir_all(&data).with_context(|| format!("making {}", data.display()))?;
+    make_folder(&data)?;
     begin(folder, session, &tags)?;
     let at = match &places.link {
         Some(link) => link.clone(),
@@ -282,8 +281,12 @@ fn begin(folder: &Path, session: &str, tags: &[Tag]) -> anyhow::Result<()> {
         folder.display()
     );
     match fs::remove_file(&declaration) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(error).with_context(|| format!("removing {}", declaration.display()));
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            bail!(
+                "cannot remove {}: {}",
+                declaration.display(),
+                in_words(&error)
+            );
         }
         _ => File::open(folder)?.sync_all()?,
     }
@@ -339,7 +342,7 @@ async fn sums<'w>(
         .collect()
 }
 
-fn read(path: &Path) -> std::io::Result<(Sums, [u8; 32])> {
+fn read(path: &Path) -> io::Result<(Sums, [u8; 32])> {
     let (mut summing, mut hash) = (Summing::default(), blake3::Hasher::new());
     let mut file = File::open(path)?;
     let mut buffer = vec![0; BUFFER];

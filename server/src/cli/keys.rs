@@ -14,10 +14,15 @@ use super::serve::SettingsArgs;
 use super::table::{count, list, moment, print, table, text};
 use crate::client::answer::printable;
 use crate::demo::clock_of;
-use crate::first_start::write_durably;
+use crate::disk::WholeFile;
 use crate::house::restore::restore as put_back;
 use crate::master_file::MasterFile;
 use crate::terminal::say;
+
+/// Bytes that no line of a backup exceeds.
+const LINE: u64 = 1 << 10;
+/// Lines for what begins and ends it, and for keys that come meanwhile.
+const SPARE: u64 = 32;
 
 /// What to do with keys.
 #[derive(Debug, Clone, clap::Subcommand)]
@@ -251,10 +256,19 @@ async fn backup(args: BackupArgs) -> anyhow::Result<()> {
         );
     }
     let ask: Ask = args.ask.ask()?;
+    // From the moment it is asked the server counts this backup: there must be room for it before.
+    let state = ask.get(&["keys"]).await?;
+    let mut room = WholeFile::begin(&args.file, 0o600)?;
+    room.reserve(at_most(&state))?;
     let file = ask.bytes(&["keys", "backup"]).await?;
     let backup = Backup::parse(&file)?;
-    write_durably(&args.file, &file, 0o600)?;
     let note = &backup.note;
+    room.end(&file).with_context(|| {
+        format!(
+            "the server counts backup {} as made, but it is not here",
+            note.name
+        )
+    })?;
     let known = json!({
         "file": args.file,
         "name": note.name,
@@ -272,6 +286,14 @@ async fn backup(args: BackupArgs) -> anyhow::Result<()> {
         )
     })?;
     refuse_if_any(&known)
+}
+
+/// Bytes that no backup of such a key store exceeds: a line for each key, and every backup named.
+fn at_most(state: &Value) -> u64 {
+    let masters = list(state, "masters").iter();
+    let keys: u64 = masters.filter_map(|it| it["keys"].as_u64()).sum();
+    let backups = list(state, "backups").len() as u64;
+    LINE * (keys + backups + list(state, "problems").len() as u64 + SPARE)
 }
 
 async fn restore(args: RestoreArgs, machine: SharedClock) -> anyhow::Result<()> {

@@ -23,6 +23,7 @@ use crate::client::part::moment;
 use crate::client::progress::Progress;
 use crate::client::ranges::{Fetcher, Wanted, etag, last_modified};
 use crate::client::records::{OrderSessions, Receipt, SessionLine};
+use crate::disk::make_folder;
 use crate::terminal::{say, tell};
 
 /// Fetch a session, or the file of a link, and go on where an earlier pull stopped
@@ -78,8 +79,7 @@ pub(super) type Line = Outcome<How>;
 pub async fn run(args: PullArgs, clock: SharedClock) -> anyhow::Result<()> {
     let connection = args.connect.connection()?;
     let listing = listing(&args, &connection).await?;
-    std::fs::create_dir_all(&args.into)
-        .with_context(|| format!("cannot make the folder {}", args.into.display()))?;
+    make_folder(&args.into)?;
     let progress = Progress::new(listing.files.iter().map(|file| file.length).sum());
     let fetcher = Fetcher {
         connection,

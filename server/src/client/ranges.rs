@@ -21,6 +21,7 @@ use super::names::place;
 use super::part::{Part, hash_of, make_room, moment, settle};
 use super::patience::{GIVE_UP, Patience};
 use super::progress::FileProgress;
+use crate::disk::in_words;
 
 /// A connection that gives nothing for this long is broken.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -68,10 +69,10 @@ pub enum NotFetched {
     #[error("a file of this name with other content is in the way; move it and pull again")]
     InTheWay,
     /// The disk is full.
-    #[error("the disk is full; make room and pull again, what has arrived is kept")]
-    Full,
+    #[error("{}; what has arrived is kept", in_words(.0))]
+    Full(io::Error),
     /// The disk failed otherwise.
-    #[error("cannot be written: {0}")]
+    #[error("cannot be written: {}", in_words(.0))]
     Disk(io::Error),
     /// Nothing arrived for too long.
     #[error("nothing arrived for 10 minutes ({0}); pull again to go on where it stopped")]
@@ -101,7 +102,7 @@ pub enum NotFetched {
 impl From<io::Error> for NotFetched {
     fn from(problem: io::Error) -> Self {
         match problem.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(problem),
             _ => Self::Disk(problem),
         }
     }
