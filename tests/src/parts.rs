@@ -11,6 +11,9 @@ use reqwest::{Method, Url};
 use crate::studio::PATIENCE;
 use crate::tus::{Place, hash_of};
 
+/// Who sends with a token says what it is.
+const KIND: &str = "material";
+
 impl Place {
     /// Uploads a part of no file yet, and returns its URL.
     ///
@@ -19,7 +22,8 @@ impl Place {
     pub async fn part(&self, bytes: Bytes) -> Result<Url> {
         let length = bytes.len().to_string();
         let order = self.order.as_deref().unwrap_or_default();
-        let metadata = format!("order {}", STANDARD.encode(order));
+        let [order, kind] = [order, KIND].map(|it| STANDARD.encode(it));
+        let metadata = format!("order {order},kind {kind}");
         let headers = [
             ("upload-concat", "partial"),
             ("upload-length", &*length),
@@ -40,8 +44,8 @@ impl Place {
         let parts: Vec<_> = parts.iter().map(Url::as_str).collect();
         let concat = format!("final;{}", parts.join(" "));
         let order = self.order.as_deref().unwrap_or_default();
-        let [name, order] = [path, order].map(|it| STANDARD.encode(it));
-        let metadata = format!("filename {name},order {order}");
+        let [name, order, kind] = [path, order, KIND].map(|it| STANDARD.encode(it));
+        let metadata = format!("filename {name},order {order},kind {kind}");
         let headers = [("upload-concat", &*concat), ("upload-metadata", &*metadata)];
         let made = self.send(Method::POST, self.url.as_str(), &headers, None);
         let made = made.await?.expect(201)?;
