@@ -140,6 +140,8 @@ export class Whole {
     const [only, ...others] = loads;
     const replies =
       others.length === 0 ? [await postOne(this.endpoint, only!, signal)] : await postRow(this.endpoint, loads, signal);
+    // All of it was taken out meanwhile, as by a pause: that says nothing of the line.
+    if (keys.size === 0) return;
     this.over(request);
     this.answered(request, loads, replies);
     this.run();
