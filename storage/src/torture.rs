@@ -3,7 +3,7 @@
 //!
 //! A write is a put or delete of an object, or a commit that changes rows. Counting begins when
 //! the start is done; `STEMVAULT_CRASH_AT=n` chooses the n-th. Also where waits for stores are
-//! shortened. Not in any build that is shipped.
+//! shortened, and where jobs wait to be asked for. Not in any build that is shipped.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +29,13 @@ pub(crate) fn hurried(time: Duration) -> Duration {
     let times = std::env::var("STEMVAULT_HURRY").ok();
     let times = times.and_then(|text| text.trim().parse().ok());
     time / times.filter(|times| *times > 0).unwrap_or(1)
+}
+
+/// Whether no job runs by itself (`STEMVAULT_BEAT=rests`): a full minute of the wall that falls into
+/// a test would decide what it meets.
+#[must_use]
+pub fn beat_rests() -> bool {
+    std::env::var("STEMVAULT_BEAT").is_ok_and(|says| says == "rests")
 }
 
 /// Counts writes, and ends the process before the one that was chosen.

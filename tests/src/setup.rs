@@ -15,6 +15,9 @@ pub struct Setup {
     pub data_dir: Option<PathBuf>,
     /// As a newcomer starts it: no configuration file, no data directory named, no demo clock.
     pub bare: bool,
+    /// Whether jobs run by themselves, every full minute of the wall. A test asks for the runs it
+    /// wants; another one in the middle would decide what it meets.
+    pub beats: bool,
     /// Where bytes are kept.
     pub stores: Stores,
 }

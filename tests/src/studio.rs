@@ -380,6 +380,9 @@ impl Studio {
                 .arg("--config")
                 .arg(self.config());
         }
+        if !self.setup.beats {
+            command.env("STEMVAULT_BEAT", "rests");
+        }
         command.envs(self.setup.env.iter().map(|(key, value)| (key, value)));
         self.server = Some(Process::start(command)?);
         Ok(())

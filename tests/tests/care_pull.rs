@@ -1,12 +1,15 @@
 //! A file that is damaged at the studio, through the door: whoever pulls it is told at once and for good,
 //! and gets all the others.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use stemvault_tests::bucket;
 use stemvault_tests::care::{restore, spoil};
 use stemvault_tests::order::{Job, small_files};
-use stemvault_tests::studio::Studio;
+use stemvault_tests::setup::Setup;
+use stemvault_tests::studio::{PATIENCE, Studio};
 
 const NUMBER: &str = "2026-0117";
 
@@ -57,4 +60,38 @@ async fn a_pull_names_what_is_damaged_and_brings_the_rest() -> Result<()> {
     studio.cli(&pull)?.ok()?;
     ensure!(std::fs::read(into.join("Stems/Long.bin"))? == files["Stems/Long.bin"]);
     studio.done().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reader_met_is_looked_after_within_a_minute() -> Result<()> {
+    let setup = Setup {
+        beats: true,
+        ..Setup::default()
+    };
+    let studio = Studio::open(setup).await?;
+    let job = Job::create(studio.door(), NUMBER).await?;
+    job.upload(&small_files()?).await?;
+    job.submit().await?;
+    let folder = bucket::order_folder(&studio.bucket())?.join("working");
+    spoil(&bucket::objects(&folder)?)?;
+    let into = studio.scratch().join("pulled");
+    let pull = ["pull", NUMBER, "--into", into.to_str().context("UTF-8")?];
+    ensure!(studio.cli(&pull)?.code == Some(1));
+    // Nobody asks for it.
+    let repaired = async {
+        loop {
+            let runs = studio.door().get("runs").await?;
+            let runs = runs["runs"].as_array().context("runs")?.clone();
+            // There is no second copy here, so it can only say so.
+            let said = |run: &Value| run["job"] == "repair" && run["outcome"] == "failed";
+            if runs.iter().any(said) {
+                return anyhow::Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, repaired)
+        .await
+        .context("nobody looked after it")??;
+    studio.done_but("repair").await
 }
