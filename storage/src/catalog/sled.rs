@@ -7,6 +7,7 @@
 //! the rows as they were before the group that is under way, and reads put them on top of sled.
 
 mod files;
+mod large;
 mod writer;
 
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 //! `lock` is ours: whoever holds it may touch the rest. `sled/` is the database; it is made under
 //! the name `sled.creating` and renamed when it is whole and on disk, so a `sled/` without our
 //! format row is damage and never an interrupted first start. An open that is killed at any moment
-//! leaves a directory that opens.
+//! leaves a directory that opens. `large` holds a large batch while it is applied.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -12,11 +12,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use blake3::Hash;
+
+use super::large;
 use crate::catalog::CatalogError;
 
-/// The key of the only row that is not the caller's: format, and where unused versions begin.
+/// The key of the only row that is not the caller's: an [`Own`].
 pub(super) const OWN_ROW: &[u8] = b"own";
 const FORMAT: u8 = 1;
+/// The format while a large batch is being applied: nobody who does not know of it may open this.
+const IN_A_LARGE_BATCH: u8 = 2;
 
 /// sled keeps a page of more than a quarter of a segment in a file that it never syncs. It splits
 /// a leaf by the number of its rows (17), not by their size, so with the usual 512 KiB a few rows
@@ -69,19 +74,63 @@ pub(super) fn open_locked(root: &Path, lock: File) -> Result<Files, CatalogError
 
     let db = open_sled(root, &home)?;
     let own = db.get(OWN_ROW).map_err(|error| sled_error(root, error))?;
-    let unused_versions = own.as_deref().and_then(parse_own_row);
-    let unused_versions = unused_versions.ok_or_else(|| CatalogError::Corrupt {
+    let own = own.as_deref().and_then(Own::parse);
+    let own = own.ok_or_else(|| CatalogError::Corrupt {
         path: root.to_owned(),
         detail: "it does not say that it is a catalog of format 1".into(),
     })?;
     make_durable(root, &db, &data)?;
     sync(&home)?;
-    Ok(Files {
+    let files = Files {
         db,
         data,
-        unused_versions,
+        unused_versions: own.unused_versions,
         lock,
-    })
+    };
+    if let Some(hash) = own.large {
+        large::apply(root, &files.db, hash)?;
+        files.end_large(root, own.unused_versions)?;
+    }
+    large::remove(root)?;
+    Ok(files)
+}
+
+impl Files {
+    /// From now on the large batch of this hash has happened, whatever else does.
+    pub(super) fn begin_large(
+        &self,
+        root: &Path,
+        unused_versions: u64,
+        hash: Hash,
+    ) -> Result<(), CatalogError> {
+        let large = Some(hash);
+        self.put_own(
+            root,
+            &Own {
+                unused_versions,
+                large,
+            },
+        )
+    }
+
+    /// All its rows are there: it is not to be applied again.
+    pub(super) fn end_large(&self, root: &Path, unused_versions: u64) -> Result<(), CatalogError> {
+        make_durable(root, &self.db, &self.data)?;
+        let large = None;
+        self.put_own(
+            root,
+            &Own {
+                unused_versions,
+                large,
+            },
+        )
+    }
+
+    fn put_own(&self, root: &Path, own: &Own) -> Result<(), CatalogError> {
+        let put = self.db.insert(OWN_ROW, own.encode());
+        put.map_err(|error| sled_error(root, error))?;
+        make_durable(root, &self.db, &self.data)
+    }
 }
 
 /// Whether the disk has so much room that a catalog which met its end may go on.
@@ -95,15 +144,36 @@ pub(super) fn make_durable(root: &Path, db: &sled::Db, data: &File) -> Result<()
     data.sync_all().map_err(io_error("sync", root))
 }
 
-/// The row under [`OWN_ROW`].
-pub(super) fn own_row(unused_versions: u64) -> Vec<u8> {
-    [&[FORMAT][..], &unused_versions.to_be_bytes()].concat()
+/// What the row under [`OWN_ROW`] says, after a byte for the format.
+pub(super) struct Own {
+    /// Versions from here on were never given to a row.
+    pub(super) unused_versions: u64,
+    /// The hash of the large batch that is being applied.
+    pub(super) large: Option<Hash>,
 }
 
-fn parse_own_row(row: &[u8]) -> Option<u64> {
-    match row.split_first()? {
-        (&FORMAT, versions) => Some(u64::from_be_bytes(versions.try_into().ok()?)),
-        _ => None,
+impl Own {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let versions = self.unused_versions.to_be_bytes();
+        match &self.large {
+            None => [&[FORMAT][..], &versions].concat(),
+            Some(hash) => [&[IN_A_LARGE_BATCH][..], &versions, hash.as_bytes()].concat(),
+        }
+    }
+
+    fn parse(row: &[u8]) -> Option<Self> {
+        let (&format, rest) = row.split_first()?;
+        let (&versions, hash) = rest.split_first_chunk()?;
+        let large = match (format, hash) {
+            (FORMAT, []) => None,
+            (IN_A_LARGE_BATCH, hash) => Some(Hash::from_slice(hash).ok()?),
+            _ => return None,
+        };
+        let unused_versions = u64::from_be_bytes(versions);
+        Some(Self {
+            unused_versions,
+            large,
+        })
     }
 }
 
@@ -152,7 +222,11 @@ fn create(root: &Path, home: &Path) -> Result<(), CatalogError> {
         _ => {}
     }
     let db = open_sled(root, &making)?;
-    let made = db.insert(OWN_ROW, own_row(1)).and_then(|_| db.flush());
+    let own = Own {
+        unused_versions: 1,
+        large: None,
+    };
+    let made = db.insert(OWN_ROW, own.encode()).and_then(|_| db.flush());
     made.map_err(|error| sled_error(root, error))?;
     drop(db);
     for entry in fs::read_dir(&making).map_err(io_error("list", &making))? {
@@ -204,7 +278,7 @@ fn is_lock_error(error: &io::Error) -> bool {
     error.to_string().starts_with("could not acquire lock")
 }
 
-fn sync(path: &Path) -> Result<(), CatalogError> {
+pub(super) fn sync(path: &Path) -> Result<(), CatalogError> {
     File::open(path)
         .and_then(|file| file.sync_all())
         .map_err(io_error("sync", path))
@@ -231,7 +305,7 @@ pub(super) fn panic_error(root: &Path, panic: &(dyn std::any::Any + Send)) -> Ca
     }
 }
 
-fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CatalogError {
+pub(super) fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CatalogError {
     move |error| match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => CatalogError::Full {
             path: path.to_owned(),

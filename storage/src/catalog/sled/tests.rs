@@ -1,5 +1,7 @@
 //! The suite on sled, and what only sled can do wrong.
 
+mod large;
+
 use std::fs::{self, File};
 use std::panic::catch_unwind;
 

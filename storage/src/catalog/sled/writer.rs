@@ -16,7 +16,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::files::{self, Files};
+use super::files::{self, Files, Own};
+use super::large::{self, Change};
 use super::{Open, Shared, decode, encode, sled_key};
 use crate::catalog::{Batch, CatalogError, CommitError, Key, Row, Version};
 
@@ -37,7 +38,7 @@ pub(super) struct Waiting {
 
 /// What the thread owns.
 pub(super) struct Writer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     pub(super) files: Files,
     next_version: u64,
     /// The first version that is not set aside yet.
@@ -93,6 +94,9 @@ impl Writer {
         for waiting in group {
             answers.push(match self.first_conflict(&waiting.batch)? {
                 Some(key) => Err(CommitError::Conflict(key)),
+                None if waiting.batch.writes.len() > large::STEP => {
+                    self.apply_large(&waiting.batch)?
+                }
                 None => {
                     changed |= self.apply(&waiting.batch)?;
                     Ok(())
@@ -101,9 +105,7 @@ impl Writer {
         }
         if changed {
             files::make_durable(&self.shared.root, &self.files.db, &self.files.data)?;
-            if let Ok(open) = &mut *self.shared.write() {
-                open.before.clear();
-            }
+            self.show();
         }
         Ok(answers)
     }
@@ -119,36 +121,94 @@ impl Writer {
 
     /// Applies a batch whose expectations hold. Says whether it changed anything.
     pub(super) fn apply(&mut self, batch: &Batch) -> Result<bool, CatalogError> {
-        let version = Version(self.next_version);
-        let mut changes = sled::Batch::default();
-        let mut before = Vec::new();
-        for (key, value) in &batch.writes {
-            let old = self.row(key)?;
-            match value {
-                Some(value) => changes.insert(sled_key(key), encode(version, value)),
-                None if old.is_some() => changes.remove(sled_key(key)),
-                None => continue,
-            }
-            before.push((key.clone(), old));
-        }
+        let before = self.before(batch)?;
         if before.is_empty() {
             return Ok(false);
         }
-        if self.next_version == self.unreserved {
-            self.unreserved += VERSIONS_AT_ONCE;
-            changes.insert(files::OWN_ROW, files::own_row(self.unreserved));
+        let version = Version(self.next_version);
+        let mut step = large::step(changes(version, batch, &before));
+        if self.take_version() {
+            let own = Own {
+                unused_versions: self.unreserved,
+                large: None,
+            };
+            step.insert(files::OWN_ROW, own.encode());
         }
-        self.next_version += 1;
+        self.put_aside(&before);
+        self.give(step)?;
+        Ok(true)
+    }
 
-        let mut state = self.shared.write();
-        if let Ok(open) = &mut *state {
-            for (key, old) in before {
-                open.before.entry(key).or_insert(old);
+    /// The same for a batch of many rows; it is durable at once. Where what lies beside sled cannot
+    /// be written nothing has happened, and others go on.
+    fn apply_large(&mut self, batch: &Batch) -> Result<Result<(), CommitError>, CatalogError> {
+        let root = self.shared.root.clone();
+        let before = self.before(batch)?;
+        let version = Version(self.next_version);
+        let hash = match large::write(&root, changes(version, batch, &before)) {
+            Ok(hash) => hash,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        self.take_version();
+        self.files.begin_large(&root, self.unreserved, hash)?;
+        self.put_aside(&before);
+        for step in before.chunks(large::STEP) {
+            self.give(large::step(changes(version, batch, step)))?;
+        }
+        self.files.end_large(&root, self.unreserved)?;
+        self.show();
+        if let Err(error) = large::remove(&root) {
+            tracing::warn!(%error, "a large batch is applied, and its file is left behind");
+        }
+        Ok(Ok(()))
+    }
+
+    /// The rows that a batch changes, as the batches so far left them.
+    pub(super) fn before(&self, batch: &Batch) -> Result<Vec<(Key, Option<Row>)>, CatalogError> {
+        let mut before = Vec::with_capacity(batch.writes.len());
+        for (key, value) in &batch.writes {
+            let old = self.row(key)?;
+            if value.is_some() || old.is_some() {
+                before.push((key.clone(), old));
             }
         }
-        let applied = self.files.db.apply_batch(changes);
-        applied.map_err(|error| files::sled_error(&self.shared.root, error))?;
-        Ok(true)
+        Ok(before)
+    }
+
+    /// The next version is used. Says whether more were set aside, which must be written down
+    /// with the first of them.
+    fn take_version(&mut self) -> bool {
+        let more = self.next_version == self.unreserved;
+        if more {
+            self.unreserved += VERSIONS_AT_ONCE;
+        }
+        self.next_version += 1;
+        more
+    }
+
+    /// From now on whoever reads these rows finds them as they were.
+    fn put_aside(&self, before: &[(Key, Option<Row>)]) {
+        if let Ok(open) = &mut *self.shared.write() {
+            for (key, old) in before {
+                open.before
+                    .entry(key.clone())
+                    .or_insert_with(|| old.clone());
+            }
+        }
+    }
+
+    /// Gives sled a step. Nobody reads meanwhile.
+    pub(super) fn give(&self, step: sled::Batch) -> Result<(), CatalogError> {
+        let _state = self.shared.write();
+        let applied = self.files.db.apply_batch(step);
+        applied.map_err(|error| files::sled_error(&self.shared.root, error))
+    }
+
+    /// Everything that was applied is durable: whoever reads finds it.
+    fn show(&self) {
+        if let Ok(open) = &mut *self.shared.write() {
+            open.before.clear();
+        }
     }
 
     /// The row as the batches so far left it, durable or not.
@@ -170,6 +230,18 @@ impl Writer {
         drop(db);
         drop(lock);
     }
+}
+
+/// What sled is to do to these rows.
+pub(super) fn changes(
+    version: Version,
+    batch: &Batch,
+    rows: &[(Key, Option<Row>)],
+) -> impl Iterator<Item = Change> {
+    rows.iter().map(move |(key, _)| {
+        let value = batch.writes[key].as_ref();
+        (sled_key(key), value.map(|value| encode(version, value)))
+    })
 }
 
 /// Tells an error to everybody who waits.
