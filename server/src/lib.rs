@@ -30,6 +30,7 @@ pub mod listen;
 pub mod log;
 mod master_file;
 mod media;
+pub mod memory;
 pub mod pace;
 pub mod page;
 pub mod prefix;

@@ -1,70 +1,33 @@
-//! Memory is bounded: under 40 MiB when nothing happens, under 256 MiB while 16 clients upload.
+//! What the server asks of the C library: that freed memory goes back to the system.
 
-use anyhow::{Context, Result, ensure};
-use bytes::Bytes;
-use futures::future::try_join_all;
-use stemvault_tests::fixtures::{self, Scale};
-use stemvault_tests::order::{Job, b3};
+use anyhow::{Result, ensure};
+use stemvault_tests::setup::Setup;
 use stemvault_tests::studio::Studio;
-use stemvault_tests::tus::Place;
 
-const NUMBER: &str = "2026-0117";
-const CLIENTS: usize = 16;
-
-/// A line of /proc/PID/status, in KiB.
-fn status(studio: &Studio, line: &str) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", studio.pid()?))?;
-    let found = status.lines().find_map(|told| told.strip_prefix(line));
-    let kib = found
-        .context("a line of /proc/PID/status")?
-        .trim_start_matches(':')
-        .trim();
-    Ok(kib.trim_end_matches("kB").trim().parse()?)
+/// What glibc read when the running server began.
+fn environment(studio: &Studio) -> Result<Vec<String>> {
+    let bytes = std::fs::read(format!("/proc/{}/environ", studio.pid()?))?;
+    let words = String::from_utf8_lossy(&bytes);
+    let words = words.split('\0').filter(|word| word.starts_with("MALLOC_"));
+    let mut words: Vec<_> = words.map(str::to_owned).collect();
+    words.sort();
+    Ok(words)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sixteen_clients_at_once() -> Result<()> {
+async fn freed_memory_goes_back_unless_somebody_says_otherwise() -> Result<()> {
     let studio = Studio::start().await?;
-    // The pages of the program's file are no memory that it holds, and a program with debug
-    // information has twice as many as the one that is shipped (16 MiB).
-    let idle = status(&studio, "RssAnon")? + (16 << 10);
-    Job::create(studio.door(), NUMBER).await?;
-    let mut bytes = Vec::new();
-    for (_, path) in fixtures::files(&fixtures::cached(Scale::Small)?)? {
-        bytes.extend(std::fs::read(path)?);
-    }
-    let bytes = Bytes::from(bytes.repeat(2));
-    let expected = b3(&bytes);
-    let place = Place::files(studio.door(), NUMBER)?;
-    // Each on a connection of its own, whole file in one request.
-    let uploads = (0..CLIENTS).map(|nth| {
-        let (place, bytes) = (place.clone(), bytes.clone());
-        async move {
-            let total = bytes.len() as u64;
-            let upload = place.create(&format!("{nth}.wav"), total).await?;
-            let hanging = place.begin_patch(&upload, 0, total, &bytes).await?;
-            let answer = hanging.answer().await?;
-            ensure!(answer.starts_with("HTTP/1.1 204"), "client {nth}: {answer}");
-            place
-                .head(&upload)
-                .await?
-                .hash
-                .context("a complete upload has a hash")
-        }
-    });
-    for hash in try_join_all(uploads).await? {
-        ensure!(hash == expected, "{hash}");
-    }
-    let peak = status(&studio, "VmHWM")?;
-    println!(
-        "idle {} MiB, peak {} MiB with {CLIENTS} clients",
-        idle >> 10,
-        peak >> 10
-    );
-    ensure!(idle < 40 << 10, "idle: {idle} KiB");
-    ensure!(
-        peak < 256 << 10,
-        "{CLIENTS} clients: {peak} KiB at the peak"
-    );
+    let set = environment(&studio)?;
+    let ours = ["MALLOC_ARENA_MAX=2", "MALLOC_TRIM_THRESHOLD_=1048576"];
+    ensure!(set == ours, "{set:?}");
+    studio.done().await?;
+
+    let studio = Studio::open(Setup {
+        env: vec![("MALLOC_ARENA_MAX".to_owned(), "7".to_owned())],
+        ..Setup::default()
+    })
+    .await?;
+    let set = environment(&studio)?;
+    ensure!(set == ["MALLOC_ARENA_MAX=7"], "{set:?}");
     studio.done().await
 }
