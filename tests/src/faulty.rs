@@ -15,7 +15,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::header::{CONTENT_LENGTH, RETRY_AFTER};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -41,6 +41,10 @@ pub enum Fault {
     Late(Duration),
     /// The store does what it is asked once it is [let go](Faulty::let_go).
     Held,
+    /// Half of the body goes to the store, and the connection is reset once it is [let go](Faulty::let_go).
+    HalfWay,
+    /// 413 if the body has more bytes than this; nothing is passed on then.
+    Larger(u64),
     /// The answer's body breaks off half way.
     Truncated,
     /// Bodies pass at so many bytes a second, each connection for itself.
@@ -200,12 +204,19 @@ fn fault_for(request: &Request<Incoming>, state: &Mutex<State>) -> Option<Fault>
     let mut state = lock(state);
     let rule = state.rule.clone()?;
     let meant = (rule.methods.is_empty() || rule.methods.contains(request.method()))
-        && request.uri().path().contains(&rule.path);
+        && request.uri().path().contains(&rule.path)
+        && !matches!(rule.fault, Fault::Larger(most) if length(request) <= most);
     if !meant || state.random.random_range(0..100) >= rule.percent {
         return None;
     }
     state.faults += 1;
     Some(rule.fault)
+}
+
+fn length(request: &Request<Incoming>) -> u64 {
+    let length = request.headers().get(CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    length.unwrap_or(0)
 }
 
 async fn answer(
@@ -222,7 +233,8 @@ async fn answer(
         Some(Fault::Slow(rate)) => slowly(body, rate).await?,
         _ => body.collect().await.map_err(Cut::other)?.to_bytes(),
     };
-    let request = Request::from_parts(head, Full::new(body));
+    let half = body.slice(..body.len() / 2);
+    let request = Request::from_parts(head, whole(body));
     match fault {
         None => pass(request, &upstream).await,
         Some(Fault::Status(status, code)) => {
@@ -242,10 +254,21 @@ async fn answer(
             let rest = tokio::time::sleep(time);
             pass_after(rest, request, upstream, state).await
         }
-        Some(Fault::Held) => {
-            let mut let_go = lock(&state).let_go.subscribe();
-            let told = async move { drop(let_go.wait_for(|let_go| *let_go).await) };
-            pass_after(told, request, upstream, state).await
+        Some(Fault::Held) => pass_after(let_go(&state), request, upstream, state).await,
+        Some(Fault::HalfWay) => {
+            let let_go = let_go(&state);
+            let ends = stream::once(async move {
+                let_go.await;
+                Err(cut())
+            });
+            let frames = stream::once(async move { Ok(Frame::data(half)) }).chain(ends);
+            let body = BodyExt::boxed(StreamBody::new(frames));
+            pass(Request::from_parts(request.into_parts().0, body), &upstream).await
+        }
+        Some(Fault::Larger(_)) => {
+            let mut answer = Response::new(whole(Bytes::new()));
+            *answer.status_mut() = StatusCode::PAYLOAD_TOO_LARGE;
+            Ok(answer)
         }
         Some(Fault::Truncated) => {
             let (head, body) = pass(request, &upstream).await?.into_parts();
@@ -285,10 +308,15 @@ async fn answer(
     }
 }
 
+fn let_go(state: &Mutex<State>) -> impl Future<Output = ()> + Send + Sync + 'static {
+    let mut let_go = lock(state).let_go.subscribe();
+    async move { drop(let_go.wait_for(|let_go| *let_go).await) }
+}
+
 /// Passes it on after that. In a task of its own: the request goes on when its sender is gone.
 async fn pass_after(
     wait: impl Future<Output = ()> + Send + 'static,
-    request: Request<Full<Bytes>>,
+    request: Request<Body>,
     upstream: String,
     state: Arc<Mutex<State>>,
 ) -> Result<Response<Body>, Cut> {
@@ -322,7 +350,7 @@ async fn slowly(mut body: Incoming, rate: u64) -> Result<Bytes, Cut> {
 
 /// Passes a request on and takes the whole answer, on a connection of its own. A store that is gone
 /// is a connection that is reset.
-async fn pass(request: Request<Full<Bytes>>, upstream: &str) -> Result<Response<Body>, Cut> {
+async fn pass(request: Request<Body>, upstream: &str) -> Result<Response<Body>, Cut> {
     let stream = TokioIo::new(TcpStream::connect(upstream).await?);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
         .await

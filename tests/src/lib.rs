@@ -13,6 +13,7 @@ pub mod disk;
 pub mod door;
 pub mod faulty;
 pub mod fixtures;
+pub mod line;
 pub mod mount;
 pub mod odd;
 pub mod order;

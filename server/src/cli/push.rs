@@ -5,7 +5,7 @@
 //! `--submit`, when the receipt says the same.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, bail};
 use indicatif::DecimalBytes;
@@ -26,6 +26,7 @@ use crate::client::flow::Flow;
 use crate::client::matching::sealed_hashes;
 use crate::client::progress::Progress;
 use crate::client::records::{Receipt, Upload, UploadState, Uploads};
+use crate::client::rows::Rows;
 use crate::client::send::SMALL;
 use crate::client::source::Source;
 use crate::client::target::{How, Listing, Target};
@@ -203,8 +204,11 @@ fn target(args: &PushArgs, connection: Connection, clock: SharedClock) -> anyhow
         ),
         (None, None) => bail!("where to? name a link with --to or an order with --order"),
     };
+    let endpoint = Endpoint::new(connection.clone(), creation);
+    let rows = Rows::new(endpoint.clone(), SharedClock::clone(&clock));
     Ok(Target {
-        endpoint: Endpoint::new(connection.clone(), creation),
+        rows: args.to.as_ref().map(|_| Arc::new(rows)),
+        endpoint,
         connection,
         list,
         order,

@@ -17,6 +17,7 @@ use crate::client::matching::decide;
 use crate::client::progress::{FileProgress, Progress};
 use crate::client::proof::{Proof, at_rest};
 use crate::client::records::Uploads;
+use crate::client::rows::{Coming, FILES};
 use crate::client::send::SMALL;
 use crate::client::source::Source;
 use crate::client::target::{Arrived, How, NotSent, Target};
@@ -147,7 +148,11 @@ impl<'a> Sending<'a> {
         // Large ones are held up by the line, small ones by its length.
         let (small, large): (Vec<_>, Vec<_>) =
             files.iter().partition(|(_, file)| file.length <= SMALL);
-        let send = |(place, file): &Placed| self.one(*place, file.clone(), uploads);
+        let send = |(place, file): &Placed| {
+            // Before the first of them goes: no row leaves without those that come after it.
+            let coming = self.target.coming(file.length);
+            self.one(*place, file.clone(), uploads, coming)
+        };
         let in_lane = |placed: &Placed| {
             let (lane, sent) = (lanes.one(placed.1.length), send(placed));
             async move {
@@ -156,19 +161,26 @@ impl<'a> Sending<'a> {
             }
         };
         let (mut sent, rest) = futures::join!(
-            // Where they are sent they wait for their places.
-            in_parallel(MOST, small.into_iter().map(send)),
+            // Where they are sent they wait for their places, and a row for those that can still join it.
+            in_parallel(MOST + FILES, small.into_iter().map(send)),
             in_parallel(Lanes::MOST, large.into_iter().map(in_lane)),
         );
         sent.extend(rest);
         sent
     }
 
-    async fn one(&self, place: usize, file: LocalFile, uploads: &Uploads) -> Sent {
+    async fn one(
+        &self,
+        place: usize,
+        file: LocalFile,
+        uploads: &Uploads,
+        coming: Option<Coming>,
+    ) -> Sent {
         let bar = self.progress.file(&file.path, file.length);
         let plan = decide(&file, self.target.kind.as_deref(), &uploads.uploads);
         let mut line = Outcome::new(&file.path, file.length);
-        let proof = match Box::pin(self.target.send(Source::new(file.clone()), plan, &bar)).await {
+        let source = Source::new(file.clone());
+        let proof = match Box::pin(self.target.send(source, plan, coming, &bar)).await {
             Ok(arrived) => {
                 line.outcome = Some(arrived.how);
                 line.hash = Some(arrived.hash.to_string());

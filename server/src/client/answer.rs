@@ -41,6 +41,16 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The server said no, in this sentence if it is one.
+    #[must_use]
+    pub(super) fn refused(status: StatusCode, said: &str, retry_after: Option<Duration>) -> Self {
+        Self::Refused {
+            status,
+            sentence: sentence(status, "", said),
+            retry_after,
+        }
+    }
+
     /// Whether the same request may succeed later without anybody doing anything.
     #[must_use]
     pub fn passes(&self) -> bool {

@@ -99,6 +99,11 @@ impl Flow {
 }
 
 impl Place<'_> {
+    /// The file left at this time: until then it waited for others that go with it.
+    pub fn left(&mut self, at: Duration) {
+        self.since = at;
+    }
+
     /// The file has arrived in one request.
     pub fn arrived(self) {
         let took = self.flow.clock.monotonic().saturating_sub(self.since);

@@ -198,7 +198,7 @@ fn number<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     read(Number::deserialize(from)?)
 }
 
-fn maybe_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+pub(super) fn maybe_number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
     Option::<Number>::deserialize(from)?.map(read).transpose()
 }
 

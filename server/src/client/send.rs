@@ -4,13 +4,13 @@
 //! goes on from there. What cannot get better by itself (a refusal, a file that changes under our
 //! hands) ends the file and leaves the others alone.
 
+mod begin;
+
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use futures::StreamExt;
-use reqwest::Body;
 use url::Url;
 
 use super::answer::Failure;
@@ -19,6 +19,7 @@ use super::matching::{Plan, Start, decide};
 use super::patience::{GIVE_UP, Patience};
 use super::progress::FileProgress;
 use super::records::Uploads;
+use super::rows::Coming;
 use super::source::Source;
 use super::target::{Arrived, How, NotSent, Target};
 use super::tus::Position;
@@ -34,7 +35,8 @@ const PLACES: u32 = 4;
 const CONFLICTS: u32 = 4;
 
 impl Target {
-    /// Brings one file to the server, beginning as planned; a small one when there is a place for it.
+    /// Brings one file to the server, beginning as planned; a small one when there is a place for it, and in
+    /// a row if it is expected there.
     ///
     /// # Errors
     /// Why it is not there. What did arrive stays on the server and is continued by the next push.
@@ -42,6 +44,7 @@ impl Target {
         &self,
         source: Source,
         plan: Plan,
+        coming: Option<Coming>,
         progress: &FileProgress,
     ) -> Result<Arrived, NotSent> {
         let length = source.file().length;
@@ -62,6 +65,8 @@ impl Target {
             repeated: false,
             failed_at: Duration::ZERO,
             place,
+            coming,
+            alone: false,
         };
         loop {
             if let Some(why) = self.closed.get() {
@@ -121,6 +126,10 @@ struct Flight<'a> {
     failed_at: Duration,
     /// Of a small file, until it has arrived.
     place: Option<Place<'a>>,
+    /// While it may join a row.
+    coming: Option<Coming>,
+    /// A row that it was in came to nothing.
+    alone: bool,
 }
 
 impl Flight<'_> {
@@ -134,12 +143,13 @@ impl Flight<'_> {
                 self.at = At::Planned(decide(self.source.file(), kind, &listed.uploads));
             }
             At::Planned(plan) => {
+                let coming = self.coming.take();
                 for id in &plan.replaces {
                     let old = self.target.endpoint.upload(id);
                     self.target.endpoint.terminate(&old).await?;
                 }
                 match &plan.start {
-                    Start::New => self.create(length).await?,
+                    Start::New => self.create(length, coming).await?,
                     Start::Continue { id } => {
                         self.how = How::Resumed;
                         let upload = self.target.endpoint.upload(id);
@@ -177,38 +187,6 @@ impl Flight<'_> {
         Ok(None)
     }
 
-    async fn create(&mut self, length: u64) -> Result<(), Trouble> {
-        let metadata = self.target.metadata(&self.source);
-        let endpoint = &self.target.endpoint;
-        let created = match length {
-            1..=SMALL => {
-                let body = self.source.whole().await?;
-                let created = endpoint.create_small(&metadata, body).await;
-                self.moved.fetch_add(length, Ordering::Relaxed);
-                if created.is_ok()
-                    && let Some(place) = self.place.take()
-                {
-                    place.arrived();
-                    endpoint.widen(self.target.flow.limit());
-                }
-                created
-            }
-            0 | AT_ONCE.. => endpoint.create(length, &metadata).await,
-            _ => {
-                let (body, local) = self.body(0);
-                let created = endpoint.create_whole(length, &metadata, body, &self.moved);
-                let created = created.await;
-                self.check_local(&local).await?;
-                created
-            }
-        };
-        let (upload, position) = created?;
-        self.how = How::Sent;
-        self.reached = 0;
-        self.stands_at(&upload, position, length);
-        Ok(())
-    }
-
     /// Notes what the server said; whether all bytes are there.
     fn stands_at(&mut self, upload: &Url, position: Position, length: u64) -> bool {
         let offset = position.offset;
@@ -244,29 +222,6 @@ impl Flight<'_> {
             .await;
         self.check_local(&local).await?;
         Ok(appended?)
-    }
-
-    /// The bytes from `offset` on as they are read, and why they could not be.
-    fn body(&self, offset: u64) -> (Body, Arc<OnceLock<io::Error>>) {
-        let local = Arc::new(OnceLock::new());
-        let mut pieces = self.source.pieces(offset);
-        let stream = futures::stream::poll_fn(move |cx| pieces.poll_recv(cx)).map({
-            let (moved, progress) = (self.moved.clone(), self.progress.clone());
-            let local = local.clone();
-            move |piece| {
-                match &piece {
-                    Ok(bytes) => {
-                        moved.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                        progress.advance(bytes.len() as u64);
-                    }
-                    Err(problem) => {
-                        local.get_or_init(|| io::Error::new(problem.kind(), problem.to_string()));
-                    }
-                }
-                piece
-            }
-        });
-        (Body::wrap_stream(stream), local)
     }
 
     /// What could not be read here ends the file, whatever the server said.
@@ -353,6 +308,8 @@ impl Flight<'_> {
     /// Decides whether, and where, to go on after the server or the network said no.
     async fn recover(&mut self, failure: Failure) -> Result<(), NotSent> {
         self.failed_at = self.target.clock.monotonic();
+        // No row waits for one that will try again later.
+        self.coming = None;
         if let Err(Trouble::Final(why)) = self.still_the_same().await {
             return Err(why);
         }
@@ -388,6 +345,9 @@ impl Flight<'_> {
             // The request may have been carried out and only its answer lost; unless that said no.
             At::Planned(_) if !crowded => self.at = At::Look,
             At::Planned(_) | At::Look | At::Complete { .. } => {}
+        }
+        if !known && !self.alone {
+            self.coming = self.target.coming(self.source.file().length);
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::answer::Failure;
 use super::connection::Connection;
 use super::flow::Flow;
 use super::records::Uploads;
+use super::rows::{Coming, Rows};
 use super::source::Source;
 use super::tus::{Endpoint, metadata};
 
@@ -33,6 +34,8 @@ pub struct Target {
     pub listing: Listing,
     /// How many small files go at once.
     pub flow: Flow,
+    /// Where very small ones go several in one request; a link takes such, `/files` does not.
+    pub rows: Option<Arc<Rows>>,
     /// Measures how long nothing has moved.
     pub clock: SharedClock,
     /// Why nothing more can be sent at all, once that is known.
@@ -103,6 +106,12 @@ pub enum NotSent {
 }
 
 impl Target {
+    /// A file of this length will join a row; none if it goes alone.
+    #[must_use]
+    pub fn coming(&self, length: u64) -> Option<Coming> {
+        self.rows.as_ref()?.coming(length)
+    }
+
     /// What is there, as the server knew it after `since`.
     pub(super) async fn listed(&self, since: Duration) -> Listed {
         let mut known = self.listing.0.lock().await;

@@ -22,15 +22,15 @@ const OCTETS: &str = "application/offset+octet-stream";
 const QUESTION: Duration = Duration::from_secs(60);
 /// A small file waits on its connection for others: on a slow line for long. A connection that is dead is
 /// noticed by itself.
-const SHARED: Duration = Duration::from_secs(600);
+pub(super) const SHARED: Duration = Duration::from_secs(600);
 /// A body of which nothing could be handed to the network for this long is stuck.
 const STALL: Duration = Duration::from_secs(60);
 
 /// A tus endpoint: an order's upload link, or `/files` with a token.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    connection: Connection,
-    creation: Url,
+    pub(super) connection: Connection,
+    pub(super) creation: Url,
 }
 
 /// Where an upload stands.
