@@ -142,9 +142,9 @@ mod tests {
         }
         beating.abort();
         let runs = jobs.runs(None, 1000).await.unwrap();
-        let swept = runs.iter().filter(|run| run.job == crate::Job::Sweep);
+        let swept = runs.iter().filter(|run| run.job.name() == "sweep");
         assert!(swept.count() > 0, "{runs:?}");
-        let hourly = runs.iter().filter(|run| run.job == crate::Job::EndRecall);
+        let hourly = runs.iter().filter(|run| run.job.name() == "end_recall");
         assert!(hourly.count() >= 20, "{runs:?}");
     }
 }

@@ -10,8 +10,19 @@ use stemvault_storage::order::{Order, Proof, Stage};
 use stemvault_storage::vault::Vault;
 
 use super::Pass;
+use super::job::{Facts, Job, Lane, Time};
 
-pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+pub(super) const FACTS: Facts = Facts {
+    job: Job::called("archive"),
+    time: Time::Set(|times| &times.archive),
+    lane: Lane::Beside,
+    apart: false,
+    removes: false,
+    by_time: false,
+    run: |pass| Box::pin(run(pass)),
+};
+
+async fn run(pass: &mut Pass<'_>) -> Result<()> {
     pass.vault.expect_stores().await?;
     for order in pass.vault.orders().await? {
         if order.stage != Stage::Completed || pass.vault.sessions(order.id).await?.is_empty() {

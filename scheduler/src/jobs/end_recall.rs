@@ -4,8 +4,19 @@ use stemvault_storage::error::Result;
 use stemvault_storage::order::Stage;
 
 use super::Pass;
+use super::job::{Facts, Job, Lane, Time};
 
-pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+pub(super) const FACTS: Facts = Facts {
+    job: Job::called("end_recall"),
+    time: Time::Set(|times| &times.end_recall),
+    lane: Lane::InTurn,
+    apart: false,
+    removes: false,
+    by_time: true,
+    run: |pass| Box::pin(run(pass)),
+};
+
+async fn run(pass: &mut Pass<'_>) -> Result<()> {
     let now = pass.jobs.clock.now();
     for order in pass.vault.orders().await? {
         let Stage::Recalled { until } = order.stage else {

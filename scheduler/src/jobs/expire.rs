@@ -8,9 +8,20 @@ use stemvault_storage::upload::{Role, Upload, UploadState};
 use stemvault_storage::vault::Vault;
 
 use super::Pass;
+use super::job::{Facts, Job, Lane, Time};
 use crate::plan::Unfinished;
 
-pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+pub(super) const FACTS: Facts = Facts {
+    job: Job::called("expire"),
+    time: Time::Set(|times| &times.expire),
+    lane: Lane::InTurn,
+    apart: false,
+    removes: true,
+    by_time: true,
+    run: |pass| Box::pin(run(pass)),
+};
+
+async fn run(pass: &mut Pass<'_>) -> Result<()> {
     pass.vault.expect_stores().await?;
     // What could not be joined when its last part came is tried again.
     if !pass.request.dry_run {

@@ -10,7 +10,8 @@ use stemvault_storage::catalog::{Batch, CommitError, Expect};
 use stemvault_storage::error::Result;
 use stemvault_storage::ids::RunId;
 
-use super::{Job, Jobs};
+use super::job::{ALL, Facts, Time};
+use super::{Job, Jobs, scrub};
 use crate::run::{Outcome, Run};
 
 /// So many runs are looked at after a start: as many as can have been at work, and many more.
@@ -48,18 +49,23 @@ impl Record for JobRow {
 impl Jobs {
     /// When a job is due after a moment, if it has its times.
     fn next(&self, job: Job, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let set = job != Job::Mirror || self.vault.mirror().is_some();
-        let cron = self.crons.get(&job).filter(|_| set)?;
-        next(cron, last.with_timezone(&self.time_zone))
+        let facts = ALL.into_iter().find(|facts| facts.job == job)?;
+        if let Time::SetIf(_, exists) = facts.time
+            && !exists(&self.vault)
+        {
+            return None;
+        }
+        next(self.crons.get(&job)?, last.with_timezone(&self.time_zone))
     }
 
     /// Whether the job's time has come since it last began. A job that was never seen is noted,
     /// and runs at its next time.
-    pub(super) async fn is_due(&self, job: Job) -> Result<bool> {
-        match job {
-            Job::Repair => return Ok(self.vault.has_noticed()),
-            Job::Mirror if self.vault.mirror().is_none() => return Ok(false),
-            _ => {}
+    pub(super) async fn is_due(&self, facts: &Facts) -> Result<bool> {
+        let job = facts.job;
+        match facts.time {
+            Time::If(finds) => return Ok(finds(&self.vault)),
+            Time::SetIf(_, exists) if !exists(&self.vault) => return Ok(false),
+            Time::Set(_) | Time::SetIf(..) => {}
         }
         let now = self.clock.now();
         let key = tables::job(job.name());
@@ -137,10 +143,10 @@ impl Jobs {
     pub(super) async fn close_interrupted(&self) -> Result<()> {
         // The first beat may have come before; what it began is not interrupted.
         let mut lanes = Vec::new();
-        for job in Job::ALL {
+        for job in Job::all() {
             lanes.push(self.lanes[&job].lock().await);
         }
-        for job in Job::ALL {
+        for job in Job::all() {
             let key = tables::job(job.name());
             let Some((row, version)) = load::<JobRow>(&**self.vault.catalog(), &key).await? else {
                 continue;
@@ -157,7 +163,7 @@ impl Jobs {
         }
         // What came back in a snapshot that was taken while it was at work.
         for run in Run::latest(&self.vault, None, LOOKED_AT).await? {
-            if run.outcome == Outcome::Running && run.job != Job::Scrub {
+            if run.outcome == Outcome::Running && run.job != scrub::JOB {
                 let run = run.interrupted(&self.vault, self.clock.now()).await?;
                 self.vault.catalog().commit(run.put(Batch::new())).await?;
             }
@@ -188,7 +194,7 @@ impl Jobs {
     /// Those of the catalog.
     pub async fn states(&self) -> Result<Vec<JobState>> {
         let mut states = Vec::new();
-        for job in Job::ALL.into_iter().chain([Job::Scrub]) {
+        for job in Job::all().chain([scrub::JOB]) {
             let row = load::<JobRow>(&**self.vault.catalog(), &tables::job(job.name())).await?;
             states.extend(row.map(|(row, _)| JobState {
                 job,

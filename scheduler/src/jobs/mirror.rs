@@ -10,6 +10,7 @@ use stemvault_storage::ids::OrderId;
 use stemvault_storage::mirror::Mirror;
 use stemvault_storage::refusal::RefusalKind;
 
+use super::job::{Facts, Job, Lane, Time};
 use super::{Jobs, Pass};
 
 /// When the mirror was last complete.
@@ -35,7 +36,20 @@ pub struct MirrorState {
 
 const COMPLETE: &str = "mirror complete";
 
-pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+/// The job.
+pub const JOB: Job = Job::called("mirror");
+
+pub(super) const FACTS: Facts = Facts {
+    job: JOB,
+    time: Time::SetIf(|times| &times.mirror, |vault| vault.mirror().is_some()),
+    lane: Lane::Beside,
+    apart: true,
+    removes: false,
+    by_time: false,
+    run: |pass| Box::pin(run(pass)),
+};
+
+async fn run(pass: &mut Pass<'_>) -> Result<()> {
     let Some(mirror) = pass.vault.mirror().cloned() else {
         return Ok(());
     };

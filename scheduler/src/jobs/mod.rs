@@ -5,12 +5,13 @@ mod archive;
 mod due;
 mod end_recall;
 mod expire;
+mod job;
 pub mod keys;
 pub mod lease;
 mod mend;
 pub mod mirror;
 mod pass;
-mod prove;
+pub mod prove;
 mod purge;
 mod release;
 mod repair;
@@ -27,7 +28,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
-use serde::{Deserialize, Serialize};
 use stemvault_config::Settings;
 use stemvault_storage::audit::Actor;
 use stemvault_storage::clock::SharedClock;
@@ -39,97 +39,10 @@ use stemvault_storage::vault::Vault;
 
 use crate::guards::Brake;
 use crate::run::{Outcome, Run};
+use job::{Facts, Time};
 use pass::Pass;
 
-/// Every job, in the order in which a run by hand does them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Job {
-    /// Compresses completed orders, reads them back, proves them.
-    Archive,
-    /// Ends recalls.
-    EndRecall,
-    /// Deletes working files.
-    Release,
-    /// Deletes archives and keys.
-    Purge,
-    /// Removes unfinished uploads that nobody continues.
-    Expire,
-    /// Removes what nothing names, and finishes what a crash interrupted.
-    Sweep,
-    /// Writes down what the catalog alone knows.
-    Snapshot,
-    /// Mends what a reader met.
-    Repair,
-    /// Copies what was decided since to the second place.
-    Mirror,
-    /// Reads archives again and compares.
-    Prove,
-    /// Reads everything and mends what is bad. Begun by hand, and none of [`ALL`](Self::ALL).
-    Scrub,
-}
-
-impl Job {
-    /// All that have their times. Those that take long come last.
-    pub const ALL: [Self; 10] = [
-        Self::Archive,
-        Self::EndRecall,
-        Self::Release,
-        Self::Purge,
-        Self::Expire,
-        Self::Sweep,
-        Self::Snapshot,
-        Self::Repair,
-        Self::Mirror,
-        Self::Prove,
-    ];
-
-    /// The job of this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|job| job.name() == name)
-    }
-
-    /// Whether it decides or removes something, and so never waits for one that takes long.
-    #[must_use]
-    pub fn decides(self) -> bool {
-        !matches!(
-            self,
-            Self::Archive | Self::Mirror | Self::Prove | Self::Scrub
-        )
-    }
-
-    /// Whether it ends or removes something because its time is over.
-    fn goes_by_time(self) -> bool {
-        matches!(
-            self,
-            Self::EndRecall | Self::Release | Self::Purge | Self::Expire
-        )
-    }
-
-    /// Whether a run of "every job" leaves it out: it may read for hours, and decides nothing.
-    fn is_apart(self) -> bool {
-        matches!(self, Self::Repair | Self::Mirror | Self::Prove)
-    }
-
-    /// The word for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Snapshot => "snapshot",
-            Self::Archive => "archive",
-            Self::EndRecall => "end_recall",
-            Self::Release => "release",
-            Self::Purge => "purge",
-            Self::Expire => "expire",
-            Self::Sweep => "sweep",
-            Self::Repair => "repair",
-            Self::Mirror => "mirror",
-            Self::Prove => "prove",
-            Self::Scrub => "scrub",
-        }
-    }
-}
+pub use job::Job;
 
 /// A run by hand.
 #[derive(Clone, Copy, Debug, Default)]
@@ -177,22 +90,15 @@ impl Jobs {
     /// A sentence that names the cron expression that does not parse.
     pub fn new(vault: Arc<Vault>, settings: &Settings) -> Result<Self, String> {
         let mut crons = HashMap::new();
-        for (job, text) in [
-            (Job::Snapshot, &settings.jobs.snapshot),
-            (Job::Archive, &settings.jobs.archive),
-            (Job::EndRecall, &settings.jobs.end_recall),
-            (Job::Release, &settings.jobs.release),
-            (Job::Purge, &settings.jobs.purge),
-            (Job::Expire, &settings.jobs.expire),
-            (Job::Sweep, &settings.jobs.sweep),
-            (Job::Mirror, &settings.jobs.mirror),
-            (Job::Prove, &settings.jobs.prove),
-        ] {
+        for facts in job::ALL {
+            let (Time::Set(set) | Time::SetIf(set, _)) = facts.time else {
+                continue;
+            };
+            let (text, name) = (set(&settings.jobs), facts.job.name());
             let cron = text.as_str().parse::<Cron>();
-            let cron = cron.map_err(|error| {
-                format!("jobs.{}: {text} is no cron expression: {error}", job.name())
-            })?;
-            crons.insert(job, cron);
+            let cron = cron
+                .map_err(|error| format!("jobs.{name}: {text} is no cron expression: {error}"))?;
+            crons.insert(facts.job, cron);
         }
         let clock = Arc::clone(vault.clock());
         let retention = &settings.retention;
@@ -217,10 +123,7 @@ impl Jobs {
                 blocks: retention.release_sample_blocks.into(),
             },
             chance: tokio::sync::Mutex::new(Chance::random()),
-            lanes: Job::ALL
-                .into_iter()
-                .map(|job| (job, Default::default()))
-                .collect(),
+            lanes: Job::all().map(|job| (job, Default::default())).collect(),
             scrub: scrub::Desk::default(),
             bad_keys: keys::BadKeys::default(),
         })
@@ -237,9 +140,9 @@ impl Jobs {
             self.vault.accept_time().await?;
         }
         let mut runs = Vec::new();
-        for job in Job::ALL {
-            if request.job.map_or(!job.is_apart(), |only| only == job) {
-                runs.extend(self.run_job(job, request).await?);
+        for facts in job::ALL {
+            if request.job.map_or(!facts.apart, |only| only == facts.job) {
+                runs.extend(self.run_job(facts, request).await?);
             }
         }
         Ok(runs)
@@ -267,8 +170,8 @@ impl Jobs {
         snapshot::measure_newest(&self.vault).await?;
         let orders = self.vault.orders().await?;
         for (job, stage) in [
-            (Job::Release, Stage::Releasing),
-            (Job::Purge, Stage::Purging),
+            (&release::FACTS, Stage::Releasing),
+            (&purge::FACTS, Stage::Purging),
         ] {
             if orders.iter().any(|order| order.stage == stage) {
                 self.run_job(job, RunRequest::default()).await?;
@@ -278,34 +181,25 @@ impl Jobs {
     }
 
     /// Runs a job unless another node does; records the run.
-    async fn run_job(&self, job: Job, request: RunRequest) -> Result<Option<Run>> {
-        let _lane = self.lanes[&job].lock().await;
-        Box::pin(self.run_in_lane(job, request)).await
+    async fn run_job(&self, facts: &Facts, request: RunRequest) -> Result<Option<Run>> {
+        let _lane = self.lanes[&facts.job].lock().await;
+        Box::pin(self.run_in_lane(facts, request)).await
     }
 
-    async fn run_in_lane(&self, job: Job, request: RunRequest) -> Result<Option<Run>> {
+    async fn run_in_lane(&self, facts: &Facts, request: RunRequest) -> Result<Option<Run>> {
+        let job = facts.job;
         let run = Run::new(RunId::random(), job, self.clock.now(), request.dry_run);
         if !request.dry_run && !self.lease(&run).await? {
             return Ok(None);
         }
         let vault = self.vault.by(Actor::job(job.name()));
         let mut pass = Pass::new(self, &vault, request, run);
-        if job.goes_by_time() {
+        if facts.by_time {
             pass.stopped = pass.doubt();
         }
-        let result = match job {
-            _ if pass.stopped.is_some() => Ok(()),
-            Job::Snapshot => snapshot::run(&mut pass).await,
-            Job::Archive => archive::run(&mut pass).await,
-            Job::EndRecall => end_recall::run(&mut pass).await,
-            Job::Release => release::run(&mut pass).await,
-            Job::Purge => purge::run(&mut pass).await,
-            Job::Expire => expire::run(&mut pass).await,
-            Job::Sweep => sweep::run(&mut pass).await,
-            Job::Repair => repair::run(&mut pass).await,
-            Job::Mirror => mirror::run(&mut pass).await,
-            Job::Prove => prove::run(&mut pass).await,
-            Job::Scrub => Ok(()),
+        let result = match pass.stopped {
+            Some(_) => Ok(()),
+            None => (facts.run)(&mut pass).await,
         };
         let (outcome, message) = pass.outcome(&result);
         let mut run = pass.run;
@@ -325,10 +219,6 @@ impl Jobs {
         self.end_lease(&run).await?;
         measure(&run);
         self.measure_orders().await?;
-        // It is nightly, and so sees the first order that there is.
-        if job == Job::Snapshot {
-            self.measure_key_backup().await;
-        }
         Ok(Some(run))
     }
 

@@ -12,13 +12,27 @@ use stemvault_storage::order::{Order, Proof};
 use stemvault_storage::proof::{Extent, Reread, unproven};
 use stemvault_storage::vault::{OrderAt, Vault};
 
+use super::job::{Facts, Job, Lane, Time};
 use super::mend::{left_over, mend};
 use super::{Jobs, Pass};
 
 /// How often what was mended is read again.
 const ROUNDS: usize = 3;
 
-pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+/// The job.
+pub const JOB: Job = Job::called("prove");
+
+pub(super) const FACTS: Facts = Facts {
+    job: JOB,
+    time: Time::Set(|times| &times.prove),
+    lane: Lane::Beside,
+    apart: true,
+    removes: false,
+    by_time: false,
+    run: |pass| Box::pin(run(pass)),
+};
+
+async fn run(pass: &mut Pass<'_>) -> Result<()> {
     pass.vault.expect_stores().await?;
     for order in pass.vault.orders().await? {
         let only = pass.request.order;

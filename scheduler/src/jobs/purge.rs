@@ -9,9 +9,20 @@ use stemvault_storage::ids::OrderId;
 use stemvault_storage::order::Stage;
 
 use super::Pass;
+use super::job::{Facts, Job, Lane, Time};
 use crate::plan::Verb;
 
-pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+pub(super) const FACTS: Facts = Facts {
+    job: Job::called("purge"),
+    time: Time::Set(|times| &times.purge),
+    lane: Lane::InTurn,
+    apart: false,
+    removes: true,
+    by_time: true,
+    run: |pass| Box::pin(run(pass)),
+};
+
+async fn run(pass: &mut Pass<'_>) -> Result<()> {
     pass.vault.expect_stores().await?;
     let overdue = pass.jobs.overdue().await?;
     for (order, why) in &overdue {

@@ -15,6 +15,7 @@ use stemvault_storage::proof::Extent;
 use stemvault_storage::vault::OrderAt;
 
 use super::Pass;
+use super::job::{Facts, Job, Lane, Time};
 use super::prove::read_again;
 use crate::plan::Verb;
 
@@ -28,7 +29,17 @@ pub(super) struct ReleaseRules {
 /// Attempts that were read again in this run, and came back.
 type Came = HashSet<(OrderId, AttemptId)>;
 
-pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+pub(super) const FACTS: Facts = Facts {
+    job: Job::called("release"),
+    time: Time::Set(|times| &times.release),
+    lane: Lane::InTurn,
+    apart: false,
+    removes: true,
+    by_time: true,
+    run: |pass| Box::pin(run(pass)),
+};
+
+async fn run(pass: &mut Pass<'_>) -> Result<()> {
     pass.vault.expect_stores().await?;
     let mut came = Came::new();
     for action in pass.may_begin(Verb::Release).await? {

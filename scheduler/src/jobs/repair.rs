@@ -5,12 +5,24 @@ use std::collections::BTreeMap;
 use stemvault_storage::error::Result;
 use stemvault_storage::flaw::{Flaw, Tier};
 use stemvault_storage::ids::OrderId;
+use stemvault_storage::vault::Vault;
 
 use super::Pass;
+use super::job::{Facts, Job, Lane, Time};
 use super::mend::{left_over, mend};
 use super::prove::doubt;
 
-pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+pub(super) const FACTS: Facts = Facts {
+    job: Job::called("repair"),
+    time: Time::If(Vault::has_noticed),
+    lane: Lane::InTurn,
+    apart: true,
+    removes: false,
+    by_time: false,
+    run: |pass| Box::pin(run(pass)),
+};
+
+async fn run(pass: &mut Pass<'_>) -> Result<()> {
     if pass.request.dry_run {
         return Ok(());
     }

@@ -20,6 +20,9 @@ use super::{Job, Jobs};
 use crate::run::{Note, Outcome, Run};
 use work::Scrubbing;
 
+/// The job, which is begun by hand.
+pub const JOB: Job = Job::called("scrub");
+
 const ROW: &str = "scrub under way";
 
 /// What is to be read.
@@ -78,7 +81,7 @@ impl Record for Scrub {
 impl Scrub {
     /// Its run, which goes on after a restart.
     fn run(&self) -> Run {
-        let run = Run::new(self.id, Job::Scrub, self.started_at, false);
+        let run = Run::new(self.id, JOB, self.started_at, false);
         Run {
             noted: self.noted,
             ..run

@@ -55,7 +55,7 @@ impl Jobs {
         metrics::counter!("stemvault_beats_total").increment(1);
         let doubt = self.vault.time().doubt().is_some();
         metrics::gauge!("stemvault_clock_in_doubt").set(f64::from(u8::from(doubt)));
-        for job in Job::ALL {
+        for job in Job::all() {
             let silent = self.silence.heard().overdue.contains(&job) && overdue.contains(&job);
             metrics::gauge!("stemvault_job_silent", "job" => job.name())
                 .set(f64::from(u8::from(silent)));

@@ -6,12 +6,25 @@ use stemvault_storage::error::Result;
 use stemvault_storage::vault::Vault;
 
 use super::Pass;
+use super::job::{Facts, Job, Lane, Time};
 use crate::run::history;
 
-pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+pub(super) const FACTS: Facts = Facts {
+    job: Job::called("snapshot"),
+    time: Time::Set(|times| &times.snapshot),
+    lane: Lane::InTurn,
+    apart: false,
+    removes: false,
+    by_time: false,
+    run: |pass| Box::pin(run(pass)),
+};
+
+async fn run(pass: &mut Pass<'_>) -> Result<()> {
     if pass.request.dry_run {
         return Ok(());
     }
+    // It is nightly, and so sees the first order that there is.
+    pass.jobs.measure_key_backup().await;
     let taken = pass.vault.take_snapshot().await?;
     measure(taken.name.begun_at);
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53 bytes")]

@@ -5,8 +5,19 @@ use stemvault_storage::error::Result;
 use stemvault_storage::order::Stage;
 
 use super::Pass;
+use super::job::{Facts, Job, Lane, Time};
 
-pub(super) async fn run(pass: &mut Pass<'_>) -> Result<()> {
+pub(super) const FACTS: Facts = Facts {
+    job: Job::called("sweep"),
+    time: Time::Set(|times| &times.sweep),
+    lane: Lane::InTurn,
+    apart: false,
+    removes: true,
+    by_time: false,
+    run: |pass| Box::pin(run(pass)),
+};
+
+async fn run(pass: &mut Pass<'_>) -> Result<()> {
     if pass.request.dry_run {
         return Ok(());
     }

@@ -1,8 +1,10 @@
 //! What a beat does: every job that is due and not at work. No tick waits for one that is.
 
+use futures::future::join_all;
 use stemvault_storage::error::Result;
 
-use super::{Job, Jobs, RunRequest};
+use super::job::{ALL, Facts, Lane};
+use super::{Jobs, RunRequest};
 
 impl Jobs {
     /// Every job whose time has come since it last ran, and those that wait; but one that is still
@@ -14,31 +16,32 @@ impl Jobs {
     pub async fn tick(&self) -> Result<()> {
         let kept = self.vault.keep_time().await;
         let heard = self.listen().await;
-        let deciding = async {
+        let in_turn = async {
             let mut ticked = Ok(());
-            for job in Job::ALL.into_iter().filter(|job| job.decides()) {
-                ticked = ticked.and(self.beat(job).await);
+            for facts in of(Lane::InTurn) {
+                ticked = ticked.and(self.beat(facts).await);
             }
             ticked
         };
-        let (deciding, archive, mirror, prove) = tokio::join!(
-            deciding,
-            self.beat(Job::Archive),
-            self.beat(Job::Mirror),
-            self.beat(Job::Prove)
-        );
-        let ticked = deciding.and(archive).and(mirror).and(prove);
+        let beside = join_all(of(Lane::Beside).map(|facts| self.beat(facts)));
+        let (in_turn, beside) = tokio::join!(in_turn, beside);
+        let ticked = beside.into_iter().fold(in_turn, Result::and);
         kept.and(heard).and(ticked)
     }
 
     /// A job, if it is due and not at work.
-    async fn beat(&self, job: Job) -> Result<()> {
-        let Ok(_lane) = self.lanes[&job].try_lock() else {
+    async fn beat(&self, facts: &Facts) -> Result<()> {
+        let Ok(_lane) = self.lanes[&facts.job].try_lock() else {
             return Ok(());
         };
-        if self.is_due(job).await? {
-            Box::pin(self.run_in_lane(job, RunRequest::default())).await?;
+        if self.is_due(facts).await? {
+            Box::pin(self.run_in_lane(facts, RunRequest::default())).await?;
         }
         Ok(())
     }
+}
+
+/// The jobs of a lane, in their order.
+fn of(lane: Lane) -> impl Iterator<Item = &'static Facts> {
+    ALL.into_iter().filter(move |facts| facts.lane == lane)
 }

@@ -144,13 +144,9 @@ pub(crate) async fn prune(vault: &Vault, now: DateTime<Utc>) -> Result<u64> {
 
 /// Whether one that is not among the newest of its job may go.
 fn is_over(run: &Run, now: DateTime<Utc>) -> bool {
-    let removes = matches!(
-        run.job,
-        Job::Release | Job::Purge | Job::Expire | Job::Sweep
-    );
     let kept = match run.outcome {
         Outcome::Running => return false,
-        _ if removes && run.noted > 0 => REMOVED_KEPT,
+        _ if run.job.removes() && run.noted > 0 => REMOVED_KEPT,
         Outcome::Failed | Outcome::Stopped | Outcome::Interrupted => FAILED_KEPT,
         Outcome::Done | Outcome::Waiting => return true,
     };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
-use stemvault_scheduler::{Job, Outcome};
+use stemvault_scheduler::Outcome;
 use stemvault_storage::audit::What;
 use stemvault_storage::error::Error;
 use stemvault_storage::ids::UploadId;
@@ -15,14 +15,14 @@ use stemvault_storage::order::{Hold, Order, Stage};
 use stemvault_storage::paths;
 use stemvault_storage::refusal::RefusalKind;
 
-use super::{AT_ONCE, Studio, only, spoil};
+use super::{AT_ONCE, Studio, job, only, spoil};
 
 /// A studio whose only order is archived and due to be released; its folder in the archive.
 async fn archived() -> (Studio, Arc<InMemory>, Path) {
     let (studio, bucket) = Studio::in_memory().await;
     studio.upload(b"boom").await;
     studio.submit_and_complete().await;
-    studio.jobs.run(only(Job::Archive)).await.unwrap();
+    studio.jobs.run(only("archive")).await.unwrap();
     let order = studio.vault.order(studio.order).await.unwrap();
     let attempt = paths::attempt(studio.order, order.proof.unwrap().attempt);
     (studio, bucket, attempt)
@@ -67,7 +67,7 @@ async fn a_release_reads_the_archive_before_it_decides_anything() {
         }
         let working = paths::working(studio.order);
         let before = studio.vault.working().list(&working).await.unwrap();
-        let runs = studio.jobs.run(only(Job::Release)).await.unwrap();
+        let runs = studio.jobs.run(only("release")).await.unwrap();
         if let Wrong::Nothing = wrong {
             assert_eq!(studio.stage().await, Stage::Releasing, "{runs:?}");
             continue;
@@ -106,7 +106,7 @@ async fn a_release_that_was_decided_reads_again_before_it_deletes_in_a_later_run
     spoil(&bucket, &attempt).await;
     let working = paths::working(studio.order);
     let before = studio.vault.working().list(&working).await.unwrap();
-    let runs = studio.jobs.run(only(Job::Release)).await.unwrap();
+    let runs = studio.jobs.run(only("release")).await.unwrap();
     assert_eq!(runs[0].outcome, Outcome::Failed, "{runs:?}");
     let now = studio.vault.working().list(&working).await.unwrap();
     assert_eq!(now, before);
@@ -145,9 +145,9 @@ async fn a_hold_stops_expiry_sweep_and_whoever_removes_an_upload() {
     };
     studio.vault.change(studio.order, hold).await.unwrap();
     studio.clock.advance(Duration::from_secs(15 * 86_400));
-    let expired = studio.jobs.run(only(Job::Expire)).await.unwrap();
+    let expired = studio.jobs.run(only("expire")).await.unwrap();
     assert_eq!(expired[0].orders[0].action, "kept", "{expired:?}");
-    studio.jobs.run(only(Job::Sweep)).await.unwrap();
+    studio.jobs.run(only("sweep")).await.unwrap();
     let refused = studio.vault.terminate(studio.order, upload).await;
     let Err(Error::Refused(refusal)) = refused else {
         panic!("{refused:?}");
@@ -170,7 +170,7 @@ async fn a_hold_stops_expiry_sweep_and_whoever_removes_an_upload() {
     lifted.await.unwrap();
     let plan = studio.jobs.plan(studio.vault.clock().now()).await.unwrap();
     assert_eq!(plan.actions[0].verb.name(), "expire", "{plan:?}");
-    let expired = studio.jobs.run(only(Job::Expire)).await.unwrap();
+    let expired = studio.jobs.run(only("expire")).await.unwrap();
     assert!(
         expired[0].orders[0].detail.contains("kick.wav"),
         "{expired:?}"
@@ -178,7 +178,7 @@ async fn a_hold_stops_expiry_sweep_and_whoever_removes_an_upload() {
     let log = studio.vault.audit_log(studio.order).await.unwrap();
     let last = log.entries.last().unwrap();
     assert_eq!(last.0.what, What::Expired(upload), "{log:?}");
-    studio.jobs.run(only(Job::Sweep)).await.unwrap();
+    studio.jobs.run(only("sweep")).await.unwrap();
     assert_eq!(studio.vault.archive().get_opt(&left).await.unwrap(), None);
 }
 
@@ -201,12 +201,12 @@ async fn what_lands_after_a_purge_is_found_weeks_later() {
         .put(&key, secret.unwrap().into())
         .await
         .unwrap();
-    let runs = studio.jobs.run(only(Job::Sweep)).await.unwrap();
+    let runs = studio.jobs.run(only("sweep")).await.unwrap();
     assert!(runs[0].orders[0].detail.contains("2 objects"), "{runs:?}");
     assert!(bucket.get(&late).await.is_err());
     assert!(studio.key_objects.get(&key).await.is_err());
     studio.clock.advance(Duration::from_secs(21 * 86_400));
-    studio.jobs.run(only(Job::Sweep)).await.unwrap();
+    studio.jobs.run(only("sweep")).await.unwrap();
     assert_eq!(studio.vault.watched().await.unwrap(), []);
 }
 
@@ -215,7 +215,7 @@ async fn an_order_that_cannot_be_purged_is_named_and_its_archive_is_written_agai
     let (studio, bucket, attempt) = archived().await;
     bucket.delete(&attempt.join("index")).await.unwrap();
     let runs = studio.run().await;
-    let purge = runs.iter().find(|run| run.job == Job::Purge).unwrap();
+    let purge = runs.iter().find(|run| run.job == job("purge")).unwrap();
     let said = &purge.orders[0].detail;
     for word in ["overdue", "archive-again 2026-0117", "prove 2026-0117"] {
         assert!(said.contains(word), "no {word} in {said}");

@@ -23,7 +23,7 @@ async fn mirrored() -> (Studio, Arc<InMemory>) {
 }
 
 async fn copy(studio: &Studio) {
-    let runs = studio.jobs.run(only(Job::Mirror)).await.unwrap();
+    let runs = studio.jobs.run(only("mirror")).await.unwrap();
     assert_eq!(runs[0].outcome, Outcome::Done, "{runs:?}");
 }
 
@@ -76,7 +76,7 @@ async fn what_was_mirrored_is_read_there_whatever_was_decided_since() {
     writer.flush().await.unwrap();
     drop(writer);
     studio.submit_and_complete().await;
-    studio.jobs.run(only(Job::Archive)).await.unwrap();
+    studio.jobs.run(only("archive")).await.unwrap();
     let told = scrub(&studio).await;
     assert_eq!((told.healed, told.left), (0, 0), "{told:?}");
     assert!(told.blocks > 0, "{told:?}");
@@ -87,14 +87,14 @@ async fn the_mirror_keeps_its_copy_until_a_release_has_come_to_its_end() {
     let (studio, copies) = mirrored().await;
     let due = studio.vault.complete(studio.order, AT_ONCE);
     due.await.unwrap();
-    studio.jobs.run(only(Job::Archive)).await.unwrap();
+    studio.jobs.run(only("archive")).await.unwrap();
     copy(&studio).await;
-    studio.jobs.run(only(Job::Release)).await.unwrap();
+    studio.jobs.run(only("release")).await.unwrap();
     assert_eq!(studio.stage().await, Stage::Releasing);
     copy(&studio).await;
     assert_eq!(working_copies(&studio).await, 1, "the last that there is");
     studio.clock.advance(Duration::from_secs(121));
-    studio.jobs.run(only(Job::Release)).await.unwrap();
+    studio.jobs.run(only("release")).await.unwrap();
     assert_eq!(studio.stage().await, Stage::Released);
     // Its archive is bad, and the mirror's copy of it as well.
     let archive = paths::archive(studio.order);
@@ -103,9 +103,9 @@ async fn the_mirror_keeps_its_copy_until_a_release_has_come_to_its_end() {
         bucket.delete(&path).await.unwrap();
         copies.delete(&path).await.unwrap();
     }
-    studio.jobs.run(only(Job::Prove)).await.unwrap();
+    studio.jobs.run(only("prove")).await.unwrap();
     let order = studio.vault.order(studio.order).await.unwrap();
     assert!(order.unproven.is_some());
-    studio.jobs.run(only(Job::Mirror)).await.unwrap();
+    studio.jobs.run(only("mirror")).await.unwrap();
     assert_eq!(working_copies(&studio).await, 1, "what may mend it");
 }

@@ -5,6 +5,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use stemvault_scheduler::jobs::{mirror, prove};
 use stemvault_scheduler::{Job, plan, run};
 use stemvault_storage::decimal;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
@@ -223,20 +224,20 @@ pub(super) async fn plan(
 /// The job that is named, if one is.
 fn job(app: &App, request: &RunRequest) -> Result<Option<Job>, Refusal> {
     let bad = |message: String| Refusal::new(RefusalKind::BadRequest, message);
-    let names = || Job::ALL.map(Job::name).join(", ");
+    let names = || Job::all().map(Job::name).collect::<Vec<_>>().join(", ");
     let named = |name: &String| {
         Job::named(name).ok_or_else(|| bad(format!("{name:?} is no job: they are {}", names())))
     };
     let job = request.job.as_ref().map(named).transpose()?;
-    if job != Some(Job::Prove) && (request.whole || request.order.is_some()) {
+    if job != Some(prove::JOB) && (request.whole || request.order.is_some()) {
         let message = "`order` and `whole` are for the job prove: name it, or leave them out";
         return Err(bad(message.to_owned()));
     }
-    if job != Some(Job::Mirror) && request.new_mirror {
+    if job != Some(mirror::JOB) && request.new_mirror {
         let message = "`new_mirror` is for the job mirror: name it, or leave it out";
         return Err(bad(message.to_owned()));
     }
-    if job == Some(Job::Mirror) && app.vault.mirror().is_none() {
+    if job == Some(mirror::JOB) && app.vault.mirror().is_none() {
         let message = "there is no mirror to copy to: set `stores.mirror` and `stores.mirror_keys`, then start the server again";
         return Err(bad(message.to_owned()));
     }

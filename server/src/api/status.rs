@@ -8,7 +8,7 @@ use indicatif::DecimalBytes;
 use serde::Serialize;
 use stemvault_scheduler::jobs::lease::JobState;
 use stemvault_scheduler::jobs::mirror::MirrorState;
-use stemvault_scheduler::{Job, Outcome};
+use stemvault_scheduler::{Outcome, jobs};
 use stemvault_storage::intake::DiskSpace;
 use stemvault_storage::order::{Order, OrderNumber};
 use stemvault_storage::{Error, Vault};
@@ -162,7 +162,7 @@ fn keys(
 }
 
 fn mirror(state: &MirrorState, states: &[JobState], now: DateTime<Utc>) -> StatusPart {
-    let last = states.iter().find(|state| state.job == Job::Mirror);
+    let last = states.iter().find(|state| state.job == jobs::mirror::JOB);
     let last = last.and_then(|state| state.last.as_ref());
     if let Some(stopped) = last.filter(|run| run.outcome == Outcome::Stopped) {
         return part("mirror", Colour::Red, &*stopped.message);
@@ -251,7 +251,7 @@ fn jobs(states: &[JobState], silent: Vec<String>, now: DateTime<Utc>) -> StatusP
         };
         match run.outcome {
             Outcome::Failed => bad.push(format!("{name} failed: {}", run.message)),
-            Outcome::Stopped if state.job != Job::Scrub => {
+            Outcome::Stopped if state.job != jobs::scrub::JOB => {
                 bad.push(format!("{name} was stopped: {}", run.message));
             }
             Outcome::Interrupted => {

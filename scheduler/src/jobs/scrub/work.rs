@@ -11,11 +11,11 @@ use stemvault_storage::ids::OrderId;
 use stemvault_storage::order::Stage;
 use stemvault_storage::vault::OrderAt;
 
-use super::Scrub;
+use super::{JOB, Scrub};
+use crate::jobs::Jobs;
 use crate::jobs::keys::Looked;
 use crate::jobs::mend::{left_over, mend};
 use crate::jobs::prove::doubt;
-use crate::jobs::{Job, Jobs};
 use crate::run::{Note, Outcome, Run};
 
 /// How many notes its own row shows; a row holds 16 KiB. All of them are with its run.
@@ -204,7 +204,7 @@ impl Scrubbing<'_> {
         if flaws.is_empty() {
             return Ok(());
         }
-        let vault = self.jobs.vault.by(Actor::job(Job::Scrub.name()));
+        let vault = self.jobs.vault.by(Actor::job(JOB.name()));
         let mended = mend(&vault, at, flaws).await?;
         self.scrub.healed += mended.healed;
         self.scrub.left += mended.left.len() as u64;
