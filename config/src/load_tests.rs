@@ -97,7 +97,7 @@ fn the_defaults_are_those_of_the_design() {
     assert_eq!(settings.retention.brake_orders, 5);
     assert_eq!(settings.retention.brake_percent, 20);
     assert_eq!(settings.retention.clock_jump, Duration::from_secs(3_600));
-    assert_eq!(settings.jobs.purge.as_str(), "0 4 * * *");
+    assert_eq!(settings.jobs.purge.to_string(), "0 4 * * *");
 }
 
 #[test]

@@ -120,7 +120,7 @@ mod tests {
             Limits::default(),
         );
         let settings = Settings::defaults("/nowhere".as_ref()).unwrap();
-        Arc::new(Jobs::new(Arc::new(vault), &settings).unwrap())
+        Arc::new(Jobs::new(Arc::new(vault), &settings))
     }
 
     /// A minute on the wall is what the library waits for: with the clock set back by a year it taps

@@ -55,17 +55,15 @@ pub type SharedApp = Arc<App>;
 
 impl App {
     /// An app over a vault, by the vault's clock: no demo, and metrics that nobody else sees.
-    ///
-    /// # Errors
-    /// A sentence that names the cron expression that does not parse.
+    #[must_use]
     pub fn new(
         vault: Arc<Vault>,
         settings: Arc<Settings>,
         public_url: Url,
         ending: watch::Receiver<bool>,
-    ) -> Result<Self, String> {
-        Ok(Self {
-            jobs: Arc::new(Jobs::new(Arc::clone(&vault), &settings)?),
+    ) -> Self {
+        Self {
+            jobs: Arc::new(Jobs::new(Arc::clone(&vault), &settings)),
             clock: Arc::clone(vault.clock()),
             tries: Tries::new(&settings.server),
             paces: Paces::default(),
@@ -78,7 +76,7 @@ impl App {
             readiness: Readiness::default(),
             certificate: None,
             ending,
-        })
+        }
     }
 
     /// What stands before every path where a proxy has put the server below one: empty, or as in

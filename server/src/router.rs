@@ -197,7 +197,7 @@ mod tests {
             .unwrap();
         let (_end, ending) = watch::channel(false);
         let url = "https://studio.example".parse().unwrap();
-        let app = App::new(Arc::clone(&house.vault), Arc::new(settings), url, ending).unwrap();
+        let app = App::new(Arc::clone(&house.vault), Arc::new(settings), url, ending);
         let router = router(Arc::new(app));
         let far: SocketAddr = "192.0.2.1:5000".parse().unwrap();
         for operation in OPERATIONS {

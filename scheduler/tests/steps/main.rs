@@ -74,7 +74,7 @@ impl Studio {
         let vault = Vault::new(catalog, working, archive, of_vault, shared, limits);
         let vault = Arc::new(vault);
         let settings = Settings::defaults("/nowhere".as_ref()).unwrap();
-        let jobs = Arc::new(Jobs::new(Arc::clone(&vault), &settings).unwrap());
+        let jobs = Arc::new(Jobs::new(Arc::clone(&vault), &settings));
         // As a start does it.
         assert_eq!(vault.stores_away().await.unwrap(), []);
         let number = "2026-0117".to_owned().try_into().unwrap();
@@ -115,7 +115,7 @@ impl Studio {
         let vault = Arc::new(vault.with_mirror(mirror));
         vault.recover().await.unwrap();
         let settings = Settings::defaults("/nowhere".as_ref()).unwrap();
-        let jobs = Arc::new(Jobs::new(Arc::clone(&vault), &settings).unwrap());
+        let jobs = Arc::new(Jobs::new(Arc::clone(&vault), &settings));
         Self {
             vault,
             jobs,

@@ -129,7 +129,7 @@ async fn what_flows_does_not_expire_and_what_is_whole_never() {
     };
     until(|| taken.load(Ordering::Relaxed) == 5000).await;
     studio.hands.advance(Duration::from_secs(15 * 24 * 3600));
-    let jobs = Jobs::new(Arc::clone(&studio.app.vault), &studio.app.settings).unwrap();
+    let jobs = Jobs::new(Arc::clone(&studio.app.vault), &studio.app.settings);
     let request = RunRequest {
         accept_clock: true,
         ..RunRequest::default()

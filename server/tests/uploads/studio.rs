@@ -186,7 +186,7 @@ impl Studio {
         let (ending, ended) = watch::channel(false);
         let public_url = settings.server.public_url.clone();
         let public_url = public_url.unwrap_or_else(|| "https://studio.example".parse().unwrap());
-        let app = App::new(vault, Arc::new(settings), public_url, ended).unwrap();
+        let app = App::new(vault, Arc::new(settings), public_url, ended);
         let app = Arc::new(app);
         Self {
             router: router(Arc::clone(&app)),
