@@ -74,6 +74,12 @@ impl Job {
         ALL.into_iter().map(|facts| facts.job)
     }
 
+    /// Their names, one after the other.
+    #[must_use]
+    pub fn names() -> String {
+        Self::all().map(Self::name).collect::<Vec<_>>().join(", ")
+    }
+
     /// The job of this name that runs by itself.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

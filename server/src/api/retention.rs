@@ -224,9 +224,9 @@ pub(super) async fn plan(
 /// The job that is named, if one is.
 fn job(app: &App, request: &RunRequest) -> Result<Option<Job>, Refusal> {
     let bad = |message: String| Refusal::new(RefusalKind::BadRequest, message);
-    let names = || Job::all().map(Job::name).collect::<Vec<_>>().join(", ");
     let named = |name: &String| {
-        Job::named(name).ok_or_else(|| bad(format!("{name:?} is no job: they are {}", names())))
+        Job::named(name)
+            .ok_or_else(|| bad(format!("{name:?} is no job: they are {}", Job::names())))
     };
     let job = request.job.as_ref().map(named).transpose()?;
     if job != Some(prove::JOB) && (request.whole || request.order.is_some()) {

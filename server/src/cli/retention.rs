@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use serde_json::{Value, json};
+use stemvault_scheduler::Job;
 
 use super::ask::{Ask, AskArgs};
 use super::table::{bytes, list, moment, table, text};
@@ -41,8 +42,7 @@ pub struct RunArgs {
     /// Take the clock as it is now, although it jumped
     #[arg(long)]
     pub accept_clock: bool,
-    /// Only this one: archive, end_recall, release, purge, expire, sweep, repair, mirror, prove, snapshot
-    #[arg(long, value_name = "JOB")]
+    #[arg(long, value_name = "JOB", help = format!("Only this one: {}", Job::names()))]
     pub job: Option<String>,
     /// How to ask
     #[command(flatten)]
