@@ -5,9 +5,9 @@
 //! that is shipped.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use stemvault_storage::audio::{ByteOrder, HeaderReader};
-use stemvault_storage::block::{Codec, Logical, SealError, Sealer, open};
-use stemvault_storage::codec::{Number, Samples, decode, encode};
+use stemvault_codec::audio::{ByteOrder, HeaderReader};
+use stemvault_codec::pack::{Codec, Number, Samples, decode, encode};
+use stemvault_storage::block::{Logical, SealError, Sealer, open};
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::intake::cut::{BLOCK_MAX, Cut};
 use stemvault_storage::keys::SealingKeys;

@@ -7,8 +7,8 @@
 use std::io;
 
 use rustix::time::{ClockId, clock_gettime};
-use stemvault_storage::audio::HeaderReader;
-use stemvault_storage::codec::{Samples, decode, encode};
+use stemvault_codec::audio::HeaderReader;
+use stemvault_codec::pack::{Samples, decode, encode};
 use stemvault_storage::intake::cut::Cut;
 
 fn main() -> io::Result<()> {

@@ -4,12 +4,10 @@
 //! download's bytes) and [`vault`] (how decisions are made).
 
 pub mod archive;
-pub mod audio;
 pub mod audit;
 pub mod block;
 pub mod catalog;
 pub mod clock;
-pub mod codec;
 mod complete;
 pub mod decimal;
 pub mod deletion;

@@ -262,7 +262,7 @@ async fn a_session_comes_back_without_us() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_golden_block_decodes_without_us() -> Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../storage/tests/golden/codec");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../storage/codec/tests/golden/codec");
     let sums = std::fs::read_to_string(folder.join("sums"))?;
     let said = decoder("golden.py", &[&folder])?;
     ensure!(said.len() == sums.lines().count(), "{said:?}");

@@ -145,7 +145,9 @@ async fn complete_what_is_open(house: &House, studio: &Studio) -> Result<()> {
 }
 
 async fn release_all(house: &House, studio: &Studio) -> Result<()> {
-    at(studio, "2026-0005").verb("release-hold", json!({})).await?;
+    at(studio, "2026-0005")
+        .verb("release-hold", json!({}))
+        .await?;
     at(studio, "2026-0007")
         .verb("end-recall", json!({}))
         .await?;

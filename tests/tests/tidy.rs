@@ -31,7 +31,8 @@ const TOP_LEVEL: &[&str] = &[
 /// Who may stand on whom; the crate's name without the prefix.
 const ARROWS: &[(&str, &[&str])] = &[
     ("stemvault-config", &[]),
-    ("stemvault-storage", &["stemvault-config"]),
+    ("stemvault-codec", &[]),
+    ("stemvault-storage", &["stemvault-codec"]),
     (
         "stemvault-scheduler",
         &["stemvault-config", "stemvault-storage"],
@@ -40,6 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "stemvault",
         &[
             "stemvault-config",
+            "stemvault-codec",
             "stemvault-storage",
             "stemvault-scheduler",
         ],
@@ -65,6 +67,10 @@ const NOT_IN: &[(&str, &[&str])] = &[
     (
         "stemvault-config",
         &["axum", "object_store", "sled", "tokio"],
+    ),
+    (
+        "stemvault-codec",
+        &["axum", "object_store", "sled", "tokio", "futures"],
     ),
 ];
 

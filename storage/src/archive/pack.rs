@@ -4,10 +4,10 @@ use bytes::Bytes;
 
 use super::recut::Piece;
 use crate::block::{Logical, Sealer};
-use crate::codec::{self, Samples};
 use crate::ids::OrderId;
 use crate::keys::SealingKeys;
 use crate::session::{BlockRef, FileEntry};
+use stemvault_codec::pack::{self, Samples};
 
 /// The form of the samples that a piece is made of, if it is made of whole sample frames alone.
 pub(super) fn samples_of(entry: &FileEntry, piece: &Piece) -> Option<Samples> {
@@ -27,7 +27,7 @@ pub(super) fn seal_archived(
     plain: &[u8],
     samples: Option<&Samples>,
 ) -> (u8, Bytes) {
-    let (codec, packed) = codec::encode(plain, samples);
+    let (codec, packed) = pack::encode(plain, samples);
     let mut sealer = Sealer::with_capacity(packed.len());
     sealer.push(&packed);
     let what = Logical::Block(block.hash);

@@ -8,7 +8,7 @@ mod seal;
 pub(crate) use aside::aside;
 pub(crate) use background::Background;
 pub(crate) use buffer::Buffers;
-pub use seal::{Codec, HEADER_LEN, Logical, Overhead, SealError, Sealer, open, seal_copy};
+pub use seal::{HEADER_LEN, Logical, Overhead, SealError, Sealer, open, seal_copy};
 
 /// The longest block, in bytes.
 pub const BLOCK_MAX: usize = 4 << 20;

@@ -20,9 +20,9 @@ use aws_lc_rs::aead::{Aad, Nonce};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::buffer::{Buffer, Buffers};
-use crate::codec;
 use crate::ids::{AttemptId, BlockHash, OrderId, SessionId, random};
 use crate::keys::SealingKeys;
+use stemvault_codec::pack::{self, Codec};
 
 const MAGIC: &[u8; 4] = b"STMV";
 const VERSION: u8 = 1;
@@ -38,18 +38,6 @@ pub struct Overhead;
 impl Overhead {
     /// Bytes of header and tag together.
     pub const BYTES: usize = HEADER_LEN + TAG_LEN;
-}
-
-/// How the sealed content is coded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Codec {
-    /// As it is.
-    Stored = 0,
-    /// One zstd frame.
-    Zstd = 1,
-    /// Samples less their prediction; a zstd stream with skippable frames around it.
-    Predicted = 2,
 }
 
 /// What an object is, bound into it.
@@ -265,7 +253,7 @@ pub fn open(
         plain_len.ok_or_else(|| SealError::Undecodable("it claims to be too long".into()))?;
     match codec {
         Codec::Stored if content.len() == plain_len => Ok(content),
-        _ => codec::decode(codec, &content, plain_len)
+        _ => pack::decode(codec, &content, plain_len)
             .map(Bytes::from)
             .map_err(|error| SealError::Undecodable(error.to_string())),
     }

@@ -14,10 +14,10 @@ use super::facts::{FileFacts, Known};
 use super::family::{Family, is_audio};
 pub use super::message::about;
 use super::message::{self, Depth, Wanted};
-use crate::audio::{Format, SampleFormat};
 use crate::names::{hazards, is_junk, other_half, placeholder};
 use crate::namesakes::Namesakes;
 use file::troubles;
+use stemvault_codec::audio::{Format, SampleFormat};
 
 /// What can be found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -19,7 +19,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::facts::FileFacts;
-use crate::audio::{Data, HeaderReader};
+use stemvault_codec::audio::{Data, HeaderReader};
 
 /// Most bytes in a block: 4 MiB.
 pub const BLOCK_MAX: usize = 4 << 20;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::audio::{
+use stemvault_codec::audio::{
     Coding, Data, Format, HeaderReader, Packed, SNIFF_LEN, SampleFormat, flac_samples,
 };
 

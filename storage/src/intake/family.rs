@@ -1,7 +1,7 @@
 //! What the name of a file claims it to be.
 
 use super::facts::FileFacts;
-use crate::audio::{Container, Format};
+use stemvault_codec::audio::{Container, Format};
 
 /// Audio formats that share their extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

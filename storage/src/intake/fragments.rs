@@ -9,7 +9,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::gather::Gathering;
 use super::progress::Progress;
 use super::writer::Writer;
-use crate::block::{BLOCK_MAX, Codec, Logical, Overhead, Sealer, open};
+use stemvault_codec::pack::Codec;
+
+use crate::block::{BLOCK_MAX, Logical, Overhead, Sealer, open};
 use crate::catalog::tables;
 use crate::catalog::{Batch, MAX_VALUE};
 use crate::error::{Damage, Result};

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::family::extension;
-use crate::audio::{Coding, Data, Format, SampleFormat, Tag};
+use stemvault_codec::audio::{Coding, Data, Format, SampleFormat, Tag};
 
 /// Significant bits of a sample, and whether they are a floating-point number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

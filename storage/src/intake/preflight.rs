@@ -13,10 +13,10 @@ use super::checks::{Judged, Rule, Scope, Severity, judge};
 use super::facts::{FileFacts, Known};
 use super::family::is_named_audio;
 use super::room::Room;
-use crate::audio::{Format, HeaderReader, SampleFormat};
 use crate::names::is_junk;
 use crate::namesakes::{Namesakes, breaks_lists, in_its_folder};
 use crate::path::SessionPath;
+use stemvault_codec::audio::{Format, HeaderReader, SampleFormat};
 
 /// Bytes of a file's beginning that preflight can make use of: 64 KiB.
 pub const HEAD_MAX: usize = 64 << 10;

@@ -18,7 +18,9 @@ use super::held::Held;
 use super::progress::Sums;
 use super::running::{Running, Signal};
 use super::unkept::Unkept;
-use crate::block::{Codec, Logical, aside};
+use stemvault_codec::pack::Codec;
+
+use crate::block::{Logical, aside};
 use crate::catalog::Version;
 use crate::catalog::tables::{self, Gate, load};
 use crate::error::Result;

@@ -4,8 +4,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
 use super::*;
-use crate::audio::made::{STEREO24, wav};
 use crate::block::BLOCK_MAX;
+use stemvault_codec::audio::made::{STEREO24, wav};
 
 fn block(plain: &[u8]) -> BlockRef {
     anew(0, Bytes::copy_from_slice(plain)).block

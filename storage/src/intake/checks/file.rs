@@ -3,10 +3,10 @@
 //! Lengths and bytes per frame are hints, as they are to every player; channels, rate and bits are not.
 
 use super::{Judged, Rule};
-use crate::audio::{Coding, Container, Data, Format, Packed, SampleFormat};
 use crate::intake::facts::{FileFacts, Known};
 use crate::intake::family::Family;
 use crate::intake::message::{self, Wanted};
+use stemvault_codec::audio::{Coding, Container, Data, Format, Packed, SampleFormat};
 
 /// What is wrong with one audio file that is not empty.
 pub(super) fn troubles(file: &Judged<'_>, wanted: &Wanted) -> Vec<(Rule, String)> {

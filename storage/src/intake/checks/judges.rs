@@ -12,10 +12,10 @@ use std::process::{Command, Stdio};
 
 use super::Rule as R;
 use super::*;
-use crate::audio::made::{self, STEREO24};
 use crate::intake::cut::Cut;
 use cases::{Case, Docket, apples, large_wavs, samples, wavs};
 use packed::packed;
+use stemvault_codec::audio::made::{self, STEREO24};
 
 fn facts(file: &[u8]) -> FileFacts {
     let mut cut = Cut::new();

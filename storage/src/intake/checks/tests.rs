@@ -1,8 +1,8 @@
 //! What musicians send, and what they are told.
 
 use super::*;
-use crate::audio::made::{self, Extra, STEREO24};
 use crate::intake::cut::Cut;
+use stemvault_codec::audio::made::{self, Extra, STEREO24};
 
 fn facts(file: &[u8]) -> FileFacts {
     let mut cut = Cut::new();

@@ -4,7 +4,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
 use super::*;
-use crate::audio::made::{self, STEREO24};
+use stemvault_codec::audio::made::{self, STEREO24};
 
 const MAX: u64 = BLOCK_MAX as u64;
 /// A full block of 24-bit stereo samples: 4 MiB rounded down to whole frames of six bytes.

@@ -1,9 +1,9 @@
 //! No second opinion: what preflight says of the start of a file is what submit says of the whole.
 
 use super::*;
-use crate::audio::made::{self, STEREO24};
 use crate::intake::checks::{Finding, check};
 use crate::intake::cut::Cut;
+use stemvault_codec::audio::made::{self, STEREO24};
 
 /// What submit knows of a whole file: as its blocks were cut.
 fn submitted(file: &[u8]) -> FileFacts {

@@ -1,8 +1,8 @@
 //! The files that are put before the judges, each with what we find in it.
 
-use crate::audio::made::{self, Extra, Form, STEREO24};
 use crate::intake::checks::Rule;
 use crate::intake::checks::Rule as R;
+use stemvault_codec::audio::made::{self, Extra, Form, STEREO24};
 
 /// Sample frames in every file that is whole.
 pub(super) const FRAMES: usize = 4000;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::cases::{Docket, FRAMES, put, samples, tag_of};
-use crate::audio::made::{self, STEREO24};
 use crate::intake::checks::Rule as R;
+use stemvault_codec::audio::made::{self, STEREO24};
 
 pub(super) fn packed(folder: &Path) -> [Docket; 5] {
     let wav = folder.join("source.wav");

@@ -29,7 +29,17 @@ pub use samples::{Number, Samples};
 
 use zstd::zstd_safe::CParameter;
 
-use crate::block::Codec;
+/// How the sealed content is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Codec {
+    /// As it is.
+    Stored = 0,
+    /// One zstd frame.
+    Zstd = 1,
+    /// Samples less their prediction; a zstd stream with skippable frames around it.
+    Predicted = 2,
+}
 
 /// A plain zstd frame is worth its decoding if it saves one part in so many.
 const WORTH: usize = 50;

@@ -1,19 +1,26 @@
-//! Small audio files made by hand, for tests.
+//! Small audio files made by hand, for tests here and of those who read such files.
+//!
+//! # Panics
+//! Whatever is asked here fits: samples of a few megabytes.
 
 /// A chunk around the sound chunk: its name and its body.
-pub(crate) type Extra<'a> = (&'a [u8; 4], &'a [u8]);
+pub type Extra<'a> = (&'a [u8; 4], &'a [u8]);
 
 /// The form of the samples.
-#[derive(Clone, Copy)]
-pub(crate) struct Form {
-    pub(crate) tag: u16,
-    pub(crate) channels: u16,
-    pub(crate) rate: u32,
-    pub(crate) bits: u16,
+#[derive(Clone, Copy, Debug)]
+pub struct Form {
+    /// The format tag of a WAV: 1 for integers, 3 for floats.
+    pub tag: u16,
+    /// How many.
+    pub channels: u16,
+    /// Frames a second.
+    pub rate: u32,
+    /// Bits of a sample.
+    pub bits: u16,
 }
 
 /// 48 kHz, 24 bit, stereo: six bytes a frame.
-pub(crate) const STEREO24: Form = Form {
+pub const STEREO24: Form = Form {
     tag: 1,
     channels: 2,
     rate: 48_000,
@@ -83,22 +90,26 @@ fn wave(fmt: &[u8], front: &[Extra<'_>], samples: &[u8], tail: &[Extra<'_>]) -> 
 }
 
 /// A WAV with `front` before `fmt ` and `tail` behind `data`.
-pub(crate) fn wav(form: Form, front: &[Extra<'_>], samples: &[u8], tail: &[Extra<'_>]) -> Vec<u8> {
+#[must_use]
+pub fn wav(form: Form, front: &[Extra<'_>], samples: &[u8], tail: &[Extra<'_>]) -> Vec<u8> {
     wave(&form.fmt(), front, samples, tail)
 }
 
 /// The same with `WAVE_FORMAT_EXTENSIBLE`.
-pub(crate) fn wav_extensible(form: Form, valid: u16, samples: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn wav_extensible(form: Form, valid: u16, samples: &[u8]) -> Vec<u8> {
     wave(&form.extensible(valid), &[], samples, &[])
 }
 
 /// Offset of the size field of the `data` (or other) chunk, by looking for its name.
-pub(crate) fn size_field(file: &[u8], name: &[u8; 4]) -> usize {
+#[must_use]
+pub fn size_field(file: &[u8], name: &[u8; 4]) -> usize {
     4 + file.windows(4).position(|it| it == name).unwrap()
 }
 
 /// An RF64 whose sizes are in `ds64`.
-pub(crate) fn rf64(form: Form, samples: &[u8], tail: &[Extra<'_>]) -> Vec<u8> {
+#[must_use]
+pub fn rf64(form: Form, samples: &[u8], tail: &[Extra<'_>]) -> Vec<u8> {
     let mut file = wave(&form.fmt(), &[(b"ds64", &[0; 28])], samples, tail);
     set(&mut file, 0, b"RF64");
     set(&mut file, 4, &[0xFF; 4]);
@@ -111,7 +122,8 @@ pub(crate) fn rf64(form: Form, samples: &[u8], tail: &[Extra<'_>]) -> Vec<u8> {
 }
 
 /// A W64; `tail` is the body of a chunk behind the data.
-pub(crate) fn w64(form: Form, samples: &[u8], tail: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn w64(form: Form, samples: &[u8], tail: &[u8]) -> Vec<u8> {
     const GUID: [u8; 12] = [
         0xF3, 0xAC, 0xD3, 0x11, 0x8C, 0xD1, 0, 0xC0, 0x4F, 0x8E, 0xDB, 0x8A,
     ];
@@ -144,7 +156,8 @@ pub(crate) fn w64(form: Form, samples: &[u8], tail: &[u8]) -> Vec<u8> {
 }
 
 /// An AIFF, or an AIFC with a compression type; `late` puts COMM behind SSND.
-pub(crate) fn aiff(
+#[must_use]
+pub fn aiff(
     form: Form,
     compression: Option<&[u8; 4]>,
     late: bool,
@@ -180,7 +193,8 @@ pub(crate) fn aiff(
 }
 
 /// A CAF; `open` writes -1 as the size of the data.
-pub(crate) fn caf(form: Form, open: bool, samples: &[u8], tail: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn caf(form: Form, open: bool, samples: &[u8], tail: &[u8]) -> Vec<u8> {
     let mut desc = f64::from(form.rate).to_be_bytes().to_vec();
     desc.extend(b"lpcm");
     let flags = u32::from(form.tag == 3) | 2;
@@ -213,7 +227,8 @@ pub(crate) fn caf(form: Form, open: bool, samples: &[u8], tail: &[u8]) -> Vec<u8
 
 /// One of each, with samples in the given number of bytes and a tail: its name, the file, and where
 /// its samples begin.
-pub(crate) fn one_of_each(samples: &[u8]) -> Vec<(&'static str, Vec<u8>, u64)> {
+#[must_use]
+pub fn one_of_each(samples: &[u8]) -> Vec<(&'static str, Vec<u8>, u64)> {
     let tail: [Extra<'_>; 1] = [(b"LIST", b"INFOISFT")];
     let bext = [7; 602];
     let form = STEREO24;

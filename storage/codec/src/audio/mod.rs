@@ -9,8 +9,8 @@ mod caf;
 mod chunk;
 mod flac;
 mod frames;
-#[cfg(test)]
-pub(crate) mod made;
+#[cfg(any(test, feature = "made"))]
+pub mod made;
 mod packed;
 mod reader;
 mod riff;
