@@ -8,11 +8,11 @@ pub mod history;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use stemvault_storage::catalog::tables::{self, Record, put};
 use stemvault_storage::catalog::{Batch, Key, KeyRange};
 use stemvault_storage::error::Result;
 use stemvault_storage::ids::RunId;
 use stemvault_storage::order::OrderNumber;
+use stemvault_storage::tables::{self, Record, put};
 use stemvault_storage::vault::Vault;
 
 use crate::jobs::Job;

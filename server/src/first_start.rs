@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use stemvault_config::{MasterKeySource, Origin, Settings};
 use stemvault_storage::catalog::Catalog;
-use stemvault_storage::catalog::tables::{self, load};
 use stemvault_storage::ids::Token;
 use stemvault_storage::link::{ApiToken, Digest};
+use stemvault_storage::tables::{self, load};
 use stemvault_storage::{Vault, paths};
 use url::Url;
 

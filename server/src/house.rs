@@ -11,13 +11,13 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use chrono::TimeDelta;
 use stemvault_config::{MasterKeySource, Settings, StoreUrl};
-use stemvault_storage::catalog::tables::{self, load_all};
 use stemvault_storage::catalog::{Catalog, Embedded};
 use stemvault_storage::clock::SharedClock;
 use stemvault_storage::keys::{KeyError, KeyStore, MasterKey, MasterKeys};
 use stemvault_storage::mirror::Mirror;
 use stemvault_storage::order::Order;
 use stemvault_storage::store::Store;
+use stemvault_storage::tables::{self, load_all};
 use stemvault_storage::{Limits, Vault};
 
 use crate::first_start::{make_private_folder, write_durably};

@@ -20,10 +20,10 @@ pub use write::Written;
 
 pub(crate) use attempt::Sights;
 
-use crate::catalog::tables::Record;
 use crate::decimal;
 use crate::ids::{AttemptId, BlockHash, FileHash, OrderId, SessionId};
 use crate::session::BlockRef;
+use crate::tables::Record;
 
 /// Where every file of an attempt lies. Stored sealed beside its blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +117,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::tables::{decode, encode};
+    use crate::tables::{decode, encode};
 
     #[test]
     fn an_index_of_version_1_stays_readable() {

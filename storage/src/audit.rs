@@ -24,10 +24,10 @@ pub use log::AuditLog;
 pub use said::{Logged, Said};
 pub use span::{LostEntries, Span};
 
-use crate::catalog::tables::Record;
 use crate::decimal;
 use crate::ids::{AttemptId, EntryHash, LinkId, OrderId, SessionId, UploadId};
 use crate::order::{Order, Stage};
+use crate::tables::Record;
 
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

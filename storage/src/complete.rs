@@ -6,13 +6,13 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::catalog::tables::{self, Arrival, load, load_all};
 use crate::catalog::{Batch, Expect};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::order::{Order, Policy, Stage};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::standing::{count, named};
+use crate::tables::{self, Arrival, load, load_all};
 use crate::upload::{Upload, UploadState};
 use crate::vault::Vault;
 

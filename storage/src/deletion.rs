@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 use crate::audit::{Head, What};
 use crate::block::{Logical, open, seal_copy};
 use crate::catalog::Batch;
-use crate::catalog::tables::{self, Record, put};
 use crate::error::{Damage, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
 use crate::order::{Order, OrderNumber};
 use crate::paths;
 use crate::session::{Kind, SessionRow};
 use crate::sweep::Swept;
+use crate::tables::{self, Record, put};
 use crate::upload::Upload;
 use crate::vault::{OrderAt, Vault};
 

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::What;
 use crate::catalog::Batch;
-use crate::catalog::tables::{self, Record, load, put};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId};
+use crate::tables::{self, Record, load, put};
 use crate::vault::Vault;
 
 const TRIES: usize = 64;

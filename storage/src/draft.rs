@@ -5,12 +5,12 @@
 //! every copy of it. A submit takes it along; from then on the manifest says it.
 
 use crate::block::{Logical, open, seal_copy};
-use crate::catalog::tables;
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::order::Stage;
 use crate::session::{Form, Kind};
+use crate::tables;
 use crate::vault::Vault;
 
 const TRIES: usize = 64;

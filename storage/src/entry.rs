@@ -1,8 +1,8 @@
 //! What a manifest says of one file, from the rows of its upload.
 
-use crate::catalog::tables::{self, load_all};
 use crate::error::{Error, Result};
 use crate::session::{BlockRef, FileEntry, PartBlocks};
+use crate::tables::{self, load_all};
 use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 

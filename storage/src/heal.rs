@@ -10,7 +10,6 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 
 use crate::block::{BLOCK_MAX, Logical, aside, open, seal_copy};
-use crate::catalog::tables::{self, Gate, Outbox, load, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Damage, Error, Result};
 use crate::flaw::{Flaw, Part, Tier};
@@ -22,6 +21,7 @@ use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{BlockRef, SessionRow};
 use crate::store::{Lease, Store};
+use crate::tables::{self, Gate, Outbox, load, put};
 use crate::vault::{OrderAt, Vault};
 
 /// An object, and what must be in it.

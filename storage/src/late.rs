@@ -8,12 +8,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::tables::{self, Record, load_all, put};
 use crate::catalog::{Batch, Key};
 use crate::error::Result;
 use crate::ids::OrderId;
 use crate::paths;
 use crate::sweep::Swept;
+use crate::tables::{self, Record, load_all, put};
 use crate::vault::Vault;
 
 /// So long after its purge an order is looked at again: longer than anybody leaves a machine asleep

@@ -6,7 +6,6 @@
 pub mod archive;
 pub mod audit;
 pub mod block;
-pub mod catalog;
 pub mod clock;
 mod complete;
 pub mod decimal;
@@ -48,6 +47,7 @@ pub mod standing;
 pub mod store;
 pub mod submit;
 pub mod sweep;
+pub mod tables;
 mod terms;
 #[cfg(feature = "torture")]
 pub mod torture;
@@ -56,4 +56,5 @@ pub mod upload;
 pub mod vault;
 
 pub use error::{Error, Result};
+pub use stemvault_catalog as catalog;
 pub use vault::{Limits, Vault};

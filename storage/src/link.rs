@@ -143,7 +143,7 @@ impl<'de> Deserialize<'de> for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::tables::{decode, encode};
+    use crate::tables::{decode, encode};
 
     #[test]
     fn a_link_of_before_it_had_limits_still_opens() {

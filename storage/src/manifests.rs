@@ -9,13 +9,13 @@ use object_store::path::Path;
 
 use crate::archive::Index;
 use crate::block::{Logical, open, seal_copy};
-use crate::catalog::tables::{self, Record, load};
 use crate::error::{Damage, Result};
 use crate::ids::{AttemptId, OrderId, SessionId};
 use crate::orders::no_session;
 use crate::paths;
 use crate::session::{Manifest, Receipt, SessionRow};
 use crate::store::{Lease, Store};
+use crate::tables::{self, Record, load};
 use crate::vault::Vault;
 
 /// The longest manifest or index that is read, in bytes: 200 GB in small files need a tenth of it.

@@ -18,13 +18,13 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Batch;
-use crate::catalog::tables::{self, Marked, Record, load, put};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::order::Order;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::Store;
+use crate::tables::{self, Marked, Record, load, put};
 use crate::vault::Vault;
 
 /// So long a store that was ours is taken for ours by who only writes. Who deletes asks.

@@ -16,7 +16,6 @@ use futures::{StreamExt, stream};
 use object_store::path::Path;
 
 use crate::block::{BLOCK_MAX, Logical, aside, open};
-use crate::catalog::tables::{self, Mirrored, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Damage, Error, Result};
 use crate::flaw::{Flaw, Part, Tier};
@@ -27,6 +26,7 @@ use crate::manifests::DOCUMENT_MAX;
 use crate::order::{Order, Stage};
 use crate::paths;
 use crate::store::Store;
+use crate::tables::{self, Mirrored, put};
 use crate::vault::{OrderAt, Vault};
 
 /// Objects that are copied at once.

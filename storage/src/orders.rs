@@ -1,7 +1,6 @@
 //! Creating orders, and what is said of them: links, reviews.
 
 use crate::audit::{Logged, What};
-use crate::catalog::tables::{self, DigestOf, Gate, OrderOf, Outbox, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{LinkId, OrderId, SessionId, Token};
@@ -10,6 +9,7 @@ use crate::order::{Client, Order, OrderNumber, Stage};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review, SessionRow};
 use crate::store::Lease;
+use crate::tables::{self, DigestOf, Gate, OrderOf, Outbox, load, load_all, put};
 use crate::vault::{OrderAt, Vault};
 
 /// How often a change that lost a race is made again.

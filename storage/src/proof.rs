@@ -12,7 +12,6 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use object_store::path::Path;
 
-use crate::catalog::tables::{self, Proven, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Damage, Result};
 use crate::flaw::{Flaw, Part, Tier, found};
@@ -20,6 +19,7 @@ use crate::ids::{AttemptId, Chance, OrderId, SessionId};
 use crate::order::{Order, Proof, Unproven};
 use crate::outlet::Source;
 use crate::paths;
+use crate::tables::{self, Proven, load, load_all, put};
 use crate::vault::{OrderAt, Vault};
 
 /// Blocks that are read while others are decoded.

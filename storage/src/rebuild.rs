@@ -186,10 +186,7 @@ impl Vault {
     /// Rows that belong to no order: runs of jobs and what they noted. Nothing else is taken: an old row must not say
     /// that a job has run, or open anything.
     async fn bring_back_rows(&self, rows: Vec<PlainRow>) -> Result<u64> {
-        let taken = [
-            crate::catalog::tables::runs(),
-            crate::catalog::tables::runs_notes(),
-        ];
+        let taken = [crate::tables::runs(), crate::tables::runs_notes()];
         let mut rows: Vec<_> = rows
             .into_iter()
             .filter(|row| taken.iter().any(|table| row.key.starts_with(&table.0)))

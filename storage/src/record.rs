@@ -4,7 +4,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::block::{Logical, open, seal_copy};
-use crate::catalog::tables::{self, DigestOf, Outbox, Record, load, load_all};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Damage, Error, Result};
 use crate::ids::OrderId;
@@ -14,6 +13,7 @@ use crate::order::Order;
 use crate::paths;
 use crate::session::SessionRow;
 use crate::store::Lease;
+use crate::tables::{self, DigestOf, Outbox, Record, load, load_all};
 use crate::vault::Vault;
 
 /// The longest record that is read, in bytes: far above any order's.

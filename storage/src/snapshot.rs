@@ -27,11 +27,11 @@ pub use read::Snapshot;
 pub use take::Taken;
 
 use crate::audit::Entry;
-use crate::catalog::tables::{Proven, Record};
 use crate::decimal;
 use crate::ids::{OrderId, SnapshotId, UploadId};
 use crate::record::OrderRecord;
 use crate::session::{Form, Kind};
+use crate::tables::{Proven, Record};
 use crate::upload::Role;
 
 /// Whose name is bound into what belongs to no order.

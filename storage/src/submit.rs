@@ -10,7 +10,6 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use crate::audit::What;
-use crate::catalog::tables::{self, Arrival, load, put};
 use crate::catalog::{Batch, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
@@ -20,6 +19,7 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{FileEntry, Form, Kind, Manifest, Receipt, Review, Rules, SessionRow};
 use crate::standing::Taken;
 use crate::store::Lease;
+use crate::tables::{self, Arrival, load, put};
 use crate::upload::{Upload, UploadState};
 use crate::vault::Vault;
 

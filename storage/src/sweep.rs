@@ -7,11 +7,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::catalog::tables::{self, Attempt, load};
 use crate::error::{Error, Result};
 use crate::ids::{AttemptId, OrderId, UploadId};
 use crate::paths;
 use crate::session::FileEntry;
+use crate::tables::{self, Attempt, load};
 use crate::upload::{Upload, UploadState};
 use crate::vault::Vault;
 

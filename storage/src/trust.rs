@@ -17,10 +17,10 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::tables::{self, Record, load, put};
 use crate::catalog::{Batch, KeyRange};
 use crate::clock::{Clock, SharedClock};
 use crate::error::Result;
+use crate::tables::{self, Record, load, put};
 use crate::vault::Vault;
 
 /// A server that stood still for so long may have done so: a long weekend. After more, somebody has

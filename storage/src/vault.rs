@@ -9,7 +9,6 @@ use std::sync::Arc;
 use crate::archive::Sights;
 use crate::audit::{Actor, Entry, Logged, Said, What};
 use crate::block::Background;
-use crate::catalog::tables::{self, Gate, Outbox, load, put};
 use crate::catalog::{Batch, Catalog, CommitError, Expect, Version};
 use crate::clock::SharedClock;
 use crate::error::{Error, Result};
@@ -26,6 +25,7 @@ use crate::outflow::Outflow;
 use crate::pace::Pace;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::{Lease, Store};
+use crate::tables::{self, Gate, Outbox, load, put};
 use crate::trust::TrustedClock;
 
 /// How often a decision that lost a race is made again before the caller is asked to.

@@ -31,8 +31,12 @@ const TOP_LEVEL: &[&str] = &[
 /// Who may stand on whom; the crate's name without the prefix.
 const ARROWS: &[(&str, &[&str])] = &[
     ("stemvault-config", &[]),
+    ("stemvault-catalog", &[]),
     ("stemvault-codec", &[]),
-    ("stemvault-storage", &["stemvault-codec"]),
+    (
+        "stemvault-storage",
+        &["stemvault-catalog", "stemvault-codec"],
+    ),
     (
         "stemvault-scheduler",
         &["stemvault-config", "stemvault-storage"],
@@ -62,12 +66,13 @@ const NOT_IN: &[(&str, &[&str])] = &[
     ),
     (
         "stemvault-storage",
-        &["axum", "hyper", "tokio-cron-scheduler"],
+        &["axum", "hyper", "tokio-cron-scheduler", "sled"],
     ),
     (
         "stemvault-config",
         &["axum", "object_store", "sled", "tokio"],
     ),
+    ("stemvault-catalog", &["axum", "object_store"]),
     (
         "stemvault-codec",
         &["axum", "object_store", "sled", "tokio", "futures"],

@@ -5,10 +5,10 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use croner::Cron;
 use serde::{Deserialize, Serialize};
-use stemvault_storage::catalog::tables::{self, Record, load, put};
 use stemvault_storage::catalog::{Batch, CommitError, Expect};
 use stemvault_storage::error::Result;
 use stemvault_storage::ids::RunId;
+use stemvault_storage::tables::{self, Record, load, put};
 
 use super::job::{ALL, Facts, Time};
 use super::{Job, Jobs, scrub};
@@ -139,7 +139,7 @@ impl Jobs {
     }
 
     /// Closes what was at work when the process before this one ended. Only at a start, when no run
-    /// of this process is under way; one process has the catalog (storage decisions/0001).
+    /// of this process is under way; one process has the catalog (its decisions/0001).
     pub(super) async fn close_interrupted(&self) -> Result<()> {
         // The first beat may have come before; what it began is not interrupted.
         let mut lanes = Vec::new();

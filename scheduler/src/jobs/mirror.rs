@@ -4,11 +4,11 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use stemvault_storage::catalog::Batch;
-use stemvault_storage::catalog::tables::{self, Record, load, put};
 use stemvault_storage::error::{Error, Result};
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::mirror::Mirror;
 use stemvault_storage::refusal::RefusalKind;
+use stemvault_storage::tables::{self, Record, load, put};
 
 use super::job::{Facts, Job, Lane, Time};
 use super::{Jobs, Pass};

@@ -5,11 +5,11 @@
 //! mended is named, block by block; the order bears the doubt, in its record as
 //! well, and its working files stay until a reading of the whole ends it.
 
-use stemvault_storage::catalog::tables::Proven;
 use stemvault_storage::error::{Damage, Error, Result};
 use stemvault_storage::ids::{AttemptId, Chance, OrderId};
 use stemvault_storage::order::{Order, Proof};
 use stemvault_storage::proof::{Extent, Reread, unproven};
+use stemvault_storage::tables::Proven;
 use stemvault_storage::vault::{OrderAt, Vault};
 
 use super::job::{Facts, Job, Lane, Time};

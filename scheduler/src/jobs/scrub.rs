@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use stemvault_storage::catalog::Batch;
-use stemvault_storage::catalog::tables::{self, Record, load, put};
 use stemvault_storage::error::Result;
 use stemvault_storage::flaw::Tier;
 use stemvault_storage::ids::{OrderId, RunId};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
+use stemvault_storage::tables::{self, Record, load, put};
 
 use super::{Job, Jobs};
 use crate::run::{Note, Outcome, Run};

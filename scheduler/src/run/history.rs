@@ -7,10 +7,10 @@
 use std::collections::{HashMap, VecDeque};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use stemvault_storage::catalog::tables::{self, decode};
 use stemvault_storage::catalog::{Batch, Key, KeyRange, Row};
 use stemvault_storage::error::Result;
 use stemvault_storage::ids::RunId;
+use stemvault_storage::tables::{self, decode};
 use stemvault_storage::vault::Vault;
 
 use super::{Outcome, Run, SHOWN};

@@ -19,7 +19,7 @@ use object_store::{
 use stemvault_config::Settings;
 use stemvault_scheduler::{Jobs, Outcome, Run, RunRequest};
 use stemvault_storage::archive::{ArchivedFile, Turn};
-use stemvault_storage::catalog::{MemoryCatalog, tables};
+use stemvault_storage::catalog::MemoryCatalog;
 use stemvault_storage::clock::{MovableClock, SharedClock, StoppedClock};
 use stemvault_storage::ids::{OrderId, SessionId, UploadId};
 use stemvault_storage::intake::NewUpload;
@@ -29,6 +29,7 @@ use stemvault_storage::path::SessionPath;
 use stemvault_storage::paths;
 use stemvault_storage::session::{Form, Kind, Rules};
 use stemvault_storage::store::Store;
+use stemvault_storage::tables;
 use stemvault_storage::upload::Role;
 use stemvault_storage::{Limits, Vault};
 use tokio::sync::Notify;

@@ -11,7 +11,7 @@ use futures::{FutureExt, TryStreamExt};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use stemvault_storage::Vault;
-use stemvault_storage::catalog::{Batch, MemoryCatalog, tables};
+use stemvault_storage::catalog::{Batch, MemoryCatalog};
 use stemvault_storage::clock::{Clock, MovableClock, SharedClock, StoppedClock};
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::keys::{KeyStore, MasterKeys};
@@ -19,6 +19,7 @@ use stemvault_storage::order::Stage;
 use stemvault_storage::paths;
 use stemvault_storage::session::BlockRef;
 use stemvault_storage::store::Store;
+use stemvault_storage::tables;
 use stemvault_storage::upload::{Role, Upload};
 
 use crate::node::limits;

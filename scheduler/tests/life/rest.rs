@@ -7,13 +7,13 @@ use std::time::Duration;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use stemvault_scheduler::RunRequest;
-use stemvault_storage::catalog::tables::{self, OrderOf};
 use stemvault_storage::catalog::{Catalog, Key, KeyRange};
 use stemvault_storage::error::Error;
 use stemvault_storage::ids::UploadId;
 use stemvault_storage::order::{Order, Policy, Stage};
 use stemvault_storage::paths;
 use stemvault_storage::session::{Form, Kind, Rules};
+use stemvault_storage::tables::{self, OrderOf};
 use stemvault_storage::upload::{PartUse, Upload, UploadState};
 
 use crate::chance::Chance;

@@ -12,12 +12,12 @@ use futures::FutureExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
-use stemvault_storage::catalog::tables::{self, Record};
 use stemvault_storage::catalog::{Batch, Catalog, Key, MemoryCatalog, Version};
 use stemvault_storage::clock::Clock;
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::keys::{MasterKey, MasterKeys};
 use stemvault_storage::order::Order;
+use stemvault_storage::tables::{self, Record};
 use tokio::time::Instant;
 
 use crate::chance::Chance;

@@ -18,7 +18,7 @@ use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use stemvault_config::Settings;
 use stemvault_scheduler::{Job, Jobs, Outcome, Run, RunRequest};
 use stemvault_storage::catalog::{
-    Batch, Catalog, CatalogError, CommitError, Key, KeyRange, MemoryCatalog, Row, tables,
+    Batch, Catalog, CatalogError, CommitError, Key, KeyRange, MemoryCatalog, Row,
 };
 use stemvault_storage::clock::{MovableClock, SharedClock, StoppedClock};
 use stemvault_storage::error::Error;
@@ -33,6 +33,7 @@ use stemvault_storage::paths;
 use stemvault_storage::refusal::RefusalKind;
 use stemvault_storage::session::{Form, Kind, Rules};
 use stemvault_storage::store::Store;
+use stemvault_storage::tables;
 use stemvault_storage::upload::Role;
 use stemvault_storage::{Limits, Vault};
 use url::Url;

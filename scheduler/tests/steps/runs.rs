@@ -2,8 +2,8 @@
 //! step noted, and kept by a rule.
 
 use chrono::TimeDelta;
-use stemvault_storage::catalog::tables::{decode, put};
 use stemvault_storage::ids::RunId;
+use stemvault_storage::tables::{decode, put};
 
 use super::*;
 

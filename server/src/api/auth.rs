@@ -11,9 +11,9 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use stemvault_storage::Vault;
 use stemvault_storage::audit::Actor;
-use stemvault_storage::catalog::tables::{self, load};
 use stemvault_storage::ids::Token;
 use stemvault_storage::link::{ApiToken, Digest};
+use stemvault_storage::tables::{self, load};
 
 use crate::app::{App, SharedApp};
 use crate::error::{Answer, Failure};

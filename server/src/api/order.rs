@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use stemvault_storage::catalog::tables::Proven;
 use stemvault_storage::decimal;
 use stemvault_storage::link;
 use stemvault_storage::order::{self, Stage};
 use stemvault_storage::session::{Kind, SessionRow};
+use stemvault_storage::tables::Proven;
 use stemvault_storage::upload::{Upload, UploadState};
 use utoipa::ToSchema;
 

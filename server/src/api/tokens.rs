@@ -5,12 +5,12 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use stemvault_storage::catalog::tables::{self, load_all, put};
 use stemvault_storage::catalog::{Batch, Catalog, Expect};
 use stemvault_storage::error::Result;
 use stemvault_storage::ids::{LinkId, Token};
 use stemvault_storage::link::{ApiToken, Digest};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
+use stemvault_storage::tables::{self, load_all, put};
 use utoipa::ToSchema;
 
 use super::auth::Staff;

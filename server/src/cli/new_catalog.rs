@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
 use stemvault_config::{MasterKeySource, Settings};
-use stemvault_storage::catalog::{CatalogError, Embedded, tables};
+use stemvault_storage::catalog::{CatalogError, Embedded};
+use stemvault_storage::tables;
 
 use super::table::count;
 use crate::house::catalog_folder;

@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::catalog::tables::{self, Attempt, load_all, put};
 use crate::catalog::{Batch, Catalog, CommitError, Expect, Key, Version};
 use crate::clock::SharedClock;
 use crate::error::Result;
@@ -19,6 +18,7 @@ use crate::order::{Order, OrderNumber, Proof};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::SessionRow;
 use crate::store::{Lease, QUIET_AFTER};
+use crate::tables::{self, Attempt, load_all, put};
 use crate::vault::{OrderAt, Vault};
 
 /// So many sessions are named by a proof itself: 67 bytes each, of a row of 16 KiB.

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::ArchivedBlock;
 use super::attempt::Claim;
-use crate::catalog::tables::{self, Record, decode, put};
 use crate::catalog::{Batch, CommitError, Key};
 use crate::error::Result;
 use crate::ids::{AttemptId, OrderId, SessionId};
+use crate::tables::{self, Record, decode, put};
 use crate::vault::Vault;
 
 /// So many blocks, or files, are noted together; a row holds no more, and so stays under 16 KiB.

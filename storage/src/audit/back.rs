@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use super::{Entry, Head, LostEntries};
 use crate::catalog::Batch;
-use crate::catalog::tables::{self, decode, put};
 use crate::error::Result;
 use crate::ids::OrderId;
 use crate::order::Order;
 use crate::rebuild::Rebuilt;
+use crate::tables::{self, decode, put};
 use crate::vault::Vault;
 
 /// A log as a snapshot knew it.

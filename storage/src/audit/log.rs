@@ -5,11 +5,11 @@
 //! Where something is missing, the record of the decision before it vouches for what is left.
 
 use super::{Entry, Head, LostEntries, Span, What};
-use crate::catalog::tables::{self, decode, load};
 use crate::catalog::{Key, Row};
 use crate::error::{Error, Result};
 use crate::ids::{EntryHash, OrderId};
 use crate::order::{Order, Stage};
+use crate::tables::{self, decode, load};
 use crate::vault::Vault;
 
 /// How often a log that grows while it is read is read again.

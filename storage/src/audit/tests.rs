@@ -5,12 +5,12 @@ mod back;
 mod words;
 
 use super::{Actor, AuditLog, Entry, Head, LostEntries, Span, What};
-use crate::catalog::tables::{self, decode, encode};
 use crate::catalog::{Batch, Key};
 use crate::ids::{EntryHash, LinkId, OrderId};
 use crate::link::Scope;
 use crate::order::Order;
 use crate::rebuild::world::{AT_ONCE, World};
+use crate::tables::{self, decode, encode};
 use crate::vault::Vault;
 
 const ORDER: OrderId = OrderId([0x11; 16]);

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::running::Running;
 use super::writer::Writer;
 use crate::catalog::Version;
-use crate::catalog::tables::{self, Gate, load};
 use crate::error::{Result, no_such_upload};
 use crate::ids::{OrderId, UploadId};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::Lease;
+use crate::tables::{self, Gate, load};
 use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 

@@ -4,12 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::tables::{self, load, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{FileHash, OrderId, UploadId};
 use crate::order::Stage;
 use crate::session::Kind;
+use crate::tables::{self, load, put};
 use crate::upload::Upload;
 use crate::vault::Vault;
 

@@ -8,11 +8,11 @@ use chrono::{DateTime, Utc};
 use super::progress::Progress;
 use super::sum::Sum;
 use super::writer::{InFlight, Writer};
-use crate::catalog::tables::{self, load, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::Result;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
+use crate::tables::{self, load, put};
 use crate::upload::{Fragment, Role, Upload, UploadState};
 
 impl Writer {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::audit::{Actor, Logged, What};
-use crate::catalog::tables::{self, Arrival, OrderOf, load, load_all, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result, no_such_upload};
 use crate::ids::{LinkId, OrderId, UploadId};
@@ -16,6 +15,7 @@ use crate::path::SessionPath;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review};
+use crate::tables::{self, Arrival, OrderOf, load, load_all, put};
 use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 

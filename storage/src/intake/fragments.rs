@@ -12,11 +12,11 @@ use super::writer::Writer;
 use stemvault_codec::pack::Codec;
 
 use crate::block::{BLOCK_MAX, Logical, Overhead, Sealer, open};
-use crate::catalog::tables;
 use crate::catalog::{Batch, MAX_VALUE};
 use crate::error::{Damage, Result};
 use crate::ids::FragmentId;
 use crate::paths;
+use crate::tables;
 use crate::upload::Fragment;
 
 /// Plain bytes of the largest fragment that is a row.

@@ -17,12 +17,12 @@ use super::running::Signal;
 use super::writer::Writer;
 use crate::block::aside;
 use crate::catalog::Batch;
-use crate::catalog::tables::{self, OrderOf, load, load_all};
 use crate::error::{Damage, Error, Result};
 use crate::ids::{OrderId, UploadId};
 use crate::outlet::read_block;
 use crate::paths;
 use crate::session::{BlockRef, Kind};
+use crate::tables::{self, OrderOf, load, load_all};
 use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 

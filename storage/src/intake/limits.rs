@@ -15,12 +15,12 @@ use super::ledger::{Entry, Total};
 use super::no::{Asked, No};
 use super::room::{DiskSpace, Room};
 use super::writer::Writer;
-use crate::catalog::tables::{self, DigestOf, load};
 use crate::error::Result;
 use crate::ids::{LinkId, OrderId, UploadId};
 use crate::link::{Link, LinkMost};
 use crate::order::{Order, Stage};
 use crate::refusal::{Refusal, RefusalKind};
+use crate::tables::{self, DigestOf, load};
 use crate::upload::{METADATA_MAX, Role, Upload};
 use crate::vault::Vault;
 

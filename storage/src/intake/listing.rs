@@ -7,10 +7,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::catalog::tables::{self, decode};
 use crate::catalog::{Key, Row, Version};
 use crate::error::Result;
 use crate::ids::OrderId;
+use crate::tables::{self, decode};
 use crate::upload::Upload;
 use crate::vault::Vault;
 

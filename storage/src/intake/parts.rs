@@ -13,12 +13,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::create::NewUpload;
-use crate::catalog::tables::{self, load, load_all, put};
 use crate::catalog::{Batch, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, UploadId};
 use crate::order::Stage;
 use crate::refusal::{Refusal, RefusalKind};
+use crate::tables::{self, load, load_all, put};
 use crate::upload::{PartOf, PartUse, Role, Upload, UploadState};
 use crate::vault::Vault;
 

@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::writer::{InFlight, Writer};
-use crate::catalog::tables::{self, load_all};
 use crate::error::{Error, Result};
 use crate::ids::{BlockHash, OrderId, UploadId};
 use crate::paths;
 use crate::session::BlockRef;
 use crate::store::{QUIET_AFTER, hurried};
+use crate::tables::{self, load_all};
 
 /// How long the next append to an upload waits for what the one before has to remove.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -22,13 +22,13 @@ use stemvault_codec::pack::Codec;
 
 use crate::block::{Logical, aside};
 use crate::catalog::Version;
-use crate::catalog::tables::{self, Gate, load};
 use crate::error::Result;
 use crate::ids::BlockHash;
 use crate::keys::SealingKeys;
 use crate::paths;
 use crate::session::BlockRef;
 use crate::store::Lease;
+use crate::tables::{self, Gate, load};
 use crate::upload::Upload;
 use crate::vault::Vault;
 

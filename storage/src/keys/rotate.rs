@@ -16,13 +16,13 @@ use futures::StreamExt;
 
 use super::Owner;
 use super::{KeyError, whose};
-use crate::catalog::tables::{self, CurrentMaster, RetiredMasters, load, put};
 use crate::catalog::{Batch, CommitError, Expect, Version};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::order::Order;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::{Lease, QUIET_AFTER};
+use crate::tables::{self, CurrentMaster, RetiredMasters, load, put};
 use crate::vault::Vault;
 
 /// Keys at once: enough to hide a round trip, few enough to stay polite.

@@ -9,12 +9,12 @@ use bytes::Bytes;
 
 use super::{Mirror, copy};
 use crate::catalog::Batch;
-use crate::catalog::tables::{self, MirrorBegun, load, put};
 use crate::error::Result;
 use crate::marks::Whose;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::Store;
+use crate::tables::{self, MirrorBegun, load, put};
 use crate::vault::Vault;
 
 impl Vault {

@@ -1,11 +1,11 @@
 //! How far the mirror is: of which version of an order it has everything. Later decisions, such as one
 //! that a download was logged with, take nothing from what it had then.
 
-use crate::catalog::tables::{self, Mirrored, load};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::order::Order;
 use crate::record::OrderRecord;
+use crate::tables::{self, Mirrored, load};
 use crate::vault::{OrderAt, Vault};
 
 impl Vault {

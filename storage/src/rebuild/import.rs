@@ -10,13 +10,13 @@ use futures::{StreamExt, stream};
 
 use super::{Known, Lost, ORDERS_AT_ONCE, Rebuilt};
 use crate::catalog::Batch;
-use crate::catalog::tables::{self, Outbox, load, load_all, put};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::keys::SealingKeys;
 use crate::order::{Hold, Order, OrderNumber};
 use crate::paths;
 use crate::session::BlockRef;
+use crate::tables::{self, Outbox, load, load_all, put};
 use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use super::{Known, Rebuilt};
 use crate::audit::OldLog;
 use crate::block::{Logical, seal_copy};
-use crate::catalog::tables::{self, DigestOf, Gate, OrderOf, Proven, put};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
@@ -16,6 +15,7 @@ use crate::record::OrderRecord;
 use crate::session::{Form, Manifest, Review, SessionRow};
 use crate::snapshot::{Section, Snapshot, Unsubmitted};
 use crate::submit::first_row;
+use crate::tables::{self, DigestOf, Gate, OrderOf, Proven, put};
 use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 

@@ -3,13 +3,13 @@
 use object_store::ObjectStoreExt;
 
 use super::world::{AT_ONCE, World, held, rows};
-use crate::catalog::tables::{self, put};
 use crate::catalog::{Batch, Key};
 use crate::ids::{LinkId, OrderId, Token};
 use crate::link::{ApiToken, Digest, Scope};
 use crate::order::{Hold, Order, Stage};
 use crate::paths;
 use crate::session::{Form, Review};
+use crate::tables::{self, put};
 
 fn form(song: &str) -> Form {
     [("song".to_owned(), song.to_owned())].into()

@@ -9,7 +9,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
-use crate::catalog::{KeyRange, MemoryCatalog, tables};
+use crate::catalog::{KeyRange, MemoryCatalog};
 use crate::clock::{MovableClock, SharedClock, StoppedClock};
 use crate::ids::{OrderId, SessionId, UploadId};
 use crate::intake::NewUpload;
@@ -19,6 +19,7 @@ use crate::path::SessionPath;
 use crate::rebuild::Rebuilt;
 use crate::session::{Form, Kind, Rules};
 use crate::store::Store;
+use crate::tables;
 use crate::upload::Role;
 use crate::vault::{Limits, Vault};
 

@@ -5,9 +5,9 @@ use object_store::path::Path;
 
 use super::{NO_ORDER, Page, SealedSection, Section, SnapshotIndex, SnapshotName};
 use crate::block::{Logical, open};
-use crate::catalog::tables::{self, Record};
 use crate::error::{Error, Result};
 use crate::paths;
+use crate::tables::{self, Record};
 use crate::vault::Vault;
 
 /// The longest page or section that is read, in bytes: far above any.

@@ -10,7 +10,6 @@ use super::{
     NO_ORDER, Page, PlainRow, SealedSection, Section, SnapshotIndex, SnapshotName, Unsubmitted,
 };
 use crate::block::{Logical, seal_copy};
-use crate::catalog::tables::{self, load_all};
 use crate::catalog::{Key, KeyRange};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
@@ -18,6 +17,7 @@ use crate::keys::KeyError;
 use crate::link::ApiToken;
 use crate::paths;
 use crate::record::OrderRecord;
+use crate::tables::{self, load_all};
 use crate::upload::UploadState;
 use crate::vault::Vault;
 

@@ -3,10 +3,10 @@
 use super::{row, six, sound, words, write};
 use crate::audit::{Actor, Entry, Head};
 use crate::catalog::Batch;
-use crate::catalog::tables::{self, decode, encode};
 use crate::order::{Hold, Order, Stage};
 use crate::paths;
 use crate::rebuild::world::{AT_ONCE, World, rows};
+use crate::tables::{self, decode, encode};
 
 #[tokio::test]
 async fn after_a_rebuild_the_chain_goes_on_from_the_head() {

@@ -2,11 +2,11 @@
 
 use super::{ORDER, vector};
 use crate::audit::{Entry, What};
-use crate::catalog::tables::{decode, encode};
 use crate::ids::{AttemptId, LinkId, SessionId, UploadId};
 use crate::order::{Client, Hold, Order, Proof, Unproven};
 use crate::rebuild::world::AT_ONCE;
 use crate::refusal::Refusal;
+use crate::tables::{decode, encode};
 
 #[test]
 fn words_are_the_same_in_json_and_in_the_hash() {

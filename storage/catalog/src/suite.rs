@@ -19,7 +19,7 @@ pub(crate) trait Engine: Send + Sync + Sized {
 /// One test per check, each on a new `$engine`.
 macro_rules! conformance {
     ($engine:expr) => {
-        $crate::catalog::suite::conformance!($engine;
+        $crate::suite::conformance!($engine;
             expectations_decide, rows_not_written_count_too, all_or_nothing,
             the_last_word_of_a_batch_counts, an_empty_batch_changes_nothing,
             versions_never_repeat, scans_are_ordered_and_bounded, prefixes_are_exact,
@@ -31,7 +31,7 @@ macro_rules! conformance {
     ($engine:expr; $($check:ident),+) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $check() {
-            $crate::catalog::suite::$check($engine.await).await;
+            $crate::suite::$check($engine.await).await;
         }
     )+};
 }

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::files::{self, Files, Own};
 use super::large::{self, Change};
 use super::{Open, Shared, decode, encode, sled_key};
-use crate::catalog::{Batch, CatalogError, CommitError, Key, Row, Version};
+use crate::{Batch, CatalogError, CommitError, Key, Row, Version};
 
 /// Batches that share one sync at most.
 pub(super) const GROUP: usize = 256;

@@ -15,7 +15,7 @@ use std::time::Duration;
 use blake3::Hash;
 
 use super::large;
-use crate::catalog::CatalogError;
+use crate::CatalogError;
 
 /// The key of the only row that is not the caller's: an [`Own`].
 pub(super) const OWN_ROW: &[u8] = b"own";

@@ -10,8 +10,8 @@ use rand::{RngExt, SeedableRng};
 use tempfile::TempDir;
 
 use super::*;
-use crate::catalog::suite::{Engine, conformance};
-use crate::catalog::{Expect, MAX_KEY, MAX_VALUE};
+use crate::suite::{Engine, conformance};
+use crate::{Expect, MAX_KEY, MAX_VALUE};
 
 struct InDirectory(TempDir, Arc<SledCatalog>);
 

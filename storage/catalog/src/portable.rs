@@ -259,7 +259,7 @@ impl Lines<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::MemoryCatalog;
+    use crate::MemoryCatalog;
 
     async fn some() -> (MemoryCatalog, Vec<u8>) {
         let catalog = MemoryCatalog::new();

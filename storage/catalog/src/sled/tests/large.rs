@@ -1,7 +1,7 @@
 //! Batches of many rows, and deaths in the middle of one.
 
 use super::*;
-use crate::catalog::sled::{large, writer};
+use crate::sled::{large, writer};
 
 const ROWS: usize = 3 * large::STEP + 7;
 

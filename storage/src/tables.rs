@@ -18,7 +18,7 @@ pub use audit::{entries, entry, fetched, fetched_by, lost_entries, sequence_of};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Batch, Catalog, Key, Version};
+use crate::catalog::{Batch, Catalog, Key, Version};
 use crate::error::{Error, Result};
 use crate::ids::{LinkId, OrderId, SessionId, UploadId};
 use crate::link::{ApiToken, Digest, Link};

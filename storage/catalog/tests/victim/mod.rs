@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Lines};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use stemvault_storage::catalog::{Batch, Catalog, CommitError, Key, SledCatalog};
+use stemvault_catalog::{Batch, Catalog, CommitError, Key, SledCatalog};
 
 /// Tasks that write at the same time.
 pub const TASKS: u32 = 4;

@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::{Engine, key, numbered, row, version};
-use crate::catalog::{
+use crate::{
     Batch, Catalog, CatalogError, CommitError, Expect, Key, KeyRange, MAX_KEY, MAX_VALUE, Row,
     Version,
 };

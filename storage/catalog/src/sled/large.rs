@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use blake3::{Hash, Hasher};
 
 use super::files::{io_error, sled_error, sync};
-use crate::catalog::{CatalogError, MAX_KEY, MAX_VALUE};
+use crate::{CatalogError, MAX_KEY, MAX_VALUE};
 
 /// Rows of one step; a batch of more is large.
 pub(super) const STEP: usize = 256;

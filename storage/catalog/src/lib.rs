@@ -11,7 +11,6 @@ pub mod portable;
 mod sled;
 #[cfg(test)]
 mod suite;
-pub mod tables;
 
 use std::collections::BTreeMap;
 use std::fmt;
