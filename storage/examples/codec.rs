@@ -8,7 +8,7 @@ use std::io;
 
 use rustix::time::{ClockId, clock_gettime};
 use stemvault_codec::audio::HeaderReader;
-use stemvault_codec::pack::{Samples, decode, encode};
+use stemvault_codec::pack::{Codec, Samples, decode, encode};
 use stemvault_storage::intake::cut::Cut;
 
 fn main() -> io::Result<()> {
@@ -52,7 +52,7 @@ fn measure(file: &[u8]) -> io::Result<Cost> {
         cost.packed += packed.len();
         cost.encode += encoded - begun;
         cost.decode += decoded - encoded;
-        cost.predicted += usize::from(codec == stemvault_storage::block::Codec::Predicted);
+        cost.predicted += usize::from(codec == Codec::Predicted);
         cost.blocks += 1;
     }
     Ok(cost)
