@@ -357,7 +357,7 @@ fn describe_file(response: &mut Response, file: &FileEntry) {
 }
 
 /// As HTTP writes it (RFC 9110, 5.6.7).
-fn http_date(at: DateTime<Utc>) -> String {
+pub(crate) fn http_date(at: DateTime<Utc>) -> String {
     at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 

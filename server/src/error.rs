@@ -244,3 +244,10 @@ impl IntoResponse for Failure {
         response
     }
 }
+/// A status with a sentence for whoever reads it.
+pub(crate) fn sentence(status: StatusCode, text: &str) -> Response {
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    let mut response = (status, format!("{text}\n")).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

@@ -13,7 +13,7 @@ use stemvault_storage::refusal::{Refusal, RefusalKind};
 use crate::app::App;
 use crate::error::{Answer, Failure};
 use crate::media;
-use crate::tus::receive::SharedBody;
+use crate::upload::receive::SharedBody;
 
 /// Bytes of the JSON of one file, at most: the longest path, every character escaped.
 const JSON_MAX: usize = 32 << 10;

@@ -18,11 +18,11 @@ use crate::attachment::disposition;
 use crate::frames::Frames;
 use crate::preflight::Head;
 use crate::ranges::{Wanted, wanted};
-use crate::rufh::disposition::file_name;
-use crate::rufh::fields;
-use crate::tus::checksum::Checksum;
-use crate::tus::concat::{ADDRESS_MAX, Concat};
-use crate::tus::metadata::Metadata;
+use crate::upload::checksum::Checksum;
+use crate::upload::ietf::disposition::file_name;
+use crate::upload::ietf::fields;
+use crate::upload::metadata::Metadata;
+use crate::upload::tus::concat::{ADDRESS_MAX, Concat};
 
 /// One parser's name, and what is to be fed.
 pub type Target = (&'static str, fn(&[u8]));

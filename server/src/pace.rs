@@ -28,7 +28,7 @@ use crate::error::Failure;
 use crate::keeping::keeping;
 use crate::page::failed;
 use crate::tries::{self, Wrong, household};
-use crate::tus;
+use crate::upload;
 
 /// What a link may spend in a second, and at once: an upload of small files costs 1 for each.
 const OF_LINK: Means = Means {
@@ -276,7 +276,7 @@ fn refused(
         }
         _ => failure.as_text().into_response(),
     };
-    tus::unread(answer, request)
+    upload::unread(answer, request)
 }
 
 /// What an answer cost beside the 1 that it was asked for.

@@ -27,7 +27,7 @@ use crate::frames::{Frame, Row};
 use crate::links;
 use crate::pace::Cost;
 use crate::submit::rules;
-use crate::tus::receive::SharedBody;
+use crate::upload::receive::SharedBody;
 
 use heads::Again;
 pub(crate) use heads::Head;

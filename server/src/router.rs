@@ -14,7 +14,7 @@ use stemvault_storage::refusal::RefusalKind;
 
 use crate::app::SharedApp;
 use crate::error::Failure;
-use crate::{api, assets, cors, download, links, log, pace, prefix, ready, tries, tus};
+use crate::{api, assets, cors, download, links, log, pace, prefix, ready, tries, upload};
 
 /// Nothing from elsewhere, no script that is not ours, no frame around it.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -42,7 +42,7 @@ fn routes() -> Router<SharedApp> {
     Router::new()
         .merge(ready::router())
         .merge(api::router())
-        .merge(tus::router())
+        .merge(upload::router())
         .merge(links::router())
         .merge(download::router())
         .merge(assets::router())
@@ -66,7 +66,7 @@ async fn unless_ending(State(app): State<SharedApp>, request: Request, next: Nex
     let mut response = (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
     let soon = HeaderValue::from_static("1");
     response.headers_mut().insert(RETRY_AFTER, soon);
-    tus::unread(response, request)
+    upload::unread(response, request)
 }
 
 async fn headers(State(app): State<SharedApp>, request: Request, next: Next) -> Response {

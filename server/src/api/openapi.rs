@@ -11,7 +11,7 @@ use utoipa::OpenApi;
 
 use super::auth::Staff;
 use super::{audit, clock, keys, links, order, orders, retention, scrub, sessions, status, tokens};
-use crate::tus::several;
+use crate::upload::tus::several;
 use crate::{bag, checked, form, links as link, preflight, shape, state};
 
 /// Who may call an operation.

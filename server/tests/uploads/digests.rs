@@ -5,7 +5,7 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::rufh::{ALL, MORE, head, patch, post};
+use crate::ietf::{ALL, MORE, head, patch, post};
 use crate::studio::{Answer, OCTETS, Studio, b3, broken, noise, whole};
 
 /// A field with the sums of some bytes, in one algorithm or the other.

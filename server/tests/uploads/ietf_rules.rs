@@ -5,7 +5,7 @@ use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::rufh::{ALL, MORE, PARTIAL, VERSIONS, head, patch, place, post, say};
+use crate::ietf::{ALL, MORE, PARTIAL, VERSIONS, head, patch, place, post, say};
 use crate::studio::{Answer, Studio, b3, whole};
 
 const REGISTRY: &str = "https://iana.org/assignments/http-problem-types#";

@@ -5,10 +5,10 @@ use stemvault_storage::intake::NamedPart;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 use stemvault_storage::upload::{Role, Upload};
 
-use super::door::{Door, Mount, upload_link};
-use super::upload_id;
 use crate::app::App;
 use crate::error::Answer;
+use crate::upload::door::{Door, Mount, upload_link};
+use crate::upload::upload_id;
 
 /// The longest address of a part, in bytes.
 pub(crate) const ADDRESS_MAX: usize = 2048;

@@ -1,23 +1,20 @@
 //! HEAD, DELETE and OPTIONS: requests without a body.
 
-use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use stemvault_storage::Vault;
 use stemvault_storage::ids::{OrderId, UploadId};
-use stemvault_storage::refusal::{Refusal, RefusalKind};
-use stemvault_storage::upload::{Role, Upload, UploadState};
+use stemvault_storage::upload::Role;
 use tus_protocol::Headers;
 
 use super::answer::{self, Refused, TUS_RESUMABLE, VERSION, stand, wrong_version};
 use super::append::for_the_core;
-use super::checksum::ALGORITHMS;
 use super::concat;
-use super::metadata::as_sent;
 use super::protocol::{Removing, config, protocol};
-use crate::app::{App, SharedApp};
-use crate::error::Answer;
-use crate::rufh;
+use crate::app::App;
+use crate::upload::checksum::ALGORITHMS;
+use crate::upload::metadata::as_sent;
+use crate::upload::standing::settled;
 
 /// Where an upload stands; whoever writes to it commits and ends first. Not asked of the protocol
 /// core, which would lock and write.
@@ -56,23 +53,6 @@ pub(super) async fn head(
     Ok(answer)
 }
 
-/// An upload as it stands, after whoever writes to it has ended; one that has expired is gone.
-pub(crate) async fn settled(app: &App, order: OrderId, id: UploadId) -> Answer<Upload> {
-    let upload = app.vault.upload_settled(order, id).await?;
-    if app.vault.is_expired(&upload).await? {
-        let message = format!(
-            "the upload of {:?} has expired: begin it again",
-            upload.path.as_str()
-        );
-        return Err(Refusal::new(RefusalKind::Gone, message).into());
-    }
-    if upload.role == Role::Final && upload.state == UploadState::Open {
-        // If nobody does so at this moment.
-        drop(app.vault.begin_join(order, id));
-    }
-    Ok(upload)
-}
-
 /// Removes an upload, in the name of whoever holds the vault.
 pub(super) async fn delete(
     app: &App,
@@ -90,13 +70,8 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// What this address can do; asked without a credential, as browsers do.
-pub(super) async fn options(State(app): State<SharedApp>) -> Response {
-    capabilities(&app)
-}
-
 /// What this address can do.
-pub(super) fn capabilities(app: &App) -> Response {
+pub(in crate::upload) fn capabilities(app: &App) -> Response {
     let nobody = Removing {
         vault: &app.vault,
         order: OrderId([0; 16]),
@@ -120,6 +95,5 @@ pub(super) fn capabilities(app: &App) -> Response {
         HeaderValue::from_static(ALGORITHMS),
     );
     answer::uncached(&mut answer);
-    rufh::offer(&mut answer, app);
     answer
 }

@@ -13,7 +13,7 @@ use super::said::{DRAFT_05, INTEROP, NEWEST, Version};
 use crate::app::App;
 use crate::error::Failure;
 use crate::shape;
-use crate::tus::answer::HASH;
+use crate::upload::standing::HASH;
 
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_COMPLETE: HeaderName = HeaderName::from_static("upload-complete");

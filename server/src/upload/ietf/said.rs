@@ -9,7 +9,7 @@ use stemvault_storage::refusal::RefusalKind;
 use super::answer::{Problem, Refused};
 use super::fields;
 use crate::error::Failure;
-use crate::tus::receive::SharedBody;
+use crate::upload::receive::SharedBody;
 
 /// Which rules a request follows: its `Upload-Draft-Interop-Version`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,19 +1,14 @@
-//! Answers: what every one carries, refusals as plain sentences, and bodies that nobody wants.
+//! Answers: what every one carries, and refusals as plain sentences.
 
-use std::time::Duration;
-
-use axum::body::HttpBody;
-use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Version, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
-use http_body_util::BodyExt;
 use stemvault_storage::Error;
-use stemvault_storage::refusal::{Refusal, RefusalKind};
+use stemvault_storage::refusal::RefusalKind;
 use stemvault_storage::upload::{Role, Upload, UploadState};
 
-use super::receive::SharedBody;
-use crate::error::Failure;
+use crate::download::http_date;
+use crate::error::{Failure, sentence};
+use crate::upload::standing::HASH;
 
 /// The version that we speak.
 pub(super) const VERSION: HeaderValue = HeaderValue::from_static("1.0.0");
@@ -21,12 +16,6 @@ pub(super) const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resuma
 const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");
 pub(super) const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
-pub(crate) const HASH: HeaderName = HeaderName::from_static("stemvault-hash");
-
-/// How much of a body that was refused is read, and for how long its connection stays, so that
-/// its sender comes to read why.
-const LINGER_BYTES: u64 = 256 << 10;
-const LINGER: Duration = Duration::from_secs(1);
 
 /// Why a request gets no for an answer.
 #[derive(Debug)]
@@ -118,30 +107,6 @@ pub(super) fn wrong_version() -> Response {
     response
 }
 
-/// A status with a sentence for whoever reads it.
-pub(super) fn sentence(status: StatusCode, text: &str) -> Response {
-    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
-    let mut response = (status, format!("{text}\n")).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
-}
-
-/// The refusal of a body that goes on after the end of its file.
-pub(crate) fn too_long(path: &str, length: u64) -> Refusal {
-    let message = format!(
-        "{path:?} was said to have {length} bytes and more were sent: if it has grown meanwhile, begin it again"
-    );
-    Refusal::new(RefusalKind::TooLarge, message).of_file(path)
-}
-
-/// The refusal of a body that goes on after what the studio takes of a file without a length.
-pub(crate) fn too_much(path: &str, offset: u64) -> Refusal {
-    let message = format!(
-        "{path:?} stands at byte {offset}, and the studio takes no more of it: split the file, or ask the studio"
-    );
-    Refusal::new(RefusalKind::TooLarge, message).of_file(path)
-}
-
 /// Says where an upload stands: durable offset, when it goes, the hash once it is whole. A file
 /// made of parts has no offset before it is whole (tus 1.0, concatenation).
 pub(super) fn stand(response: &mut Response, upload: &Upload) {
@@ -150,34 +115,13 @@ pub(super) fn stand(response: &mut Response, upload: &Upload) {
         headers.insert(UPLOAD_OFFSET, upload.offset.into());
     }
     if let Some(at) = upload.expires_at {
-        headers.insert(UPLOAD_EXPIRES, http_date(at));
+        let at = HeaderValue::try_from(http_date(at)).expect("plain ASCII");
+        headers.insert(UPLOAD_EXPIRES, at);
     }
     if let Some(hash) = upload.state.hash() {
         let hash = HeaderValue::try_from(hash.to_string()).expect("hex");
         headers.insert(HASH, hash);
     }
-}
-
-/// As HTTP writes dates (RFC 9110, 5.6.7).
-pub(super) fn http_date(at: DateTime<Utc>) -> HeaderValue {
-    HeaderValue::try_from(at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()).expect("plain ASCII")
-}
-
-/// Adds what every answer carries. If the sender is still sending, lets it come to read the
-/// answer: an unread body closes the connection, and what was in flight would take the answer
-/// with it.
-pub(super) fn finished(mut response: Response, parts: &Parts, body: &SharedBody) -> Response {
-    let headers = response.headers_mut();
-    let nosniff = HeaderValue::from_static("nosniff");
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
-    if parts.version < Version::HTTP_2 && body.is_unread() {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        // Reading would invite the body that waits for our word.
-        if body.was_read() || !parts.headers.contains_key(header::EXPECT) {
-            tokio::spawn(linger(body.clone()));
-        }
-    }
-    response
 }
 
 /// What even the answer to a question about capabilities carries.
@@ -187,27 +131,10 @@ pub(super) fn uncached(response: &mut Response) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-async fn linger(body: SharedBody) {
-    let reading = async {
-        let mut body = body.lock().await;
-        let mut read = 0;
-        while read < LINGER_BYTES && !body.is_end_stream() {
-            match body.frame().await {
-                Some(Ok(frame)) => read += frame.data_ref().map_or(0, |data| data.len() as u64),
-                Some(Err(_)) | None => return,
-            }
-        }
-        if !body.is_end_stream() {
-            // Enough: the sender is held back by its full window until it has read the answer.
-            std::future::pending::<()>().await;
-        }
-    };
-    // What is late is of no use any more.
-    drop(tokio::time::timeout(LINGER, reading).await);
-}
-
 #[cfg(test)]
 mod tests {
+    use stemvault_storage::refusal::Refusal;
+
     use super::*;
 
     #[test]

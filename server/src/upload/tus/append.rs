@@ -7,29 +7,21 @@ use axum::response::{IntoResponse, Response};
 use stemvault_storage::Error;
 use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::intake::Writer;
-use stemvault_storage::refusal::RefusalKind;
 use stemvault_storage::upload::{Upload, UploadState};
 use tokio::sync::Mutex;
 use tus_protocol::{Headers, RequestBody};
 
-use super::answer::{Refused, TUS_RESUMABLE, VERSION, sentence, stand, too_long, too_much};
-use super::checksum::{self, CHECKED_MAX, Checksum};
+use super::answer::{Refused, TUS_RESUMABLE, VERSION, stand};
 use super::protocol::{Appending, config, protocol};
-use super::receive::{End, Noted, Patience, SharedBody, frames};
 use crate::app::App;
-use crate::error::Failure;
+use crate::error::{Failure, sentence};
 use crate::media;
-use crate::pace::Cost;
+use crate::upload::checksum::{self, CHECKED_MAX, Checksum};
+use crate::upload::receive::{End, Noted, Patience, SharedBody, frames};
+use crate::upload::standing::{cost, discard, too_long, too_much};
 
 /// The type of a body that is bytes of a file.
 pub(super) const OCTETS: &str = "application/offset+octet-stream";
-
-/// The longest block, in bytes.
-const BLOCK_MAX: u64 = 4 << 20;
-
-/// An append of fewer bytes than this that does not end its file costs so much.
-const FEW: u64 = 16 << 10;
-const CRUMBS: u64 = 5;
 
 /// Answers a PATCH.
 pub(super) async fn append(
@@ -66,16 +58,6 @@ pub(super) async fn append(
     let mut answer = answer(end, &upload, checked);
     answer.extensions_mut().insert(cost(offset, &upload));
     Ok(answer)
-}
-
-/// What an append cost: the start of an unfinished block was read again for it, however few bytes it
-/// brought; and a commit that finishes nothing costs the catalog more than some bytes are worth.
-pub(crate) fn cost(before: u64, upload: &Upload) -> Cost {
-    let brought = upload.offset.saturating_sub(before);
-    let kept = before % BLOCK_MAX;
-    let Cost(read) = Cost::of_unasked(kept.saturating_sub(brought));
-    let crumbs = upload.state == UploadState::Open && brought < FEW;
-    Cost(read + if crumbs { CRUMBS } else { 0 })
 }
 
 /// Runs a body through the protocol into the upload. The upload is as it was last committed: what
@@ -135,23 +117,6 @@ pub(super) async fn drive(
     }
 }
 
-/// Whether an append ended because the file is another one than its sender said.
-pub(crate) fn is_another_file(error: &Error) -> bool {
-    matches!(error, Error::Refused(refusal) if refusal.kind == RefusalKind::WrongSum)
-}
-
-/// Removes an upload if it is another file than its sender said: no byte more makes it the right
-/// one. Whatever the dialect in which it was said.
-pub(crate) async fn discard(app: &App, upload: &Upload, error: &Error) {
-    if !is_another_file(error) {
-        return;
-    }
-    let removed = Box::pin(app.vault.terminate(upload.order, upload.id)).await;
-    if let Err(error) = removed {
-        tracing::warn!(upload = %upload.id, %error, "a file that is another than was said was not removed");
-    }
-}
-
 /// What the crate is told of a request with a body.
 fn protocol_headers(headers: &HeaderMap, offset: u64, room: u64) -> Result<Headers, Refused> {
     let mut told = HeaderMap::new();
@@ -182,7 +147,7 @@ pub(super) fn for_the_core(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// A body did not have the sum that it was said to have.
-pub(super) fn wrong_sum(upload: &Upload) -> Response {
+fn wrong_sum(upload: &Upload) -> Response {
     let text = format!(
         "the body does not have the checksum that was sent with it, so nothing of it was kept: {} bytes of {:?} are safe, send it again from there",
         upload.offset,
@@ -192,30 +157,34 @@ pub(super) fn wrong_sum(upload: &Upload) -> Response {
     sentence(status, &text)
 }
 
+/// What the sender of a body is told that was refused, whatever it was sent with.
+pub(super) fn refusal(end: &End, upload: &Upload) -> Option<Response> {
+    let path = upload.path.as_str();
+    let refusal = match end {
+        End::TooLong => match upload.length {
+            Some(length) => too_long(path, length),
+            None => too_much(path, upload.offset),
+        },
+        End::Limit(refusal) => refusal.clone(),
+        End::TooMuch => checksum::too_much(),
+        End::WrongSum => return Some(wrong_sum(upload)),
+        _ => return None,
+    };
+    Some(Failure::from(refusal).as_text().into_response())
+}
+
 /// What a PATCH is told.
 fn answer(end: End, upload: &Upload, checked: bool) -> Response {
-    let (path, kept) = (upload.path.as_str(), upload.offset);
     let nothing = if checked {
         " (nothing is kept of a body with a checksum unless all of it arrives)"
     } else {
         ""
     };
     let early = end.too_early(upload);
-    let mut answer = match (end, early) {
-        (End::Failed(error), _) => return failed(error, upload),
-        (End::TooLong, _) => {
-            let refusal = match upload.length {
-                Some(length) => too_long(path, length),
-                None => too_much(path, kept),
-            };
-            Failure::from(refusal).as_text().into_response()
-        }
-        (End::Limit(refusal), _) => Failure::from(refusal).as_text().into_response(),
-        (End::TooMuch, _) => Failure::from(checksum::too_much())
-            .as_text()
-            .into_response(),
-        (End::WrongSum, _) => wrong_sum(upload),
-        (_, Some((status, text))) if upload.state == UploadState::Open => {
+    let mut answer = match (refusal(&end, upload), end, early) {
+        (Some(refusal), ..) => refusal,
+        (None, End::Failed(error), _) => return failed(error, upload),
+        (None, _, Some((status, text))) if upload.state == UploadState::Open => {
             sentence(status, &format!("{text}{nothing}"))
         }
         _ => StatusCode::NO_CONTENT.into_response(),

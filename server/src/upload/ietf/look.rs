@@ -9,7 +9,7 @@ use stemvault_storage::upload::UploadState;
 use super::answer::{Refused, stand};
 use super::said::Said;
 use crate::app::App;
-use crate::tus::look::settled;
+use crate::upload::standing::settled;
 
 /// Where an upload stands; whoever writes to it commits and ends first.
 pub(super) async fn head(

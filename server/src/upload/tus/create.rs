@@ -11,17 +11,17 @@ use stemvault_storage::refusal::{Refusal, RefusalKind};
 use stemvault_storage::upload::{Role, Upload, UploadState};
 use tus_protocol::{Headers, RequestBody};
 
-use super::answer::{Refused, stand, too_long, too_much};
-use super::append::{OCTETS, drive, for_the_core, wrong_sum};
-use super::checksum::{self, Checksum};
+use super::answer::{Refused, stand};
+use super::append::{OCTETS, drive, for_the_core, refusal};
 use super::concat::{self, Concat};
-use super::door::{Door, Mount};
-use super::metadata::Metadata;
 use super::protocol::{Creating, config, protocol};
-use super::receive::{End, SharedBody};
 use crate::app::App;
-use crate::error::Failure;
 use crate::pace::Cost;
+use crate::upload::checksum::Checksum;
+use crate::upload::door::{Door, Mount};
+use crate::upload::metadata::Metadata;
+use crate::upload::receive::{End, SharedBody};
+use crate::upload::standing::too_long;
 
 /// Files made of parts that are no longer than this are read before the answer ...
 const JOINED_AT_ONCE: u64 = 32 << 20;
@@ -68,29 +68,14 @@ pub(super) async fn create(
     } else {
         (End::Body, upload)
     };
-    let answer = match end {
-        End::TooLong => {
-            let path = upload.path.as_str();
-            let refusal = match upload.length {
-                Some(length) => too_long(path, length),
-                None => too_much(path, upload.offset),
-            };
-            Failure::from(refusal).as_text().into_response()
-        }
-        End::Limit(refusal) => Failure::from(refusal).as_text().into_response(),
-        End::TooMuch => Failure::from(checksum::too_much())
-            .as_text()
-            .into_response(),
-        // The upload is there all the same: its address is that of the answer.
-        End::WrongSum => wrong_sum(&upload),
-        // The upload is there, and its offset says what of the body is safe: the client goes on
-        // from there, or learns then why it cannot.
-        End::Failed(error) => {
+    // Whatever it is, the upload is there: its address is that of the answer, and its offset says what of
+    // the body is safe. The client goes on from there, or learns then why it cannot.
+    let answer = refusal(&end, &upload).unwrap_or_else(|| {
+        if let End::Failed(error) = end {
             tracing::warn!(upload = %upload.id, %error, "the body of a creation was not kept");
-            StatusCode::CREATED.into_response()
         }
-        _ => StatusCode::CREATED.into_response(),
-    };
+        StatusCode::CREATED.into_response()
+    });
     Ok(located(app, mount, answer, &upload))
 }
 

@@ -17,9 +17,9 @@ use super::digest;
 use super::disposition::file_name;
 use super::said::Said;
 use crate::app::App;
-use crate::tus::door::{Door, Mount};
-use crate::tus::metadata::Metadata;
-use crate::tus::receive::SharedBody;
+use crate::upload::door::{Door, Mount};
+use crate::upload::metadata::Metadata;
+use crate::upload::receive::SharedBody;
 
 /// Answers a creation. Everything is checked before the first byte of the content is asked for.
 pub(super) async fn create(

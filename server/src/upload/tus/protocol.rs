@@ -20,9 +20,9 @@ use tus_protocol::{
     NoopLocker, Protocol, Result, StateStore, Storage, StorageHandle, UploadState, WriteMode,
 };
 
-use super::checksum::Checksum;
-use super::receive::{End, Noted, Patience, receive};
 use crate::app::App;
+use crate::upload::checksum::Checksum;
+use crate::upload::receive::{End, Noted, Patience, receive};
 
 /// What we offer.
 pub(super) fn config(app: &App) -> Config {

@@ -17,7 +17,7 @@ use stemvault_storage::refusal::Refusal;
 use super::answer::{Problem, Refused};
 use super::fields;
 use super::said::bad;
-use crate::tus::checksum::{CHECKED_MAX, Checksum};
+use crate::upload::checksum::{CHECKED_MAX, Checksum};
 
 const CONTENT: &str = "Content-Digest";
 const WHOLE: &str = "Repr-Digest";
@@ -108,7 +108,7 @@ pub(super) fn not_empty(sum: &Sum, path: &str) -> Problem {
 
 /// The content is longer than what is compared.
 pub(super) fn too_much() -> Refusal {
-    crate::tus::checksum::too_long("a digest of its own (Content-Digest)")
+    crate::upload::checksum::too_long("a digest of its own (Content-Digest)")
 }
 
 /// A value as the fields bear it.

@@ -19,14 +19,15 @@ use http_body_util::BodyExt;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::answer::{HASH, Refused, TUS_RESUMABLE, UPLOAD_OFFSET, VERSION};
+use super::answer::{Refused, TUS_RESUMABLE, UPLOAD_OFFSET, VERSION};
 use super::append::OCTETS;
 use super::create::create;
-use super::door::{Door, Mount};
-use super::receive::SharedBody;
 use crate::app::App;
 use crate::frames::{Frame, Row, Said};
 use crate::pace::Cost;
+use crate::upload::door::{Door, Mount};
+use crate::upload::receive::SharedBody;
+use crate::upload::standing::HASH;
 
 /// Files of one request that are written at once; the next ones are read when one of them is.
 const AT_ONCE: usize = 16;

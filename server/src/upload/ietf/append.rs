@@ -14,10 +14,9 @@ use super::answer::{Problem, Refused, stand, whole};
 use super::digest::{self, Digest, another_file};
 use super::said::{DRAFT_03, DRAFT_05, Said, bad, is_partial_upload};
 use crate::app::App;
-use crate::tus::answer::too_much;
-use crate::tus::append::{cost, discard, is_another_file};
-use crate::tus::checksum::CHECKED_MAX;
-use crate::tus::receive::{End, Ending, Noted, Patience, SharedBody, frames, receive};
+use crate::upload::checksum::CHECKED_MAX;
+use crate::upload::receive::{End, Ending, Noted, Patience, SharedBody, frames, receive};
+use crate::upload::standing::{cost, discard, is_another_file, too_much};
 
 /// Answers a PATCH. Everything is checked before the first byte of the content is asked for.
 pub(super) async fn append(

@@ -3,7 +3,7 @@
 //!
 //! A request is of this dialect by its `Upload-Draft-Interop-Version`: 8 is the newest (drafts -09
 //! to -11), 5 and 6 are what tus-js-client speaks. What the draft says is here; what a door opens,
-//! what is said of a file, and how a body becomes durable is shared with [`tus`](crate::tus). An
+//! what is said of a file, and how a body becomes durable is shared with [`tus`](crate::upload). An
 //! upload that was begun in one dialect goes on in the other.
 //!
 //! Interim answers (104) are not sent; see `decisions/0008`. Read next: [`append`].
@@ -22,8 +22,8 @@ use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
-use crate::tus::door::{Door, Mount};
-use crate::tus::receive::SharedBody;
+use crate::upload::door::{Door, Mount};
+use crate::upload::receive::SharedBody;
 pub(crate) use answer::offer;
 use answer::{Problem, Refused};
 pub(crate) use said::is_meant;
