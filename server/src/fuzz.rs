@@ -15,11 +15,11 @@ use stemvault_storage::names::hazards;
 use stemvault_storage::path::{NAME_MAX, PATH_MAX, SessionPath};
 
 use crate::attachment::disposition;
+use crate::disposition::file_name;
 use crate::frames::Frames;
 use crate::preflight::Head;
 use crate::ranges::{Wanted, wanted};
 use crate::upload::checksum::Checksum;
-use crate::upload::ietf::disposition::file_name;
 use crate::upload::ietf::fields;
 use crate::upload::metadata::Metadata;
 use crate::upload::tus::concat::{ADDRESS_MAX, Concat};

@@ -16,6 +16,7 @@ pub mod client;
 pub mod cors;
 pub mod demo;
 pub mod disk;
+pub mod disposition;
 pub mod download;
 pub mod error;
 pub mod first_start;

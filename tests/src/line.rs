@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::faulty::Faulty;
@@ -89,9 +89,15 @@ impl Line {
     /// The end of one that was begun.
     ///
     /// # Errors
-    /// If it cannot be waited for.
-    pub fn end(pushing: Child) -> Result<Ran> {
-        let output = tokio::task::block_in_place(|| pushing.wait_with_output())?;
+    /// If it does not end; then it is killed.
+    pub async fn end(pushing: Child) -> Result<Ran> {
+        let pid = pushing.id().to_string();
+        let waiting = tokio::task::spawn_blocking(move || pushing.wait_with_output());
+        let Ok(output) = tokio::time::timeout(PATIENCE, waiting).await else {
+            Command::new("kill").args(["-KILL", &pid]).status()?;
+            bail!("the push does not end");
+        };
+        let output = output??;
         Ok(Ran {
             code: output.status.code(),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -31,8 +31,9 @@ fn many() -> impl Iterator<Item = usize> {
     (0..MANY).map(|nth| nth * 211 % 40_000)
 }
 
+/// As Ctrl-C does; but that signal is ignored by whatever is started in the background of a script.
 fn interrupt(child: &Child) -> Result<()> {
-    let told = format!("kill -INT {}", child.id());
+    let told = format!("kill -TERM {}", child.id());
     ensure!(Command::new("sh").args(["-c", &told]).status()?.success());
     Ok(())
 }
@@ -112,7 +113,7 @@ async fn of_a_row_that_breaks_off_only_what_is_missing_is_sent_again() -> Result
     line.arrive(7).await?;
     line.faulty.set(None);
     line.faulty.let_go();
-    let pushed = Line::end(pushing)?;
+    let pushed = Line::end(pushing).await?;
     ensure!(
         pushed.err.contains("already there, checked"),
         "{}",
@@ -174,7 +175,7 @@ async fn a_row_that_has_to_wait_is_sent_later() -> Result<()> {
         let pushing = line.begin()?;
         line.fails(4).await?;
         line.faulty.set(None);
-        let pushed = Line::end(pushing)?;
+        let pushed = Line::end(pushing).await?;
         // That there is no place yet is said once it lasts.
         ensure!(
             pushed.err.contains("trying again") == (status == 503),
@@ -197,7 +198,10 @@ async fn a_push_that_was_stopped_goes_on() -> Result<()> {
     let pushing = line.begin()?;
     line.fails(4).await?;
     interrupt(&pushing)?;
-    ensure!(Line::end(pushing)?.code.is_none(), "it ended by itself");
+    ensure!(
+        Line::end(pushing).await?.code.is_none(),
+        "it ended by itself"
+    );
     line.faulty.set(None);
     line.faulty.let_go();
     line.arrive(64).await?;
@@ -228,7 +232,7 @@ async fn a_file_that_changes_while_its_row_is_under_way_is_sent_again() -> Resul
     }
     line.faulty.set(None);
     line.faulty.let_go();
-    let pushed = Line::end(pushing)?;
+    let pushed = Line::end(pushing).await?;
     let again = pushed.err.matches("changed while it was sent").count();
     ensure!(again == 2, "{}", pushed.err);
     pushed.ok()?;
@@ -248,7 +252,7 @@ async fn a_file_that_cannot_be_read_stops_no_other() -> Result<()> {
     line.holds(&file, None);
     line.faulty.set(None);
     line.faulty.let_go();
-    let said = Line::end(pushing)?.refused()?;
+    let said = Line::end(pushing).await?.refused()?;
     ensure!(said.contains("068 Größe.bin: cannot be read"), "{said}");
     ensure!(said.contains("69 of 70 files there"), "{said}");
     line.holds_each_once().await?;
@@ -272,7 +276,7 @@ async fn a_server_that_dies_within_a_row_is_no_matter() -> Result<()> {
     line.studio.faulty()?.set(None);
     line.studio.faulty()?.let_go();
     line.studio.restart().await?;
-    let pushed = Line::end(pushing)?;
+    let pushed = Line::end(pushing).await?;
     ensure!(pushed.err.contains("trying again"), "{}", pushed.err);
     pushed.ok()?;
     line.holds_each_once().await?;

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use percent_encoding::percent_decode_str;
 use stemvault_storage::names::is_device;
 use stemvault_storage::path::{NAME_MAX, SessionPath};
 use unicode_normalization::UnicodeNormalization;
+
+use crate::disposition::readable_names;
 
 /// The longest name to which `.part` is added as it is.
 const LONG_NAME: usize = 100;
@@ -68,63 +69,14 @@ fn is_windows_name(name: &str) -> bool {
 /// only what follows the last separator.
 #[must_use]
 pub fn from_disposition(header: &[u8]) -> Option<String> {
-    let header = String::from_utf8_lossy(header);
-    let mut plain = None;
-    for (key, value) in parameters(&header) {
-        if key.eq_ignore_ascii_case("filename*") {
-            let mut parts = value.splitn(3, '\'');
-            let (charset, encoded) = (parts.next()?, parts.nth(1));
-            if let Some(encoded) = encoded.filter(|_| charset.eq_ignore_ascii_case("utf-8")) {
-                let name = percent_decode_str(encoded).decode_utf8().ok();
-                if let Some(name) = name.and_then(|name| last_name(&name)) {
-                    return Some(name);
-                }
-            }
-        } else if key.eq_ignore_ascii_case("filename") {
-            plain = last_name(&value);
-        }
-    }
-    plain
+    let names = readable_names(header);
+    names.iter().find_map(|name| last_name(name))
 }
 
 fn last_name(path: &str) -> Option<String> {
     let name = path.rsplit(['/', '\\']).next()?.trim();
     let usable = place(name).is_ok() && !name.chars().any(char::is_control);
     usable.then(|| name.to_owned())
-}
-
-/// The `key=value` parts after the first `;`, quotes undone.
-fn parameters(header: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
-    let mut rest = header.split_once(';').map_or("", |(_, rest)| rest);
-    while let Some((key, after)) = rest.split_once('=') {
-        let key = key.trim_matches([' ', ';', '\t']).to_owned();
-        let after = after.trim_start();
-        let (value, left) = match after.strip_prefix('"') {
-            Some(quoted) => unquote(quoted),
-            None => {
-                let (value, left) = after.split_once(';').unwrap_or((after, ""));
-                (value.trim().to_owned(), left)
-            }
-        };
-        found.push((key, value));
-        rest = left;
-    }
-    found
-}
-
-/// The text up to the closing quote, and what follows it.
-fn unquote(quoted: &str) -> (String, &str) {
-    let mut value = String::new();
-    let mut characters = quoted.char_indices();
-    while let Some((at, c)) = characters.next() {
-        match c {
-            '"' => return (value, &quoted[at + 1..]),
-            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
-            _ => value.push(c),
-        }
-    }
-    (value, "")
 }
 
 #[cfg(test)]

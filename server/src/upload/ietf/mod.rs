@@ -12,7 +12,6 @@ mod answer;
 mod append;
 mod create;
 mod digest;
-pub mod disposition;
 pub mod fields;
 mod look;
 mod said;

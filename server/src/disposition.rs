@@ -37,20 +37,48 @@ impl Malformed {
 /// # Errors
 /// [`Malformed`]
 pub fn file_name(header: &[u8]) -> Result<Option<String>, Malformed> {
+    let Names { plain, extended } = names(header)?;
+    match (extended, plain) {
+        (Some(extended), _) => decoded(&extended).map(Some),
+        (None, Some(plain)) => text(plain).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// The names that can be read, the one that counts most first: for who has to make do with a header as
+/// it is.
+#[must_use]
+pub fn readable_names(header: &[u8]) -> Vec<String> {
+    let Ok(Names { plain, extended }) = names(header) else {
+        return Vec::new();
+    };
+    let extended = extended.and_then(|name| decoded(&name).ok());
+    let plain = plain.and_then(|name| text(name).ok());
+    extended.into_iter().chain(plain).collect()
+}
+
+/// Both forms of the name, as they stand in the header.
+#[derive(Default)]
+struct Names {
+    plain: Option<Vec<u8>>,
+    extended: Option<Vec<u8>>,
+}
+
+fn names(header: &[u8]) -> Result<Names, Malformed> {
     let mut rest = Rest(header);
     rest.space();
     rest.token().ok_or(Malformed::Shape)?;
-    let (mut plain, mut extended) = (None, None);
+    let mut names = Names::default();
     loop {
         rest.space();
         if rest.0.is_empty() {
-            break;
+            return Ok(names);
         }
         rest.byte(b';').ok_or(Malformed::Shape)?;
         rest.space();
         // A semicolon at the end means nothing.
         if rest.0.is_empty() {
-            break;
+            return Ok(names);
         }
         let name = rest.token().ok_or(Malformed::Shape)?;
         rest.space();
@@ -58,18 +86,13 @@ pub fn file_name(header: &[u8]) -> Result<Option<String>, Malformed> {
         rest.space();
         let value = rest.value().ok_or(Malformed::Shape)?;
         let place = match name.to_ascii_lowercase().as_slice() {
-            b"filename" => &mut plain,
-            b"filename*" => &mut extended,
+            b"filename" => &mut names.plain,
+            b"filename*" => &mut names.extended,
             _ => continue,
         };
         if place.replace(value).is_some() {
             return Err(Malformed::Twice);
         }
-    }
-    match (extended, plain) {
-        (Some(extended), _) => decoded(&extended).map(Some),
-        (None, Some(plain)) => text(plain).map(Some),
-        (None, None) => Ok(None),
     }
 }
 
