@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::order::{Files, Job, read};
-use crate::studio::{Setup, Studio};
+use crate::studio::{PATIENCE, Setup, Studio};
 
 /// The order that every scene is about.
 const NUMBER: &str = "2026-0117";
@@ -47,6 +48,8 @@ impl Engine {
 struct Script {
     child: Child,
     lines: BufReader<ChildStdout>,
+    /// Everything that it and its browsers write, and nobody else.
+    folder: PathBuf,
 }
 
 impl Script {
@@ -56,7 +59,10 @@ impl Script {
             scripts.join("node_modules/playwright-core").is_dir(),
             "playwright-core is not installed: ./tests/run does it"
         );
+        let temporary = folder.join("tmp");
+        std::fs::create_dir(&temporary)?;
         let mut child = Command::new("node")
+            .env("TMPDIR", &temporary)
             .arg(scripts.join("scene.mjs"))
             .args([name, link])
             .args([folder, data])
@@ -70,6 +76,7 @@ impl Script {
         Ok(Self {
             child,
             lines: BufReader::new(out),
+            folder: folder.to_owned(),
         })
     }
 
@@ -96,7 +103,32 @@ impl Drop for Script {
         // It has ended, or it has nothing left to say; what failed was told.
         drop(self.child.kill());
         drop(self.child.wait());
+        // A browser outlives its driver by a moment, and writes into a folder that is being removed.
+        for _ in 0..PATIENCE.as_millis() / 20 {
+            let left = processes_in(&self.folder);
+            if left.is_empty() {
+                return;
+            }
+            drop(Command::new("kill").arg("-KILL").args(&left).status());
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
+}
+
+/// The processes that were told of a folder, by their arguments or their environment.
+fn processes_in(folder: &Path) -> Vec<String> {
+    let folder = folder.to_string_lossy();
+    let tells = |pid: &String| {
+        ["cmdline", "environ"].iter().any(|what| {
+            // It may end while it is looked at.
+            let told = std::fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+            String::from_utf8_lossy(&told).contains(&*folder)
+        })
+    };
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let pids = pids.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    pids.filter(tells).collect()
 }
 
 /// What a scene left behind.
