@@ -6,24 +6,26 @@ use stemvault_config::{Cron, Jobs as Times};
 use stemvault_storage::error::Result;
 use stemvault_storage::vault::Vault;
 
-use super::{
-    Pass, archive, end_recall, expire, mirror, prove, purge, release, repair, scrub, snapshot,
-    sweep,
-};
+use super::{Pass, scrub};
 
 /// Those that run by themselves, in the order in which a run by hand does them.
-pub(super) const ALL: [&Facts; 10] = [
-    &archive::FACTS,
-    &end_recall::FACTS,
-    &release::FACTS,
-    &purge::FACTS,
-    &expire::FACTS,
-    &sweep::FACTS,
-    &snapshot::FACTS,
-    &repair::FACTS,
-    &mirror::FACTS,
-    &prove::FACTS,
+const ALL: &[&Facts] = &[
+    &super::archive::FACTS,
+    &super::end_recall::FACTS,
+    &super::release::FACTS,
+    &super::purge::FACTS,
+    &super::expire::FACTS,
+    &super::sweep::FACTS,
+    &super::snapshot::FACTS,
+    &super::repair::FACTS,
+    &super::mirror::FACTS,
+    &super::prove::FACTS,
 ];
+
+/// The facts of each of them.
+pub(super) fn every() -> impl Iterator<Item = &'static Facts> {
+    ALL.iter().copied()
+}
 
 /// A job, by its name: the word for it in rows, settings, command line, HTTP and metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -71,7 +73,7 @@ impl Job {
 
     /// All that run by themselves.
     pub fn all() -> impl Iterator<Item = Self> {
-        ALL.into_iter().map(|facts| facts.job)
+        every().map(|facts| facts.job)
     }
 
     /// Their names, one after the other.
@@ -104,8 +106,7 @@ impl Job {
     }
 
     fn is(self, so: impl Fn(&Facts) -> bool) -> bool {
-        let mut facts = ALL.into_iter();
-        facts.any(|facts| facts.job == self && so(facts))
+        every().any(|facts| facts.job == self && so(facts))
     }
 }
 

@@ -10,7 +10,7 @@ use stemvault_storage::error::Result;
 use stemvault_storage::ids::RunId;
 use stemvault_storage::tables::{self, Record, load, put};
 
-use super::job::{ALL, Facts, Time};
+use super::job::{Facts, Time, every};
 use super::{Job, Jobs, scrub};
 use crate::run::{Outcome, Run};
 
@@ -49,7 +49,7 @@ impl Record for JobRow {
 impl Jobs {
     /// When a job is due after a moment, if it has its times.
     fn next(&self, job: Job, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let facts = ALL.into_iter().find(|facts| facts.job == job)?;
+        let facts = every().find(|facts| facts.job == job)?;
         if let Time::SetIf(_, exists) = facts.time
             && !exists(&self.vault)
         {

@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use stemvault_storage::error::Result;
 
-use super::job::{ALL, Facts, Lane};
+use super::job::{Facts, Lane, every};
 use super::{Jobs, RunRequest};
 
 impl Jobs {
@@ -43,5 +43,5 @@ impl Jobs {
 
 /// The jobs of a lane, in their order.
 fn of(lane: Lane) -> impl Iterator<Item = &'static Facts> {
-    ALL.into_iter().filter(move |facts| facts.lane == lane)
+    every().filter(move |facts| facts.lane == lane)
 }
