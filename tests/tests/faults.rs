@@ -154,8 +154,9 @@ async fn a_read_only_store_refuses_and_recovers() -> Result<()> {
     ensure!(hash == b3(&stem), "{hash}");
     let session = text(&job.submit().await?, "session")?.to_owned();
     ensure!(job.file(&session, "a.wav").await? == stem, "other bytes");
-    // The server lets go of the mount before the mount goes.
+    // The server lets go of the mount before the mount goes, and that goes before its folder.
     studio.stop()?;
+    drop(mount);
     studio.done().await
 }
 
