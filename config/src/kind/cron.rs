@@ -52,9 +52,13 @@ impl Kind for CronKind {
             ));
         }
         let text = fields.join(" ");
-        text.parse()
-            .map(|times| Cron { times, text })
-            .map_err(|_| wrong(typed, &fields))
+        let times = text.parse().ok();
+        // The library passes over what is missing in a list.
+        let times = times.filter(|_| !fields.iter().any(|field| has_gap(field)));
+        match times {
+            Some(times) => Ok(Cron { times, text }),
+            None => Err(wrong(typed, &fields)),
+        }
     }
 
     fn show(&self, value: &Cron) -> String {
@@ -62,16 +66,24 @@ impl Kind for CronKind {
     }
 }
 
+/// Whether an item of a list is missing.
+fn has_gap(field: &str) -> bool {
+    field.split(',').any(str::is_empty)
+}
+
 /// Names the first field that is wrong by itself; they do not depend on each other.
 fn wrong(typed: &str, fields: &[&str]) -> Wrong {
     let is_wrong = |place: usize| {
         let mut alone = ["*"; FIELDS.len()];
         alone[place] = fields[place];
-        alone.join(" ").parse::<croner::Cron>().is_err()
+        has_gap(fields[place]) || alone.join(" ").parse::<croner::Cron>().is_err()
     };
-    let place = (0..FIELDS.len())
-        .find(|place| is_wrong(*place))
-        .unwrap_or(0);
+    let Some(place) = (0..FIELDS.len()).find(|place| is_wrong(*place)) else {
+        return Wrong::new(
+            format!("{} is no time that ever comes", quoted(typed)),
+            "write fields that go together, as in \"30 3 * * *\" for every day at 03:30",
+        );
+    };
     let (name, from, to) = FIELDS[place];
     Wrong::new(
         format!(
@@ -120,6 +132,9 @@ mod tests {
             "*/0 * * * *",
             "5-1 * * * *",
             "0 x * * *",
+            "0, * * * *",
+            "0 ,3 * * *",
+            "0 0 1,,2 * *",
             "+5 * * * *",
         ] {
             assert!(parse(bad).is_err(), "{bad}");

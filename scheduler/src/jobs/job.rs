@@ -22,6 +22,11 @@ const ALL: &[&Facts] = &[
     &super::prove::FACTS,
 ];
 
+/// The facts of a job, if it runs by itself.
+pub(super) fn facts_of(job: Job) -> Option<&'static Facts> {
+    every().find(|facts| facts.job == job)
+}
+
 /// The facts of each of them.
 pub(super) fn every() -> impl Iterator<Item = &'static Facts> {
     ALL.iter().copied()
@@ -66,6 +71,17 @@ pub(super) enum Lane {
     Beside,
 }
 
+impl Facts {
+    /// Whether its setting says when it runs, and there is something for it at all.
+    pub(super) fn has_times(&self, vault: &Vault) -> bool {
+        match self.time {
+            Time::Set(_) => true,
+            Time::SetIf(_, exists) => exists(vault),
+            Time::If(_) => false,
+        }
+    }
+}
+
 impl Job {
     pub(super) const fn called(name: &'static str) -> Self {
         Self(name)
@@ -106,7 +122,7 @@ impl Job {
     }
 
     fn is(self, so: impl Fn(&Facts) -> bool) -> bool {
-        every().any(|facts| facts.job == self && so(facts))
+        facts_of(self).is_some_and(so)
     }
 }
 

@@ -10,7 +10,7 @@ use stemvault_storage::error::Result;
 use stemvault_storage::ids::RunId;
 use stemvault_storage::tables::{self, Record, load, put};
 
-use super::job::{Facts, Time, every};
+use super::job::{Facts, Time, facts_of};
 use super::{Job, Jobs, scrub};
 use crate::run::{Outcome, Run};
 
@@ -49,12 +49,7 @@ impl Record for JobRow {
 impl Jobs {
     /// When a job is due after a moment, if it has its times.
     fn next(&self, job: Job, last: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let facts = every().find(|facts| facts.job == job)?;
-        if let Time::SetIf(_, exists) = facts.time
-            && !exists(&self.vault)
-        {
-            return None;
-        }
+        facts_of(job).filter(|facts| facts.has_times(&self.vault))?;
         next(self.crons.get(&job)?, last.with_timezone(&self.time_zone))
     }
 
@@ -62,10 +57,11 @@ impl Jobs {
     /// and runs at its next time.
     pub(super) async fn is_due(&self, facts: &Facts) -> Result<bool> {
         let job = facts.job;
-        match facts.time {
-            Time::If(finds) => return Ok(finds(&self.vault)),
-            Time::SetIf(_, exists) if !exists(&self.vault) => return Ok(false),
-            Time::Set(_) | Time::SetIf(..) => {}
+        if let Time::If(finds) = facts.time {
+            return Ok(finds(&self.vault));
+        }
+        if !facts.has_times(&self.vault) {
+            return Ok(false);
         }
         let now = self.clock.now();
         let key = tables::job(job.name());

@@ -2,6 +2,7 @@
 
 use axum::http::HeaderName;
 use stemvault_storage::Error;
+use stemvault_storage::block::BLOCK_MAX;
 use stemvault_storage::ids::{OrderId, UploadId};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 use stemvault_storage::upload::{Role, Upload, UploadState};
@@ -12,9 +13,6 @@ use crate::pace::Cost;
 
 /// The header that says the hash of a file that is whole.
 pub(super) const HASH: HeaderName = HeaderName::from_static("stemvault-hash");
-
-/// The longest block, in bytes.
-const BLOCK_MAX: u64 = 4 << 20;
 
 /// An append of fewer bytes than this that does not end its file costs so much.
 const FEW: u64 = 16 << 10;
@@ -41,7 +39,7 @@ pub(super) async fn settled(app: &App, order: OrderId, id: UploadId) -> Answer<U
 /// brought; and a commit that finishes nothing costs the catalog more than some bytes are worth.
 pub(super) fn cost(before: u64, upload: &Upload) -> Cost {
     let brought = upload.offset.saturating_sub(before);
-    let kept = before % BLOCK_MAX;
+    let kept = before % BLOCK_MAX as u64;
     let Cost(read) = Cost::of_unasked(kept.saturating_sub(brought));
     let crumbs = upload.state == UploadState::Open && brought < FEW;
     Cost(read + if crumbs { CRUMBS } else { 0 })

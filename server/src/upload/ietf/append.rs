@@ -16,7 +16,7 @@ use super::said::{DRAFT_03, DRAFT_05, Said, bad, is_partial_upload};
 use crate::app::App;
 use crate::upload::checksum::CHECKED_MAX;
 use crate::upload::receive::{End, Ending, Noted, Patience, SharedBody, frames, receive};
-use crate::upload::standing::{cost, discard, is_another_file, too_much};
+use crate::upload::standing::{cost, discard, is_another_file, too_long, too_much};
 
 /// Answers a PATCH. Everything is checked before the first byte of the content is asked for.
 pub(super) async fn append(
@@ -222,9 +222,7 @@ async fn overrun(app: &App, upload: Upload) -> Took {
     let Some(length) = upload.length else {
         return Took::Full(upload.clone(), too_much(path, upload.offset).into());
     };
-    let detail = format!(
-        "{path:?} was said to have {length} bytes and more were sent: if it has grown meanwhile, begin it again"
-    );
+    let detail = too_long(path, length).message;
     if let Err(error) = app.vault.terminate(upload.order, upload.id).await {
         tracing::warn!(upload = %upload.id, %error, "a file that is longer than announced was not removed");
     }

@@ -103,30 +103,25 @@ impl Files {
         unused_versions: u64,
         hash: Hash,
     ) -> Result<(), CatalogError> {
-        let large = Some(hash);
-        self.put_own(
-            root,
-            &Own {
-                unused_versions,
-                large,
-            },
-        )
+        self.put_own(root, unused_versions, Some(hash))
     }
 
     /// All its rows are there: it is not to be applied again.
     pub(super) fn end_large(&self, root: &Path, unused_versions: u64) -> Result<(), CatalogError> {
         make_durable(root, &self.db, &self.data)?;
-        let large = None;
-        self.put_own(
-            root,
-            &Own {
-                unused_versions,
-                large,
-            },
-        )
+        self.put_own(root, unused_versions, None)
     }
 
-    fn put_own(&self, root: &Path, own: &Own) -> Result<(), CatalogError> {
+    fn put_own(
+        &self,
+        root: &Path,
+        unused_versions: u64,
+        large: Option<Hash>,
+    ) -> Result<(), CatalogError> {
+        let own = Own {
+            unused_versions,
+            large,
+        };
         let put = self.db.insert(OWN_ROW, own.encode());
         put.map_err(|error| sled_error(root, error))?;
         make_durable(root, &self.db, &self.data)
