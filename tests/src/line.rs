@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use crate::faulty::Faulty;
 use crate::order::{Job, b3, text};
-use crate::process::Ran;
+use crate::process::{Ran, free_port, signal};
 use crate::studio::{PATIENCE, Setup, Studio};
 
 const NUMBER: &str = "2026-0117";
@@ -35,11 +35,8 @@ impl Line {
     /// # Errors
     /// If the studio does not start.
     pub async fn to(setup: Setup, lengths: impl IntoIterator<Item = usize>) -> Result<Self> {
-        // Free a moment ago. It stays the same when the server starts again.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?
-            .local_addr()?
-            .port();
-        let plain = format!("127.0.0.1:{port}");
+        // It stays the same when the server starts again.
+        let plain = format!("127.0.0.1:{}", free_port()?);
         let settings = format!("{}\n[server]\nplain_http = [{plain:?}]\n", setup.settings);
         let studio = Studio::open(Setup { settings, ..setup }).await?;
         let job = Job::create(studio.door(), NUMBER).await?;
@@ -91,18 +88,13 @@ impl Line {
     /// # Errors
     /// If it does not end; then it is killed.
     pub async fn end(pushing: Child) -> Result<Ran> {
-        let pid = pushing.id().to_string();
+        let pid = pushing.id();
         let waiting = tokio::task::spawn_blocking(move || pushing.wait_with_output());
         let Ok(output) = tokio::time::timeout(PATIENCE, waiting).await else {
-            Command::new("kill").args(["-KILL", &pid]).status()?;
+            signal(pid, "KILL")?;
             bail!("the push does not end");
         };
-        let output = output??;
-        Ok(Ran {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        Ok(output??.into())
     }
 
     /// What is sent is another now.

@@ -154,13 +154,21 @@ impl<'a> Job<'a> {
     /// # Errors
     /// If it does not get there, with what the last run said.
     pub async fn until(&self, stage: &str) -> Result<Value> {
+        self.until_by(stage, json!({})).await
+    }
+
+    /// The same by runs as `request` says.
+    ///
+    /// # Errors
+    /// If it does not get there, with what the last run said.
+    pub async fn until_by(&self, stage: &str, request: Value) -> Result<Value> {
         let mut last = json!(null);
         for _ in 0..24 {
             let order = self.order().await?;
             if order["stage"] == stage {
                 return Ok(order);
             }
-            last = self.door.post("retention/run", json!({})).await?;
+            last = self.door.post("retention/run", request.clone()).await?;
             // Waits of the jobs (for late puts) count time that passes.
             self.door.post("clock", json!({"advance": "5m"})).await?;
         }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Child, Command, ExitStatus, Output};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -105,10 +105,7 @@ impl Process {
     /// # Errors
     /// If it cannot be sent.
     pub fn signal(&self, name: &str) -> Result<()> {
-        let told = format!("kill -{name} {}", self.id());
-        let status = Command::new("sh").args(["-c", &told]).status()?;
-        ensure!(status.success(), "{told} ended with {status}");
-        Ok(())
+        signal(self.id(), name)
     }
 
     /// Stops it where it is (SIGSTOP): from here on it answers nobody. Whether there was anything to
@@ -163,6 +160,26 @@ impl Process {
     }
 }
 
+/// Sends a process a signal: its name, without `SIG`.
+///
+/// # Errors
+/// If it cannot be sent.
+pub fn signal(pid: u32, name: &str) -> Result<()> {
+    let told = format!("kill -{name} {pid}");
+    let status = Command::new("sh").args(["-c", &told]).status()?;
+    ensure!(status.success(), "{told} ended with {status}");
+    Ok(())
+}
+
+/// A port that was free a moment ago.
+///
+/// # Errors
+/// If there is none.
+pub fn free_port() -> std::io::Result<u16> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    Ok(listener.local_addr()?.port())
+}
+
 /// What the kernel says of every thread of a process that nobody has waited for: `T` is stopped.
 fn states(pid: u32) -> Result<Vec<char>> {
     let mut states = Vec::new();
@@ -197,6 +214,16 @@ pub struct Ran {
     pub out: String,
     /// Standard error.
     pub err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
 }
 
 impl Ran {

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::door::Door;
-use crate::process::Process;
+use crate::process::{Process, free_port};
 use crate::studio::{PATIENCE, Setup, Studio};
 
 /// Which program.
@@ -48,10 +48,8 @@ impl Proxied {
     /// # Errors
     /// If the program is not installed, or does not begin to answer; with what it printed.
     pub async fn start(kind: Kind, under: Under) -> Result<Self> {
-        // Free a moment ago. The studio has to know it before the proxy can know the studio's.
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?
-            .local_addr()?
-            .port();
+        // The studio has to know it before the proxy can know the studio's.
+        let port = free_port()?;
         let path = if under == Under::Nothing {
             ""
         } else {

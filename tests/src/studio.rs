@@ -31,8 +31,9 @@ const SETTINGS: &str = "[uploads]\nfree_disk_floor = { bytes = \"1 MB\", percent
 #[derive(Debug)]
 pub struct Studio {
     setup: Setup,
-    home: TempDir,
+    /// Before its folder: where a test fails, it ends before that is removed.
     server: Option<Process>,
+    home: TempDir,
     /// What earlier processes on this data directory printed.
     past: Vec<String>,
     port: u16,
@@ -342,11 +343,7 @@ impl Studio {
             };
         }
         let output = tokio::task::block_in_place(|| limited.stdin(Stdio::null()).output())?;
-        Ok(Ran {
-            code: output.status.code(),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })
+        Ok(output.into())
     }
 
     /// A command of the binary on this studio, not started yet.

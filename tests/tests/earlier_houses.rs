@@ -184,13 +184,6 @@ async fn purge_all(studio: &Studio) -> Result<()> {
 
 /// Runs the jobs, more at once than the brake lets, until the order is there.
 async fn run_until(studio: &Studio, number: &str, stage: &str) -> Result<()> {
-    for _ in 0..24 {
-        if at(studio, number).stage().await? == stage {
-            return Ok(());
-        }
-        let all = json!({"allow_many": true});
-        studio.door().post("retention/run", all).await?;
-        advance(studio.door(), "5m").await?;
-    }
-    anyhow::bail!("{number} does not get to {stage}")
+    let all = json!({"allow_many": true});
+    at(studio, number).until_by(stage, all).await.map(drop)
 }

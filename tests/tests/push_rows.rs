@@ -1,7 +1,7 @@
 //! `stemvault push` of small files through an upload link: several go in one request, and whatever happens
 //! to such a row on its way, each file is there once in the end, as it is here.
 
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -10,6 +10,7 @@ use serde_json::Value;
 use stemvault_tests::faulty::{Fault, Rule};
 use stemvault_tests::line::Line;
 use stemvault_tests::order::text;
+use stemvault_tests::process::signal;
 use stemvault_tests::studio::{Setup, Stores};
 
 /// Where rows go, and where single files do.
@@ -33,9 +34,7 @@ fn many() -> impl Iterator<Item = usize> {
 
 /// As Ctrl-C does; but that signal is ignored by whatever is started in the background of a script.
 fn interrupt(child: &Child) -> Result<()> {
-    let told = format!("kill -TERM {}", child.id());
-    ensure!(Command::new("sh").args(["-c", &told]).status()?.success());
-    Ok(())
+    signal(child.id(), "TERM")
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,6 +10,7 @@ use rand::{RngExt, SeedableRng};
 use reqwest::{Body, Url};
 use stemvault_tests::door::{Door, client};
 use stemvault_tests::order::{Job, b3};
+use stemvault_tests::process::signal;
 use stemvault_tests::studio::{PATIENCE, Setup, Studio};
 use stemvault_tests::tus::{Hanging, Place};
 
@@ -220,11 +221,7 @@ async fn with_a_full_log_and_by_a_closed_terminal() -> Result<()> {
             door.get("orders").await?;
         }
         Job::create(&door, ["2026-0117", "2026-0118"][round]).await?;
-        let told = std::process::Command::new("sh")
-            .arg("-c")
-            .arg(format!("kill -HUP {}", server.id()))
-            .status()?;
-        ensure!(told.success());
+        signal(server.id(), "HUP")?;
         let ended = tokio::task::block_in_place(|| server.wait())?;
         ensure!(
             ended.success(),
