@@ -1,4 +1,7 @@
 //! When a job runs, in the notation of cron: five fields, read in studio time.
+//!
+//! The library that reads it takes more than anybody means: MON as minute 1, a list with a gap, a word
+//! with a number glued to it. So the fields are checked here first, and what is wrong is named.
 
 use std::fmt;
 
@@ -26,13 +29,27 @@ impl fmt::Display for Cron {
     }
 }
 
-/// The fields, and the numbers that each takes.
-const FIELDS: [(&str, u32, u32); 5] = [
-    ("minute", 0, 59),
-    ("hour", 0, 23),
-    ("day of month", 1, 31),
-    ("month", 1, 12),
-    ("day of week", 0, 7),
+/// Name, smallest and largest number of a field, and the words it knows.
+struct Field(&'static str, u32, u32, &'static [&'static str]);
+
+const FIELDS: [Field; 5] = [
+    Field("minute", 0, 59, &[]),
+    Field("hour", 0, 23, &[]),
+    Field("day of month", 1, 31, &[]),
+    Field(
+        "month",
+        1,
+        12,
+        &[
+            "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
+        ],
+    ),
+    Field(
+        "day of week",
+        0,
+        7,
+        &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
+    ),
 ];
 
 /// See [`Cron`].
@@ -51,13 +68,22 @@ impl Kind for CronKind {
                  for every day at 03:30",
             ));
         }
+        for (written, field) in fields.iter().zip(&FIELDS) {
+            if !written.split(',').all(|part| field.takes(part)) {
+                let Field(name, from, to, _) = field;
+                return Err(Wrong::new(
+                    format!("{} is no {name} in {}", quoted(written), quoted(typed)),
+                    format!("write *, or numbers from {from} to {to}, as in */2, 1-5 or 1,3"),
+                ));
+            }
+        }
         let text = fields.join(" ");
-        let times = text.parse().ok();
-        // The library passes over what is missing in a list.
-        let times = times.filter(|_| !fields.iter().any(|field| has_gap(field)));
-        match times {
-            Some(times) => Ok(Cron { times, text }),
-            None => Err(wrong(typed, &fields)),
+        match text.parse() {
+            Ok(times) => Ok(Cron { text, times }),
+            Err(error) => Err(Wrong::new(
+                format!("{} is no cron expression: {error}", quoted(typed)),
+                "write five fields that go together, as in \"30 3 * * *\" for every day at 03:30",
+            )),
         }
     }
 
@@ -66,33 +92,45 @@ impl Kind for CronKind {
     }
 }
 
-/// Whether an item of a list is missing.
-fn has_gap(field: &str) -> bool {
-    field.split(',').any(str::is_empty)
-}
+impl Field {
+    /// Whether one item of the field's list is `*`, a number, a word or a range, with or without
+    /// a step.
+    fn takes(&self, part: &str) -> bool {
+        let (range, step) = match part.split_once('/') {
+            Some((range, step)) => (range, Some(step)),
+            None => (part, None),
+        };
+        if step.is_some_and(|step| step.parse::<u32>().map_or(true, |step| step == 0)) {
+            return false;
+        }
+        match range.split_once('-') {
+            _ if range == "*" => true,
+            Some((first, last)) => matches!(
+                (self.number(first), self.number(last)), (Some(first), Some(last)) if first <= last
+            ),
+            None => self.number(range).is_some(),
+        }
+    }
 
-/// Names the first field that is wrong by itself; they do not depend on each other.
-fn wrong(typed: &str, fields: &[&str]) -> Wrong {
-    let is_wrong = |place: usize| {
-        let mut alone = ["*"; FIELDS.len()];
-        alone[place] = fields[place];
-        has_gap(fields[place]) || alone.join(" ").parse::<croner::Cron>().is_err()
-    };
-    let Some(place) = (0..FIELDS.len()).find(|place| is_wrong(*place)) else {
-        return Wrong::new(
-            format!("{} is no time that ever comes", quoted(typed)),
-            "write fields that go together, as in \"30 3 * * *\" for every day at 03:30",
-        );
-    };
-    let (name, from, to) = FIELDS[place];
-    Wrong::new(
-        format!(
-            "{} is no {name} in {}",
-            quoted(fields[place]),
-            quoted(typed)
-        ),
-        format!("write *, or numbers from {from} to {to}, as in */2, 1-5 or 1,3"),
-    )
+    fn number(&self, text: &str) -> Option<u32> {
+        let Field(name, from, to, words) = self;
+        // The first Sunday is SUN#1, the last Friday FRI#L; L alone is the last day of a month.
+        let text = match (*name, text.split_once('#')) {
+            ("day of week", Some((day, "1" | "2" | "3" | "4" | "5" | "L"))) => day,
+            ("day of month", None) if text == "L" => return Some(*to),
+            _ => text,
+        };
+        let word = words
+            .iter()
+            .position(|word| word.eq_ignore_ascii_case(text));
+        match word {
+            Some(position) => u32::try_from(position).ok().map(|position| position + from),
+            None if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+                text.parse().ok().filter(|n| (from..=to).contains(&n))
+            }
+            None => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -133,9 +171,19 @@ mod tests {
             "5-1 * * * *",
             "0 x * * *",
             "0, * * * *",
+            "+5 * * * *",
             "0 ,3 * * *",
             "0 0 1,,2 * *",
-            "+5 * * * *",
+            "*,1 * * * *",
+            "MON 3 * * *",
+            "0 0 JAN * *",
+            "0 0 * MON *",
+            "0 0 * 0JAN *",
+            "0 0 15W * *",
+            "0 0 * * 5L",
+            "0 0 ? * *",
+            "0 0 * * +1",
+            "0 0 * * MON/MON",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
