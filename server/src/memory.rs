@@ -16,11 +16,17 @@ const SETTINGS: [(&str, &str); 2] = [
     ("MALLOC_TRIM_THRESHOLD_", "1048576"),
 ];
 
+/// Set in a program that was started once more. A newer glibc takes its own settings away from one that
+/// has rights of its file (`setcap`): they alone would never say that it is enough.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const STARTED_AGAIN: &str = "STARTED_AGAIN";
+
 /// Starts this program anew with the settings, if it has none. Returns where that is not needed, and
 /// where it cannot be done: then the server needs more memory, and is right in everything else.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn keep_little() {
-    if SETTINGS.iter().any(|(name, _)| env::var_os(name).is_some()) {
+    let mut names = SETTINGS.iter().map(|(name, _)| *name);
+    if env::var_os(STARTED_AGAIN).is_some() || names.any(|name| env::var_os(name).is_some()) {
         return;
     }
     let mut words = env::args_os();
@@ -30,6 +36,7 @@ pub fn keep_little() {
             .arg0(name)
             .args(words)
             .envs(SETTINGS)
+            .env(STARTED_AGAIN, "1")
             .exec();
     }
 }
