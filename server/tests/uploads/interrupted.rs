@@ -1,5 +1,6 @@
 //! No byte that arrived is lost, however its body ended.
 
+use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -208,6 +209,32 @@ async fn what_has_arrived_counts_before_anybody_asks() {
     }
 }
 
+/// The folder of an upload in the store. It changes places with a file and back in one step each:
+/// tries at the store that are under way never meet a moment without either.
+#[derive(Clone)]
+struct Breakable(PathBuf);
+
+impl Breakable {
+    fn aside(&self) -> PathBuf {
+        self.0.with_extension("aside")
+    }
+
+    fn exchange(&self) {
+        let (at, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
+        rustix::fs::renameat_with(at, &self.0, at, self.aside(), flags).unwrap();
+    }
+
+    fn break_it(&self) {
+        std::fs::write(self.aside(), "in the way").unwrap();
+        self.exchange();
+    }
+
+    fn repair(&self) {
+        self.exchange();
+        std::fs::remove_file(self.aside()).unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_fails_leaves_no_hole() {
     let studio = Studio::new().await;
@@ -215,16 +242,9 @@ async fn a_store_that_fails_leaves_no_hole() {
     let length = file.len() as u64;
     for broken_at in [1, 5, 9, 13, 17, 20] {
         let at = studio.create(&format!("{broken_at}.bin"), length).await;
-        let folder = studio.folder_of(&at);
-        let aside = folder.with_extension("aside");
-        let breaking = {
-            let (folder, aside) = (folder.clone(), aside.clone());
-            move || {
-                std::fs::rename(&folder, &aside).unwrap();
-                std::fs::write(&folder, "in the way").unwrap();
-            }
-        };
-        let body = meanwhile(&file, broken_at * MIB, breaking);
+        let store = Breakable(studio.folder_of(&at));
+        let breaking = store.clone();
+        let body = meanwhile(&file, broken_at * MIB, move || breaking.break_it());
         let answer = studio.patch(&at, 0, Some(length), body).await;
         let answer = answer.expect(503);
         assert!(
@@ -232,8 +252,7 @@ async fn a_store_that_fails_leaves_no_hole() {
             "{}",
             answer.text()
         );
-        std::fs::remove_file(&folder).unwrap();
-        std::fs::rename(&aside, &folder).unwrap();
+        store.repair();
         let kept = studio.head(&at).await.expect(200).offset();
         assert!(kept <= (broken_at as u64) << 20, "{kept}");
         assert_eq!(answer.offset(), kept);
@@ -258,16 +277,11 @@ async fn an_append_that_failed_commits_nothing_more() {
     let id = at.rsplit('/').next().unwrap().parse().unwrap();
     let vault = &studio.app.vault;
     let mut writer = vault.begin_append(studio.order.id, id, 0).await.unwrap();
-    let (folder, aside) = (
-        studio.folder_of(&at),
-        studio.folder_of(&at).with_extension("aside"),
-    );
-    std::fs::rename(&folder, &aside).unwrap();
-    std::fs::write(&folder, "in the way").unwrap();
+    let store = Breakable(studio.folder_of(&at));
+    store.break_it();
     writer.push(&file[..5 * MIB]).await.unwrap();
     writer.flush().await.unwrap_err();
-    std::fs::remove_file(&folder).unwrap();
-    std::fs::rename(&aside, &folder).unwrap();
+    store.repair();
     // The store is well again, but the first block is not there.
     writer.push(&file[5 * MIB..]).await.unwrap_err();
     writer.flush().await.unwrap_err();

@@ -23,8 +23,10 @@ async fn stands(studio: &Studio, at: &str) -> Upload {
     studio.app.vault.upload(studio.order.id, id).await.unwrap()
 }
 
-/// Begins a PATCH that announces the rest of the file and brings less.
+/// Begins a PATCH that announces the rest of the file and brings less; the server has begun it as well:
+/// what is asked from now on comes later.
 async fn begin(
+    studio: &Studio,
     line: &Line,
     http: Http,
     at: &str,
@@ -37,7 +39,15 @@ async fn begin(
         format!("Upload-Offset: {offset}"),
         format!("Content-Length: {rest}"),
     );
-    Client::begin(line, http, &[&patch, TUS, OCTETS, &offset, &rest], sent).await
+    let client = Client::begin(line, http, &[&patch, TUS, OCTETS, &offset, &rest], sent).await;
+    let id = at.rsplit('/').next().unwrap().parse().unwrap();
+    within(async {
+        while !studio.app.vault.intake().is_running(id) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    client
 }
 
 async fn head(line: &Line, http: Http, at: &str) -> usize {
@@ -59,7 +69,6 @@ async fn every_way_to_go_silent() {
         let line = Line::open(&studio).await;
         let file = noise(seed, 11 * MIB + 17);
         let at = studio.create("take.bin", file.len() as u64).await;
-        let id = at.rsplit('/').next().unwrap().parse().unwrap();
         let mut offset = 0;
         for step in 0..8 {
             let http = |odd: bool| if odd { Http::One } else { Http::Two };
@@ -68,14 +77,8 @@ async fn every_way_to_go_silent() {
             let most = rest.min(3 * MIB) - 1;
             let sent = seeded.random_range(0..most);
             let piece = &file[offset..offset + sent];
-            let mut client = begin(&line, first, &at, offset, rest, piece).await;
             // Who comes second takes over; a request that comes later still takes over from it.
-            within(async {
-                while !studio.app.vault.intake().is_running(id) {
-                    tokio::task::yield_now().await;
-                }
-            })
-            .await;
+            let mut client = begin(&studio, &line, first, &at, offset, rest, piece).await;
             let way = seeded.random_range(0..4);
             let said = format!("seed {seed}, step {step}: {first:?}, way {way}, {second:?}");
             match way {
@@ -145,7 +148,7 @@ async fn a_removal_does_not_wait_for_a_silent_client() {
     let line = Line::open(&studio).await;
     for (first, second) in [(Http::One, Http::Two), (Http::Two, Http::One)] {
         let at = studio.create("a.bin", 9 << 20).await;
-        let client = begin(&line, first, &at, 0, 9 * MIB, &noise(1, 5 * MIB)).await;
+        let client = begin(&studio, &line, first, &at, 0, 9 * MIB, &noise(1, 5 * MIB)).await;
         let delete = format!("DELETE {at}");
         line.ask(second, &[&delete, TUS], &[]).await.expect(204);
         let told = within(client.answer()).await;
@@ -162,7 +165,7 @@ async fn what_the_old_one_says_afterwards_is_not_heard() {
     for http in [Http::One, Http::Two] {
         let file = noise(2, 2 * MIB);
         let at = studio.create("a.bin", file.len() as u64).await;
-        let mut old = begin(&line, http, &at, 0, file.len(), &file[..MIB]).await;
+        let mut old = begin(&studio, &line, http, &at, 0, file.len(), &file[..MIB]).await;
         let now = head(&line, http, &at).await;
         match &mut old {
             Client::One(stream) => {
@@ -203,6 +206,7 @@ async fn a_store_that_hangs_holds_nobody_who_asks() {
     line.ask(Http::One, &patch, &file[..100]).await.expect(204);
     hang.send_replace(true);
     let stuck = begin(
+        &studio,
         &line,
         Http::One,
         &at,
