@@ -1,5 +1,5 @@
 //! The retention plan: what happens to which order when, and why. Pure: orders and a date in,
-//! actions out. Read this second, after `storage/src/order.rs`.
+//! actions out. Read this second, after `storage/model/src/order/mod.rs`.
 //!
 //! The plan for a later date assumes that every step before it succeeds; what stands in the way
 //! today (a hold, a missing proof) is said as [`Verb::Kept`] with its reason.

@@ -7,7 +7,7 @@
 
 use axum::http::{HeaderMap, header};
 use serde::Deserialize;
-use stemvault_storage::intake::preflight::Seen;
+use stemvault_storage::checks::preflight::Seen;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 
 use crate::app::App;

@@ -9,10 +9,10 @@ use stemvault_codec::audio::{ByteOrder, HeaderReader};
 use stemvault_codec::pack::{Codec, Number, Samples, decode, encode};
 use stemvault_storage::block::{Logical, SealError, Sealer, open};
 use stemvault_storage::ids::OrderId;
-use stemvault_storage::intake::cut::{BLOCK_MAX, Cut};
 use stemvault_storage::keys::SealingKeys;
 use stemvault_storage::names::hazards;
 use stemvault_storage::path::{NAME_MAX, PATH_MAX, SessionPath};
+use stemvault_storage::upload::cut::{BLOCK_MAX, Cut};
 
 use crate::attachment::disposition;
 use crate::disposition::file_name;

@@ -14,8 +14,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use indicatif::DecimalBytes;
 use stemvault_storage::Vault;
+use stemvault_storage::checks::room::DiskSpace;
 use stemvault_storage::error::Error;
-use stemvault_storage::intake::DiskSpace;
 use stemvault_storage::tables;
 
 use crate::api::auth::Staff;

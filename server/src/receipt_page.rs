@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use chrono_tz::Tz;
-use stemvault_storage::intake::checks::Severity;
+use stemvault_storage::checks::Severity;
 use stemvault_storage::session::{Manifest, Receipt, Review};
 
 use crate::form::{INCOMPLETE, LEFT_OUT, label};

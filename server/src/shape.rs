@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use stemvault_storage::checks::room::Room;
+use stemvault_storage::checks::{self, Severity};
 use stemvault_storage::ids::{FileHash, SessionId, UploadId};
-use stemvault_storage::intake::Room;
-use stemvault_storage::intake::checks::{self, Severity};
 use stemvault_storage::session::{self, FileEntry};
 use stemvault_storage::upload;
 use utoipa::ToSchema;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use stemvault_storage::intake::checks::{self, Severity};
-use stemvault_storage::intake::preflight::HEAD_MAX;
+use stemvault_storage::checks::preflight::HEAD_MAX;
+use stemvault_storage::checks::{self, Severity};
 use stemvault_storage::link::Link;
 use stemvault_storage::names;
 use stemvault_storage::order::{Order, Stage};

@@ -2,8 +2,8 @@
 
 use stemvault_config::{Rule, Settings, Severity};
 use stemvault_storage::audit::Actor;
+use stemvault_storage::checks;
 use stemvault_storage::ids::OrderId;
-use stemvault_storage::intake::checks;
 use stemvault_storage::session::{Form, Kind, Receipt, Rules};
 
 use crate::app::App;

@@ -9,7 +9,7 @@ use std::io;
 use rustix::time::{ClockId, clock_gettime};
 use stemvault_codec::audio::HeaderReader;
 use stemvault_codec::pack::{Codec, Samples, decode, encode};
-use stemvault_storage::intake::cut::Cut;
+use stemvault_storage::upload::cut::Cut;
 
 fn main() -> io::Result<()> {
     for name in std::env::args().skip(1) {

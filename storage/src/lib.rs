@@ -1,16 +1,13 @@
 //! The nouns of Stemvault, their bytes and their memory. Knows neither HTTP nor jobs.
 //!
-//! Read first: [`order`] (an order's life), then [`intake`] (an upload's bytes), [`outlet`] (a
+//! Read first: [`order`] (an order's life, in the crate `stemvault-model`), then [`intake`] (an upload's bytes), [`outlet`] (a
 //! download's bytes) and [`vault`] (how decisions are made).
 
 pub mod archive;
 pub mod audit;
 pub mod block;
-pub mod clock;
 mod complete;
-pub mod decimal;
 pub mod deletion;
-mod doubt;
 mod downloads;
 pub mod draft;
 mod entry;
@@ -18,43 +15,37 @@ pub mod error;
 pub mod flaw;
 mod heal;
 pub mod holdings;
-pub mod ids;
 pub mod intake;
 pub mod keys;
 pub mod late;
 mod leave;
-pub mod link;
 pub mod manifests;
 pub mod marks;
 pub mod mirror;
-pub mod names;
-pub mod namesakes;
-pub mod order;
 pub mod orders;
 pub mod outflow;
 pub mod outlet;
 mod pace;
-pub mod path;
 pub mod paths;
 pub mod proof;
 pub mod rate;
 pub mod rebuild;
 pub mod record;
-pub mod refusal;
-pub mod session;
 pub mod snapshot;
 pub mod standing;
 pub mod store;
 pub mod submit;
 pub mod sweep;
 pub mod tables;
-mod terms;
 #[cfg(feature = "torture")]
 pub mod torture;
 pub mod trust;
-pub mod upload;
 pub mod vault;
 
 pub use error::{Error, Result};
 pub use stemvault_catalog as catalog;
+pub use stemvault_model::names::namesakes;
+pub use stemvault_model::{
+    checks, clock, decimal, ids, link, names, order, path, refusal, session, upload,
+};
 pub use vault::{Limits, Vault};

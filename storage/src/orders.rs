@@ -345,14 +345,6 @@ impl Vault {
     }
 }
 
-impl Order {
-    /// Whether it is being, or was, purged: its key is to be destroyed, or is.
-    #[must_use]
-    pub fn is_gone(&self) -> bool {
-        matches!(self.stage, Stage::Purging | Stage::Purged)
-    }
-}
-
 /// Nothing more is said of an order that is gone.
 pub(crate) fn gone(order: &Order) -> Result<(), Refusal> {
     if !order.is_gone() {

@@ -5,10 +5,10 @@ use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::checks::facts::Known;
+use crate::checks::preflight::Here;
 use crate::error::Result;
 use crate::ids::{OrderId, SessionId};
-use crate::intake::facts::Known;
-use crate::intake::preflight::Here;
 use crate::namesakes::check_sealable;
 use crate::order::Order;
 use crate::refusal::{Refusal, RefusalKind};

@@ -11,9 +11,9 @@ use chrono::TimeDelta;
 
 use crate::audit::What;
 use crate::catalog::{Batch, Expect};
+use crate::checks;
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
-use crate::intake::checks;
 use crate::order::{Order, Sealing, Stage};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{FileEntry, Form, Kind, Manifest, Receipt, Review, Rules, SessionRow};

@@ -165,6 +165,15 @@ impl Vault {
         }
     }
 
+    /// The same vault in the hands of somebody: their name is in the log of what they decide.
+    #[must_use]
+    pub fn by(&self, who: Actor) -> Arc<Self> {
+        Arc::new(Self {
+            who,
+            ..self.clone()
+        })
+    }
+
     /// The clock.
     #[must_use]
     pub fn clock(&self) -> &SharedClock {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use stemvault_storage::checks::{Rule, Severity};
 use stemvault_storage::clock::Clock;
 use stemvault_storage::error::Error;
 use stemvault_storage::ids::UploadId;
-use stemvault_storage::intake::checks::{Rule, Severity};
 use stemvault_storage::intake::{NewUpload, Writer};
 use stemvault_storage::path::SessionPath;
 use stemvault_storage::paths;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use stemvault_scheduler::jobs::lease::JobState;
 use stemvault_scheduler::jobs::mirror::MirrorState;
 use stemvault_scheduler::{Outcome, jobs};
-use stemvault_storage::intake::DiskSpace;
+use stemvault_storage::checks::room::DiskSpace;
 use stemvault_storage::order::{Order, OrderNumber};
 use stemvault_storage::{Error, Vault};
 use utoipa::ToSchema;

@@ -6,12 +6,12 @@ use std::fs::File;
 use std::io::{self, Read};
 
 use anyhow::Context;
-use stemvault_storage::intake::Room;
-use stemvault_storage::intake::checks::{Rule, Severity, about};
-use stemvault_storage::intake::facts::Known;
-use stemvault_storage::intake::preflight::{
+use stemvault_storage::checks::facts::Known;
+use stemvault_storage::checks::preflight::{
     Candidate, HEAD_MAX, Here, Preflight, Start, preflight,
 };
+use stemvault_storage::checks::room::Room;
+use stemvault_storage::checks::{Rule, Severity, about};
 use stemvault_storage::path::SessionPath;
 
 use super::outcome::{LISTED, files as counted};
@@ -130,7 +130,7 @@ fn word(severity: Severity) -> &'static str {
 
 /// Why nothing is sent.
 pub(super) fn refusal(said: &Preflight) -> String {
-    let refused = |it: &&stemvault_storage::intake::preflight::Verdict| {
+    let refused = |it: &&stemvault_storage::checks::preflight::Verdict| {
         let mut findings = it.findings.iter();
         findings.any(|finding| finding.severity == Severity::Refuse)
     };

@@ -3,7 +3,7 @@
 //!
 //! Nothing of a head is kept, so a request takes a few hundred bytes of memory a file, whatever is in it.
 
-use stemvault_storage::intake::preflight::{Candidate, HEAD_MAX, Start};
+use stemvault_storage::checks::preflight::{Candidate, HEAD_MAX, Start};
 
 use crate::frames::{Frame, Said};
 
@@ -62,7 +62,7 @@ impl Frame for Again {
 
 #[cfg(test)]
 mod tests {
-    use stemvault_storage::intake::facts::Known;
+    use stemvault_storage::checks::facts::Known;
 
     use stemvault_storage::refusal::{Refusal, RefusalKind};
 

@@ -8,8 +8,8 @@ use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256, SHA512};
 use axum::http::HeaderMap;
 use base64::Engine;
 use md5::{Digest, Md5};
-use stemvault_storage::intake::sum::Algorithm;
 use stemvault_storage::refusal::{Refusal, RefusalKind};
+use stemvault_storage::upload::sum::Algorithm;
 
 use super::metadata::LENIENT;
 

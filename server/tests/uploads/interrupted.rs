@@ -1,12 +1,12 @@
 //! No byte that arrived is lost, however its body ended.
 
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use futures::StreamExt;
 
+use crate::breakable::Breakable;
 use crate::studio::{OCTETS, Studio, b3, broken, frames, meanwhile, noise, stalled, until, whole};
 
 const MIB: usize = 1 << 20;
@@ -206,32 +206,6 @@ async fn what_has_arrived_counts_before_anybody_asks() {
             studio.head(&at).await.expect(200);
         });
         assert!(answer.expect(409).offset() >= counts);
-    }
-}
-
-/// The folder of an upload in the store. It changes places with a file and back in one step each:
-/// tries at the store that are under way never meet a moment without either.
-#[derive(Clone)]
-struct Breakable(PathBuf);
-
-impl Breakable {
-    fn aside(&self) -> PathBuf {
-        self.0.with_extension("aside")
-    }
-
-    fn exchange(&self) {
-        let (at, flags) = (rustix::fs::CWD, rustix::fs::RenameFlags::EXCHANGE);
-        rustix::fs::renameat_with(at, &self.0, at, self.aside(), flags).unwrap();
-    }
-
-    fn break_it(&self) {
-        std::fs::write(self.aside(), "in the way").unwrap();
-        self.exchange();
-    }
-
-    fn repair(&self) {
-        self.exchange();
-        std::fs::remove_file(self.aside()).unwrap();
     }
 }
 

@@ -1,5 +1,6 @@
 //! Uploads and downloads through the router, with bodies that come in pieces, break and stall.
 
+mod breakable;
 mod checksums;
 mod deferred;
 mod digests;

@@ -7,8 +7,8 @@ use aws_lc_rs::digest::{Context, SHA256};
 use bytes::{Bytes, BytesMut};
 
 use crate::ids::BlockHash;
-use crate::intake::cut::Cut;
 use crate::session::BlockRef;
+use crate::upload::cut::Cut;
 
 /// One block of the archive, plain.
 #[derive(Clone, Debug, PartialEq, Eq)]

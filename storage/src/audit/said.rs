@@ -4,10 +4,7 @@
 //! long as the order lives, and a purge ends every copy of it, while the hash of its entry stays what
 //! it was.
 
-use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use super::{Actor, Entry, What};
+use super::{Actor, Entry, Said, What};
 use crate::block::{Logical, open, seal_copy};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
@@ -16,32 +13,6 @@ use crate::vault::Vault;
 
 /// The longest text that is read, in bytes: several reasons, one a line.
 const SAID_MAX: usize = 2 * TEXT_MAX;
-
-/// Words, sealed. As text: hexadecimal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said(Bytes);
-
-impl Said {
-    /// What is stored, and hashed.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl Serialize for Said {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.serialize_str(&hex::encode(&self.0))
-    }
-}
-
-impl<'de> Deserialize<'de> for Said {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(d)?;
-        let bytes = hex::decode(text).map_err(serde::de::Error::custom)?;
-        Ok(Self(bytes.into()))
-    }
-}
 
 /// A decision, as it goes into the log.
 #[derive(Clone, Debug)]
@@ -73,7 +44,7 @@ impl Vault {
         };
         let keys = self.keys.order(order).await?;
         let sealed = seal_copy(&keys, order, &Logical::Said, why.as_bytes());
-        Ok(Some(Said(sealed)))
+        Ok(Some(Said::sealed(sealed)))
     }
 
     /// Why something was decided, in the words of whoever did. None if nobody said, or the order's key
@@ -93,7 +64,13 @@ impl Vault {
             what: "words of an audit log",
             detail,
         };
-        let plain = open(&keys, order, &Logical::Said, said.0.clone(), SAID_MAX);
+        let plain = open(
+            &keys,
+            order,
+            &Logical::Said,
+            said.as_bytes().clone(),
+            SAID_MAX,
+        );
         let plain = plain.map_err(|error| bad(error.to_string()))?;
         let words = String::from_utf8(plain.to_vec()).map_err(|error| bad(error.to_string()))?;
         Ok(Some(words))

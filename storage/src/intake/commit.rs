@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::progress::Progress;
-use super::sum::Sum;
 use super::writer::{InFlight, Writer};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::Result;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::tables::{self, load, put};
+use crate::upload::progress::Progress;
+use crate::upload::sum::Sum;
 use crate::upload::{Fragment, Role, Upload, UploadState};
 
 impl Writer {

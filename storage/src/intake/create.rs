@@ -7,8 +7,6 @@ use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result, no_such_upload};
 use crate::ids::{LinkId, OrderId, UploadId};
 use crate::intake::limits::Reserved;
-use crate::intake::progress::Progress;
-use crate::intake::sum::Sum;
 use crate::link::{Link, LinkMost};
 use crate::order::{Order, Stage};
 use crate::path::SessionPath;
@@ -16,6 +14,8 @@ use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review};
 use crate::tables::{self, Arrival, OrderOf, load, load_all, put};
+use crate::upload::progress::Progress;
+use crate::upload::sum::Sum;
 use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 

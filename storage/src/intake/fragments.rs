@@ -7,8 +7,8 @@ use bytes::Bytes;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::gather::Gathering;
-use super::progress::Progress;
 use super::writer::Writer;
+use crate::upload::progress::Progress;
 use stemvault_codec::pack::Codec;
 
 use crate::block::{BLOCK_MAX, Logical, Overhead, Sealer, open};

@@ -12,7 +12,6 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::progress::Progress;
 use super::running::Signal;
 use super::writer::Writer;
 use crate::block::aside;
@@ -23,6 +22,7 @@ use crate::outlet::read_block;
 use crate::paths;
 use crate::session::{BlockRef, Kind};
 use crate::tables::{self, OrderOf, load, load_all};
+use crate::upload::progress::Progress;
 use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 

@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::cut::Cut;
 use super::gather::Gathering;
 use super::held::Held;
-use super::progress::Sums;
 use super::running::{Running, Signal};
 use super::unkept::Unkept;
+use crate::upload::cut::Cut;
+use crate::upload::progress::Sums;
 use stemvault_codec::pack::Codec;
 
 use crate::block::{Logical, aside};
@@ -312,7 +312,7 @@ impl Writer {
 /// The hash of a block, when the file's hash has come to its end. The block that a file begins with
 /// is the whole of it so far.
 fn hash(plain: &[u8], file: &Sums) -> BlockHash {
-    if file.len() == plain.len() as u64 {
+    if file.count() == plain.len() as u64 {
         return BlockHash(file.finish().0);
     }
     BlockHash(*blake3::hash(plain).as_bytes())

@@ -8,7 +8,6 @@ use crate::block::{Logical, seal_copy};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
-use crate::intake::progress::Progress;
 use crate::order::{Client, Hold, Order, Stage};
 use crate::paths;
 use crate::record::OrderRecord;
@@ -16,6 +15,7 @@ use crate::session::{Form, Manifest, Review, SessionRow};
 use crate::snapshot::{Section, Snapshot, Unsubmitted};
 use crate::submit::first_row;
 use crate::tables::{self, DigestOf, Gate, OrderOf, Proven, put};
+use crate::upload::progress::Progress;
 use crate::upload::{Role, Upload, UploadState};
 use crate::vault::Vault;
 

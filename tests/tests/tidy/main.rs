@@ -35,9 +35,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stemvault-config", &[]),
     ("stemvault-catalog", &[]),
     ("stemvault-codec", &[]),
+    ("stemvault-model", &["stemvault-codec"]),
     (
         "stemvault-storage",
-        &["stemvault-catalog", "stemvault-codec"],
+        &["stemvault-catalog", "stemvault-codec", "stemvault-model"],
     ),
     (
         "stemvault-scheduler",
@@ -78,6 +79,17 @@ const NOT_IN: &[(&str, &[&str])] = &[
     (
         "stemvault-codec",
         &["axum", "object_store", "sled", "tokio", "futures"],
+    ),
+    (
+        "stemvault-model",
+        &[
+            "axum",
+            "object_store",
+            "sled",
+            "tokio",
+            "futures",
+            "async-trait",
+        ],
     ),
 ];
 

@@ -11,8 +11,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use stemvault_storage::intake::sum::{Algorithm, Sum};
 use stemvault_storage::refusal::Refusal;
+use stemvault_storage::upload::sum::{Algorithm, Sum};
 
 use super::answer::{Problem, Refused};
 use super::fields;

@@ -7,9 +7,9 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::intake::bounds::{Bound, Disk, LinkMost, Most};
-use crate::intake::progress::Progress;
 use crate::path::SessionPath;
 use crate::session::Kind;
+use crate::upload::progress::Progress;
 use crate::upload::{Role, UploadState};
 
 const ORDER: OrderId = OrderId([1; 16]);

@@ -86,6 +86,12 @@ impl Order {
         self.held("purged any further").map_or(Ok(()), Err)
     }
 
+    /// Whether it is being, or was, purged: its key is to be destroyed, or is.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self.stage, Stage::Purging | Stage::Purged)
+    }
+
     /// What else helps an order in doubt, as the end of a sentence.
     #[must_use]
     pub fn or_archive_again(&self) -> String {

@@ -1,7 +1,7 @@
 //! The files that are put before the judges, each with what we find in it.
 
-use crate::intake::checks::Rule;
-use crate::intake::checks::Rule as R;
+use crate::checks::Rule;
+use crate::checks::Rule as R;
 use stemvault_codec::audio::made::{self, Extra, Form, STEREO24};
 
 /// Sample frames in every file that is whole.

@@ -4,19 +4,24 @@
 //! files that say that they are audio, by their name or (without an extension) by their first bytes,
 //! are judged; of everything else only emptiness is said.
 
+pub mod facts;
+pub mod family;
 mod file;
+pub mod message;
+pub mod preflight;
+pub mod room;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::{FileFacts, Known};
-use super::family::{Family, is_audio};
-pub use super::message::about;
-use super::message::{self, Depth, Wanted};
+use crate::names::namesakes::Namesakes;
 use crate::names::{hazards, is_junk, other_half, placeholder};
-use crate::namesakes::Namesakes;
+use facts::{FileFacts, Known};
+use family::{Family, is_audio};
 use file::troubles;
+pub use message::about;
+use message::{Depth, Wanted};
 use stemvault_codec::audio::{Format, SampleFormat};
 
 /// What can be found.

@@ -102,7 +102,7 @@ impl Sum {
     }
 
     /// Takes the next bytes of the file.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8]) {
         match &mut self.state {
             State::Sha256(sum) => sum.update(bytes),
             State::Sha512(sum) => sum.update(bytes),

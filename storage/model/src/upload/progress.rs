@@ -4,9 +4,9 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::cut::Cut;
-use super::facts::FileFacts;
 use super::hash::Frontier;
 use super::sum::Sum;
+use crate::checks::facts::FileFacts;
 use crate::ids::FileHash;
 
 /// Where a file's bytes have led so far: the same state however they were split.
@@ -20,7 +20,7 @@ pub struct Progress {
 /// What is summed up over a file's bytes. They are quicker with many at once; the cut needs them as
 /// they come.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Sums {
+pub struct Sums {
     #[serde(with = "base64_frontier")]
     hash: Frontier,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -29,12 +29,13 @@ pub(super) struct Sums {
 
 impl Sums {
     /// How many bytes were pushed.
-    pub(super) fn len(&self) -> u64 {
+    #[must_use]
+    pub fn count(&self) -> u64 {
         self.hash.len()
     }
 
     /// Takes the next bytes of the file.
-    pub(super) fn push(&mut self, bytes: &[u8]) {
+    pub fn push(&mut self, bytes: &[u8]) {
         self.hash.push(bytes);
         if let Some(sum) = &mut self.sum {
             sum.push(bytes);
@@ -42,29 +43,36 @@ impl Sums {
     }
 
     /// The file's hash, if this is its end.
-    pub(super) fn finish(&self) -> FileHash {
+    #[must_use]
+    pub fn finish(&self) -> FileHash {
         self.hash.finish()
     }
 }
 
 impl Progress {
     /// Of no bytes of a file of this length, with another sum to be carried along.
-    pub(super) fn begin(length: Option<u64>, sum: Option<Sum>) -> Self {
+    #[must_use]
+    pub fn begin(length: Option<u64>, sum: Option<Sum>) -> Self {
         let hash = Frontier::new();
         let (cut, sums) = (Cut::of(length), Sums { hash, sum });
         Self { cut, sums }
     }
 
     /// Both after the same bytes.
-    pub(super) fn new(cut: Cut, sums: Sums) -> Self {
+    #[must_use]
+    pub fn new(cut: Cut, sums: Sums) -> Self {
         Self { cut, sums }
     }
 
-    pub(super) fn cut(&self) -> &Cut {
+    /// Where its blocks end, after the same bytes.
+    #[must_use]
+    pub fn cut(&self) -> &Cut {
         &self.cut
     }
 
-    pub(super) fn sums(&self) -> &Sums {
+    /// What is summed up over them.
+    #[must_use]
+    pub fn sums(&self) -> &Sums {
         &self.sums
     }
 
@@ -82,7 +90,8 @@ impl Progress {
 
     /// The same of a file that is sealed and will not go on: its hash stands in its state, so what leads
     /// on to it is not kept. It is most of the row, and an order may have 20,000.
-    pub(crate) fn ended(self) -> Self {
+    #[must_use]
+    pub fn ended(self) -> Self {
         let hash = Frontier::new();
         let sums = Sums { hash, ..self.sums };
         Self { sums, ..self }
@@ -101,11 +110,11 @@ mod base64_frontier {
 
     use super::{Deserialize, Deserializer, Frontier, Serializer};
 
-    pub(super) fn serialize<S: Serializer>(hash: &Frontier, s: S) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(hash: &Frontier, s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(&STANDARD_NO_PAD.encode(hash.to_bytes()))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Frontier, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Frontier, D::Error> {
         let text = String::deserialize(d)?;
         let bytes = STANDARD_NO_PAD
             .decode(text)

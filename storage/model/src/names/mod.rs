@@ -2,7 +2,9 @@
 //! travel.
 //!
 //! Nothing here is refused. A name is the client's; they are told what it may do to them. Paths that
-//! are one name together, and what is refused: [`namesakes`](crate::namesakes).
+//! are one name together, and what is refused: [`namesakes`](crate::names::namesakes).
+
+pub mod namesakes;
 
 /// Names of files that systems leave behind by themselves, in small letters.
 const FILES: [&str; 6] = [

@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::checks::{Judged, Rule, Scope, Severity, judge};
 use super::facts::{FileFacts, Known};
 use super::family::is_named_audio;
 use super::room::Room;
+use super::{Judged, Rule, Scope, Severity, judge};
 use crate::names::is_junk;
-use crate::namesakes::{Namesakes, breaks_lists, in_its_folder};
+use crate::names::namesakes::{Namesakes, breaks_lists, in_its_folder};
 use crate::path::SessionPath;
 use stemvault_codec::audio::{Format, HeaderReader, SampleFormat};
 

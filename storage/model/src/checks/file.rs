@@ -3,9 +3,9 @@
 //! Lengths and bytes per frame are hints, as they are to every player; channels, rate and bits are not.
 
 use super::{Judged, Rule};
-use crate::intake::facts::{FileFacts, Known};
-use crate::intake::family::Family;
-use crate::intake::message::{self, Wanted};
+use crate::checks::facts::{FileFacts, Known};
+use crate::checks::family::Family;
+use crate::checks::message::{self, Wanted};
 use stemvault_codec::audio::{Coding, Container, Data, Format, Packed, SampleFormat};
 
 /// What is wrong with one audio file that is not empty.

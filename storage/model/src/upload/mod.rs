@@ -4,15 +4,20 @@
 //! of the cut, of the file hash and of the header reader, and the fragments of the block in the
 //! making. It covers exactly the bytes before the offset, all of which are durable.
 
+pub mod cut;
+pub mod hash;
+pub mod progress;
+pub mod sum;
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{FileHash, FragmentId, LinkId, OrderId, SessionId, UploadId};
-use crate::intake::progress::Progress;
 use crate::path::SessionPath;
 use crate::session::Kind;
+use crate::upload::progress::Progress;
 
 /// The longest metadata of one upload, keys and values together, in bytes.
 pub const METADATA_MAX: usize = 4096;

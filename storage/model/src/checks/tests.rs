@@ -1,7 +1,7 @@
 //! What musicians send, and what they are told.
 
 use super::*;
-use crate::intake::cut::Cut;
+use crate::upload::cut::Cut;
 use stemvault_codec::audio::made::{self, Extra, STEREO24};
 
 fn facts(file: &[u8]) -> FileFacts {
@@ -16,7 +16,7 @@ fn facts(file: &[u8]) -> FileFacts {
 /// What is found in these files; and preflight must say the same of their starts.
 fn found(files: &[(&str, &[u8])]) -> Vec<Finding> {
     for (path, file) in files {
-        super::super::preflight::tests::agree(path, file);
+        preflight::tests::agree(path, file);
     }
     let facts: Vec<_> = files
         .iter()

@@ -18,7 +18,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::facts::FileFacts;
+use crate::checks::facts::FileFacts;
 use stemvault_codec::audio::{Data, HeaderReader};
 
 /// Most bytes in a block: 4 MiB.

@@ -10,6 +10,9 @@
 //! Every transition is a pure function from an order to the next, or a [`Refusal`] that says why, and
 //! what to do. Nothing here reads a clock or a store.
 
+mod doubt;
+mod terms;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +20,8 @@ use crate::audit::{Actor, Head};
 use crate::ids::{OrderId, SessionId};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Form, Kind, Rules};
-use crate::terms::is_due;
-pub use crate::terms::{Client, Hold, OrderNumber, Policy, Proof, Unproven};
+use terms::is_due;
+pub use terms::{Client, Hold, OrderNumber, Policy, Proof, Unproven};
 
 /// Where an order stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -396,5 +399,4 @@ impl Order {
 }
 
 #[cfg(test)]
-#[path = "order_tests.rs"]
 mod tests;

@@ -1,8 +1,8 @@
 //! No second opinion: what preflight says of the start of a file is what submit says of the whole.
 
 use super::*;
-use crate::intake::checks::{Finding, check};
-use crate::intake::cut::Cut;
+use crate::checks::{Finding, check};
+use crate::upload::cut::Cut;
 use stemvault_codec::audio::made::{self, STEREO24};
 
 /// What submit knows of a whole file: as its blocks were cut.
@@ -48,7 +48,7 @@ fn findings(found: &[Finding]) -> Vec<(&'static str, String)> {
 
 /// For starts of every length: what is final is what submit will know; then the findings are the
 /// same, word for word; before that none is said that submit would not say.
-pub(in crate::intake) fn agree(path: &str, file: &[u8]) {
+pub(in crate::checks) fn agree(path: &str, file: &[u8]) {
     let whole = submitted(file);
     let expected = findings(&check([(path, &whole)], warn));
     let mut last = Known::Length;

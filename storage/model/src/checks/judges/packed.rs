@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::cases::{Docket, FRAMES, put, samples, tag_of};
-use crate::intake::checks::Rule as R;
+use crate::checks::Rule as R;
 use stemvault_codec::audio::made::{self, STEREO24};
 
 pub(super) fn packed(folder: &Path) -> [Docket; 5] {

@@ -1,6 +1,6 @@
 //! How much more an order may hold, in numbers that preflight can tell before the first byte.
 
-use super::checks::Severity;
+use super::Severity;
 use super::preflight::Together;
 
 /// How much the disk under the working store holds.

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use super::Rule as R;
 use super::*;
-use crate::intake::cut::Cut;
+use crate::upload::cut::Cut;
 use cases::{Case, Docket, apples, large_wavs, samples, wavs};
 use packed::packed;
 use stemvault_codec::audio::made::{self, STEREO24};

@@ -3,12 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ids::LinkId;
-use crate::vault::Vault;
 
 /// Who decides. Printed as `token:<id>`, `link:<id>` or `system:<word>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,16 +69,5 @@ impl<'de> Deserialize<'de> for Actor {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = Cow::<str>::deserialize(d)?;
         text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl Vault {
-    /// The same vault in the hands of somebody: their name is in the log of what they decide.
-    #[must_use]
-    pub fn by(&self, who: Actor) -> Arc<Self> {
-        Arc::new(Self {
-            who,
-            ..self.clone()
-        })
     }
 }

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::checks::facts::FileFacts;
+use crate::checks::{Finding, Rule, Severity};
 use crate::decimal;
 use crate::ids::{AttemptId, BlockHash, FileHash, OrderId, SessionId, UploadId};
-use crate::intake::checks::{Finding, Rule, Severity};
-use crate::intake::facts::FileFacts;
 use crate::order::OrderNumber;
 use crate::path::SessionPath;
 
