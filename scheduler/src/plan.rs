@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use stemvault_storage::order::{Order, OrderNumber, Stage};
+use stemvault_storage::order::{Order, OrderNumber, Stage, State};
 use stemvault_storage::session::SessionRow;
 
 /// What happens to an order.
@@ -121,7 +121,7 @@ fn of(subject: Subject<'_>, now: DateTime<Utc>) -> Vec<Action> {
 /// What the retention clocks of an order lead to.
 fn retained(subject: Subject<'_>, now: DateTime<Utc>) -> Vec<Action> {
     let order = subject.order;
-    let (Some(completed), Some(policy)) = (order.completed_at, order.policy) else {
+    let (Some(completed), Some(policy)) = (order.completed_at(), order.policy()) else {
         return Vec::new();
     };
     let (release_at, purge_at) = (policy.release_due(completed), policy.purge_due(completed));
@@ -142,28 +142,28 @@ fn retained(subject: Subject<'_>, now: DateTime<Utc>) -> Vec<Action> {
         purge_at,
         format!("{months} months after completion"),
     );
-    let steps = match &order.stage {
-        Stage::Completed if subject.sessions.is_empty() => {
+    let steps = match &order.state {
+        State::Completed { .. } if subject.sessions.is_empty() => {
             vec![(
                 Verb::Purge,
                 purge_at,
                 format!("{months} months after completion, nothing to keep"),
             )]
         }
-        Stage::Completed => vec![archive, release, purge],
-        Stage::Archived => vec![release, purge],
-        Stage::Releasing => vec![
+        State::Completed { .. } => vec![archive, release, purge],
+        State::Archived(_) => vec![release, purge],
+        State::Releasing(_) => vec![
             (Verb::Release, release_at, "being deleted".to_owned()),
             purge,
         ],
-        Stage::Released => vec![purge],
-        Stage::Recalled { until } => {
+        State::Released(_) => vec![purge],
+        State::Recalled { until, .. } => {
             let ends = (Verb::EndRecall, *until, "the recall ends".to_owned());
             let late = (Verb::Purge, purge_at.max(*until), purge.2);
             vec![ends, late]
         }
-        Stage::Purging => vec![(Verb::Purge, purge_at, "being destroyed".to_owned())],
-        Stage::Open | Stage::Sealing(_) | Stage::Purged => Vec::new(),
+        State::Purging { .. } => vec![(Verb::Purge, purge_at, "being destroyed".to_owned())],
+        State::Open { .. } | State::Sealing { .. } | State::Purged(_) => Vec::new(),
     };
     let bytes = subject.sessions.iter().map(|row| row.bytes).sum();
     let action = |(verb, due_at, reason)| Action {
@@ -201,8 +201,8 @@ fn stands_in_the_way(subject: Subject<'_>, action: &Action, now: DateTime<Utc>) 
     if let Some(hold) = &order.hold {
         return Some(format!("held: {}", hold.reason));
     }
-    let unproven = order.unproven.as_ref();
-    match (action.verb, &order.stage) {
+    let unproven = order.unproven();
+    match (action.verb, order.stage()) {
         (Verb::Release, Stage::Completed) if action.due_at <= now => {
             Some("not proven: its sessions were not read back from the archive yet".to_owned())
         }
@@ -225,7 +225,7 @@ fn stands_in_the_way(subject: Subject<'_>, action: &Action, now: DateTime<Utc>) 
 pub fn overdue(order: &Order, has_sessions: bool, now: DateTime<Utc>) -> Option<String> {
     order.purge_due().filter(|due| *due <= now)?;
     let number = &order.number;
-    match (&order.stage, &order.unproven) {
+    match (order.stage(), order.unproven()) {
         _ if order.hold.is_some() => None,
         (Stage::Completed, _) if has_sessions => Some(
             "overdue: it was never read back from the archive, so its working files stay: `stemvault retention runs` says why its archive run fails; once that is mended it is archived, released and purged by itself, and its dates stay. Do not reopen it: that starts both clocks anew"

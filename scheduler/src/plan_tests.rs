@@ -24,30 +24,41 @@ fn session() -> SessionRow {
     }
 }
 
-/// Completed on 2026-01-31, released on 2026-05-01, purged on 2028-01-31.
+const UNTIL: &str = "2028-03-01T00:00:00Z";
+
+/// Completed on 2026-01-31, released on 2026-05-01, purged on 2028-01-31; led as far as this stage.
 fn order(stage: Stage) -> Order {
     let number = OrderNumber::try_from("2026-0117".to_owned()).unwrap();
-    let mut order = Order::new(
-        OrderId([7; 16]),
-        number,
-        Client::default(),
-        at("2026-01-01T00:00:00Z"),
-    );
-    order.completed_at = Some(at("2026-01-31T12:00:00Z"));
-    order.policy = Some(Policy {
+    let created = at("2026-01-01T00:00:00Z");
+    let open = Order::new(OrderId([7; 16]), number, Client::default(), created);
+    let policy = Policy {
         working_days: 90,
         archive_months: 24,
         time_zone: Tz::UTC,
-    });
-    order.proof = Some(Proof {
+    };
+    let proof = Proof {
         attempt: AttemptId([1; 16]),
         proven_at: at("2026-02-01T00:00:00Z"),
         sessions: vec![SessionId([9; 32])],
         files: 3,
         bytes: 700,
         stored_bytes: 500,
-    });
-    order.stage = stage;
+    };
+    let late = at("2028-06-01T00:00:00Z");
+    let mut order = open;
+    while order.stage() != stage {
+        let next = match order.stage() {
+            Stage::Open => order.complete(at("2026-01-31T12:00:00Z"), policy),
+            Stage::Completed => order.archived(proof.clone()),
+            Stage::Archived => order.releasing(late, &[]),
+            Stage::Releasing => order.released(),
+            Stage::Released if stage == Stage::Recalled => order.recall(at(UNTIL)),
+            Stage::Released => order.purging(late, true),
+            Stage::Purging => order.purged(),
+            Stage::Sealing | Stage::Recalled | Stage::Purged => panic!("no way to {stage:?}"),
+        };
+        order = next.unwrap();
+    }
     order
 }
 
@@ -68,7 +79,6 @@ fn words(order: &Order, sessions: &[SessionRow], now: &str, date: &str) -> Vec<S
 #[test]
 fn each_stage_has_its_future() {
     let end = "2030-01-01T00:00:00Z";
-    let until = at("2028-03-01T00:00:00Z");
     let all = [
         "2026-01-31 archive",
         "2026-05-01 release",
@@ -81,18 +91,13 @@ fn each_stage_has_its_future() {
         (Stage::Releasing, &all[1..]),
         (Stage::Released, &all[2..]),
         (
-            Stage::Recalled { until },
+            Stage::Recalled,
             &["2028-03-01 end_recall", "2028-03-01 purge"],
         ),
         (Stage::Purging, &all[2..]),
         (Stage::Purged, &[]),
     ] {
-        let found = words(
-            &order(stage.clone()),
-            &[session()],
-            "2026-02-02T00:00:00Z",
-            end,
-        );
+        let found = words(&order(stage), &[session()], "2026-02-02T00:00:00Z", end);
         assert_eq!(found, expected, "{}", stage.name());
     }
 }
@@ -163,14 +168,15 @@ fn what_cannot_be_purged_says_so_and_what_to_do() {
     assert_eq!(overdue(&completed, false, late), None);
     assert_eq!(overdue(&completed, true, at("2028-01-01T00:00:00Z")), None);
     // It is released and purged by itself, one after the other.
-    let mut archived = order(Stage::Archived);
+    let archived = order(Stage::Archived);
     assert_eq!(reason(&archived), None);
-    archived.unproven = Some(Unproven {
+    let doubt = Unproven {
         attempt: AttemptId([1; 16]),
         at: late,
         damaged: 1,
         first: "block 3".to_owned(),
-    });
+    };
+    let archived = archived.doubted(doubt.clone()).unwrap();
     let says = reason(&archived).unwrap();
     assert!(says.contains("archive-again 2026-0117"), "{says}");
     let sessions = [session()];
@@ -183,14 +189,13 @@ fn what_cannot_be_purged_says_so_and_what_to_do() {
     let kept: Vec<_> = found.iter().map(|action| action.verb).collect();
     assert_eq!(kept, [Verb::Kept, Verb::Kept]);
     assert!(found[1].reason.starts_with("overdue"), "{found:?}");
-    archived.stage = Stage::Released;
-    assert_eq!(reason(&archived), None);
+    let released = order(Stage::Released).doubted(doubt).unwrap();
+    assert_eq!(reason(&released), None);
 }
 
 #[test]
 fn what_expires_is_in_the_plan_and_a_hold_keeps_it() {
     let mut open = order(Stage::Open);
-    (open.completed_at, open.policy) = (None, None);
     let unfinished = [Unfinished {
         path: "kick.wav".to_owned(),
         bytes: 40,

@@ -168,7 +168,7 @@ pub async fn state(
         title: order.client.title.clone(),
         client: some(&order.client.name),
         studio: None,
-        stage_open: matches!(order.stage, Stage::Open | Stage::Sealing(_)),
+        stage_open: matches!(order.stage(), Stage::Open | Stage::Sealing),
         kind: Kind::Material.name(),
         uploads: shown(uploads),
         submitted: standing.submitted && !returned,

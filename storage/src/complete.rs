@@ -39,7 +39,7 @@ impl Vault {
             self.check_time_of(&at.order, now).await?;
             let next = at.order.complete(now, policy)?;
             let batch = Batch::new().expect(tables::arrival(order), latest);
-            let batch = match at.order.stage {
+            let batch = match at.order.stage() {
                 Stage::Open => self.without_loose_parts(batch, order).await?,
                 _ => batch,
             };

@@ -139,7 +139,7 @@ impl Vault {
 
     async fn proven(&self, order: &Order) -> Result<Vec<SessionRow>> {
         let mut rows = self.sessions(order.id).await?;
-        rows.retain(|row| order.proof.as_ref().is_some_and(|proof| proof.covers(row)));
+        rows.retain(|row| order.proof().is_some_and(|proof| proof.covers(row)));
         Ok(rows)
     }
 
@@ -197,7 +197,7 @@ impl Vault {
             order: order.id,
             number: order.number.clone(),
             version: order.version,
-            completed_at: order.completed_at,
+            completed_at: order.completed_at(),
             destroyed_at: now,
             last_backup_ends_at: self.keys.last_backup_ends(now).await?,
             sessions: sessions

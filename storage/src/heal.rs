@@ -229,7 +229,7 @@ impl Vault {
                 Source::in_working(self, order.id, manifest, file).await?,
             ));
         }
-        let Some(proof) = order.proof.as_ref() else {
+        let Some(proof) = order.proof() else {
             return Ok(None);
         };
         if !proof.covers(row) {
@@ -326,10 +326,10 @@ fn lives(order: &Order, row: &SessionRow, part: &Part) -> bool {
     let Part::Block { source, .. } = part else {
         return true;
     };
-    match (source.attempt(), &order.stage) {
+    match (source.attempt(), order.stage()) {
         (_, Stage::Purging | Stage::Purged) => false,
-        (None, stage) => !row.released && *stage != Stage::Releasing,
-        (Some(attempt), _) => order.proof.as_ref().map(|proof| proof.attempt) == Some(attempt),
+        (None, stage) => !row.released && stage != Stage::Releasing,
+        (Some(attempt), _) => order.proof().map(|proof| proof.attempt) == Some(attempt),
     }
 }
 

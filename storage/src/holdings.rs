@@ -65,7 +65,7 @@ impl Vault {
     async fn held_working(&self, at: &OrderAt, flaws: &mut Vec<Flaw>) -> Result<Vec<Held>> {
         let id = at.order.id;
         let mut held = Vec::new();
-        if at.order.stage == Stage::Releasing {
+        if at.order.stage() == Stage::Releasing {
             return Ok(held);
         }
         for row in self.sessions(id).await? {
@@ -90,7 +90,7 @@ impl Vault {
     async fn held_archive(&self, at: &OrderAt, flaws: &mut Vec<Flaw>) -> Result<Vec<Held>> {
         let id = at.order.id;
         let mut held = Vec::new();
-        let Some(proof) = &at.order.proof else {
+        let Some(proof) = at.order.proof() else {
             return Ok(held);
         };
         let attempt = proof.attempt;
@@ -250,5 +250,5 @@ fn has_session(record: &OrderRecord, session: SessionId) -> bool {
 }
 
 fn attempt_of(order: &Order) -> Option<AttemptId> {
-    order.proof.as_ref().map(|proof| proof.attempt)
+    order.proof().map(|proof| proof.attempt)
 }

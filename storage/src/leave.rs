@@ -1,7 +1,7 @@
 //! Whether files may leave, by the stage of their order, and whether a deletion that was begun goes
 //! on: a no says what is so, and what to do.
 
-use crate::order::{Order, Stage};
+use crate::order::{Order, Stage, State};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, SessionRow};
 use crate::vault::Vault;
@@ -12,13 +12,13 @@ impl Vault {
     /// # Errors
     /// [`RefusalKind::Gone`] with the date and what to do.
     pub async fn check_may_leave(&self, order: &Order, row: &SessionRow) -> Result<(), Refusal> {
-        if order.stage == Stage::Releasing && row.kind != Kind::Delivery {
+        if order.stage() == Stage::Releasing && row.kind != Kind::Delivery {
             let stands = self.stands_still(order).await.is_some();
             return Err(being_deleted(order, stands));
         }
-        let open = match order.stage {
-            Stage::Recalled { until } => self.clock.now() < until,
-            Stage::Released => row.kind == Kind::Delivery,
+        let open = match &order.state {
+            State::Recalled { until, .. } => self.clock.now() < *until,
+            State::Released(_) => row.kind == Kind::Delivery,
             _ => true,
         };
         if open {
@@ -40,7 +40,7 @@ impl Vault {
     /// Why a release or a purge that was begun does not go on for now, if it does not. It names
     /// disks and the reasons of holds, and so is for staff alone.
     pub async fn stands_still(&self, order: &Order) -> Option<String> {
-        let refused = match order.stage {
+        let refused = match order.stage() {
             Stage::Releasing => order.may_be_released_on(),
             Stage::Purging => order.may_be_purged_on(),
             _ => return None,

@@ -269,7 +269,7 @@ impl Vault {
         let owed: HashSet<_> = owed.into_iter().map(|(key, _)| key).collect();
         let in_archive = store.name() == self.archive.name();
         let expected = orders.iter().filter(|order| {
-            let archived = !in_archive || order.proof.is_some();
+            let archived = !in_archive || order.proof().is_some();
             // Of a new one whose first record is still owed nothing is there yet.
             let begun = order.version > 1 || !owed.contains(&tables::outbox(order.id));
             !order.is_gone() && archived && begun
@@ -283,7 +283,7 @@ impl Vault {
             return Ok(!found.is_empty());
         }
         for order in found {
-            if let Some(proof) = &order.proof
+            if let Some(proof) = order.proof()
                 && let index = paths::index(order.id, proof.attempt)
                 && store.get_opt(&index).await?.is_some()
             {

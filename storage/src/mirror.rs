@@ -160,7 +160,7 @@ impl Vault {
             let (path, logical) = (paths::manifest(id, session), Logical::Manifest(session));
             wanted.push(document(path, working, logical, Part::Manifest(session)));
         }
-        if let Some(proof) = &at.order.proof {
+        if let Some(proof) = at.order.proof() {
             let attempt = proof.attempt;
             let (path, logical) = (paths::index(id, attempt), Logical::Index(attempt));
             wanted.push(document(path, archive, logical, Part::Index(attempt)));
@@ -351,7 +351,7 @@ impl Vault {
                 .filter_map(|(path, _)| Some(path.filename()?.to_owned())),
         );
         for order in self.orders().await? {
-            if order.stage == Stage::Purged && names.contains(&order.id.to_string()) {
+            if order.stage() == Stage::Purged && names.contains(&order.id.to_string()) {
                 self.destroy_mirrored_key(order.id).await?;
                 gone += self.empty_mirror(order.id).await?.0;
             }
@@ -364,7 +364,7 @@ impl Vault {
 /// damaged record may have named. While its release is under way, or its archive in doubt: the copy of
 /// the working files may be the last that there is.
 fn stays_whole(order: &Order) -> bool {
-    order.hold.is_some() || order.unproven.is_some() || order.stage == Stage::Releasing
+    order.hold.is_some() || order.unproven().is_some() || order.stage() == Stage::Releasing
 }
 
 async fn list(store: &Store, order: OrderId) -> Result<HashMap<Path, u64>> {

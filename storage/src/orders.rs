@@ -52,7 +52,7 @@ impl Vault {
             self.keys.create(id, &current.id, &lease).await?;
             let gate = Gate {
                 gate: order.gate,
-                stage: order.stage.name().to_owned(),
+                stage: order.stage().name().to_owned(),
             };
             let version = order.version;
             let mut batch = current.expected(Batch::new());
@@ -278,7 +278,7 @@ impl Vault {
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             gone(&at.order)?;
-            if matches!(at.order.stage, Stage::Sealing(_)) {
+            if matches!(at.order.stage(), Stage::Sealing) {
                 // The manifest in the making follows from the reviews: finish it first.
                 self.resume_sealing(order).await?;
                 continue;
@@ -287,11 +287,11 @@ impl Vault {
             let Some((row, _)) = load::<SessionRow>(&*self.catalog, &key).await? else {
                 return Err(no_session(&at.order, session).into());
             };
-            if matches!(review, Review::Returned { .. }) && at.order.stage != Stage::Open {
+            if matches!(review, Review::Returned { .. }) && at.order.stage() != Stage::Open {
                 let message = format!(
                     "order {} is {}: reopen it before you return a session, or the client cannot send anything",
                     at.order.number,
-                    at.order.stage.name()
+                    at.order.stage().name()
                 );
                 return Err(Refusal::new(RefusalKind::WrongStage, message)
                     .of_order(&at.order.number)

@@ -84,8 +84,8 @@ impl Vault {
         manifest: Arc<Manifest>,
         file: usize,
     ) -> Result<Source> {
-        let proven = order.proof.as_ref().filter(|proof| proof.covers(row));
-        let from_archive = row.released || matches!(order.stage, Stage::Releasing);
+        let proven = order.proof().filter(|proof| proof.covers(row));
+        let from_archive = row.released || matches!(order.stage(), Stage::Releasing);
         match proven {
             Some(proof) if from_archive => {
                 let index = self.index(order.id, proof.attempt).await?;

@@ -162,7 +162,7 @@ impl Vault {
 
 /// The row, if it is of the attempt that counts; before the first reading, the proof itself.
 fn last(order: &Order, row: Option<Proven>) -> Option<Proven> {
-    let proof = order.proof.as_ref()?;
+    let proof = order.proof()?;
     let row = row.filter(|row| row.attempt == proof.attempt);
     Some(row.unwrap_or(Proven {
         attempt: proof.attempt,

@@ -14,7 +14,7 @@ use crate::catalog::{Batch, Expect};
 use crate::checks;
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
-use crate::order::{Order, Sealing, Stage};
+use crate::order::{Order, Sealing, Stage, State};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{FileEntry, Form, Kind, Manifest, Receipt, Review, Rules, SessionRow};
 use crate::standing::Taken;
@@ -53,7 +53,7 @@ impl Vault {
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             Self::check_takes_files(&at.order)?;
-            if matches!(at.order.stage, Stage::Sealing(_)) {
+            if matches!(at.order.stage(), Stage::Sealing) {
                 self.resume_sealing(order).await?;
                 continue;
             }
@@ -132,7 +132,7 @@ impl Vault {
     async fn finish_sealing(&self, order: OrderId) -> Result<Option<SessionId>> {
         let lease = Lease::new(&self.clock, &order);
         let at = self.settled(order).await?;
-        let Stage::Sealing(sealing) = &at.order.stage else {
+        let State::Sealing { sealing, .. } = &at.order.state else {
             return Ok(None);
         };
         self.expect_store(&self.working).await?;

@@ -178,7 +178,7 @@ impl Vault {
         // The order is read after these: an attempt begun since is not among them.
         let at = self.order(order).await?;
         for id in attempts {
-            if at.proof.as_ref().is_some_and(|proof| proof.attempt == id) {
+            if at.proof().is_some_and(|proof| proof.attempt == id) {
                 if progress.contains(&id) {
                     self.forget_progress(order, id).await?;
                 }

@@ -310,7 +310,7 @@ impl Vault {
             range = range.after(last.clone());
         }
         for order in self.orders().await? {
-            newest = newest.max(Some(order.created_at)).max(order.completed_at);
+            newest = newest.max(Some(order.created_at)).max(order.completed_at());
             if let Some(entry) = self.last_entry(&order).await? {
                 newest = newest.max(Some(entry.at));
             }

@@ -371,7 +371,7 @@ impl Vault {
 
     async fn commit(&self, at: &OrderAt, next: Order, batch: Batch) -> Result<Option<Order>> {
         let id = next.id;
-        let gate = at.order.gate + u64::from(next.stage.name() != at.order.stage.name());
+        let gate = at.order.gate + u64::from(next.stage().name() != at.order.stage().name());
         let next = Order { gate, ..next };
         let mut batch = put(batch, tables::order(id), &next)
             .expect(tables::order(id), Expect::At(at.row))
@@ -381,7 +381,7 @@ impl Vault {
         if moved {
             let row = Gate {
                 gate,
-                stage: next.stage.name().to_owned(),
+                stage: next.stage().name().to_owned(),
             };
             batch = put(batch, tables::gate(id), &row);
         }

@@ -25,7 +25,7 @@ pub(super) const FACTS: Facts = Facts {
 async fn run(pass: &mut Pass<'_>) -> Result<()> {
     pass.vault.expect_stores().await?;
     for order in pass.vault.orders().await? {
-        if order.stage != Stage::Completed || pass.vault.sessions(order.id).await?.is_empty() {
+        if order.stage() != Stage::Completed || pass.vault.sessions(order.id).await?.is_empty() {
             continue;
         }
         if pass.request.dry_run {
@@ -61,7 +61,7 @@ async fn archive(pass: &mut Pass<'_>, order: &Order) -> Result<String> {
     let changed = || Ok("the order changed meanwhile; the next run looks again".to_owned());
     let vault = pass.vault;
     let begun = vault.settled(order.id).await?;
-    if begun.order.stage != Stage::Completed {
+    if begun.order.stage() != Stage::Completed {
         return changed();
     }
     let claim = match vault.claim_attempt(&begun).await? {

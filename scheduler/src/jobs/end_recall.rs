@@ -1,7 +1,7 @@
 //! End recall: a recall is a permission with an end; here it ends.
 
 use stemvault_storage::error::Result;
-use stemvault_storage::order::Stage;
+use stemvault_storage::order::Order;
 
 use super::Pass;
 use super::job::{Facts, Job, Lane, Time};
@@ -19,10 +19,8 @@ pub(super) const FACTS: Facts = Facts {
 async fn run(pass: &mut Pass<'_>) -> Result<()> {
     let now = pass.jobs.clock.now();
     for order in pass.vault.orders().await? {
-        let Stage::Recalled { until } = order.stage else {
-            continue;
-        };
-        if now < until {
+        let is_over = |order: &Order| order.recalled_until().is_some_and(|until| until <= now);
+        if !is_over(&order) {
             continue;
         }
         if pass.request.dry_run {
@@ -31,9 +29,12 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
             continue;
         }
         // It may have been extended since it was read.
-        let ended = pass.vault.change(order.id, |order| match order.stage {
-            Stage::Recalled { until } if until <= now => order.end_recall(),
-            _ => Ok(order.clone()),
+        let ended = pass.vault.change(order.id, |order| {
+            if is_over(order) {
+                order.end_recall()
+            } else {
+                Ok(order.clone())
+            }
         });
         let noted = match ended.await {
             Ok(_) => {

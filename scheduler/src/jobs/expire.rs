@@ -28,7 +28,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
         pass.jobs.vault.resume_joins().await?;
     }
     for order in pass.vault.orders().await? {
-        if order.stage != Stage::Open {
+        if order.stage() != Stage::Open {
             continue;
         }
         for upload in pass.vault.all_uploads(order.id).await? {
@@ -74,7 +74,7 @@ fn may_expire(upload: &Upload) -> bool {
 
 /// The uploads of an order that go when nobody continues them, for the plan.
 pub(super) async fn unfinished(vault: &Vault, order: &Order) -> Result<Vec<Unfinished>> {
-    if order.stage != Stage::Open {
+    if order.stage() != Stage::Open {
         return Ok(Vec::new());
     }
     let uploads = vault.all_uploads(order.id).await?;

@@ -166,7 +166,7 @@ impl Jobs {
             (&release::FACTS, Stage::Releasing),
             (&purge::FACTS, Stage::Purging),
         ] {
-            if orders.iter().any(|order| order.stage == stage) {
+            if orders.iter().any(|order| order.stage() == stage) {
                 self.run_job(job, RunRequest::default()).await?;
             }
         }

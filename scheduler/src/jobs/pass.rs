@@ -96,7 +96,7 @@ impl<'a> Pass<'a> {
     pub(super) async fn may_begin(&mut self, verb: Verb) -> Result<Vec<Action>> {
         let subjects = self.jobs.subjects().await?;
         // Only the order's next step: the plan also says what comes after it.
-        let next = |order: &Order, sessions: &[SessionRow]| match (verb, &order.stage) {
+        let next = |order: &Order, sessions: &[SessionRow]| match (verb, order.stage()) {
             (Verb::Release, Stage::Archived) | (Verb::Purge, Stage::Released) => true,
             (Verb::Purge, Stage::Completed) => sessions.is_empty(),
             _ => false,
@@ -117,7 +117,7 @@ impl<'a> Pass<'a> {
         }
         let living = subjects
             .iter()
-            .filter(|(order, _)| order.stage.name() != "purged");
+            .filter(|(order, _)| order.stage().name() != "purged");
         let stock = living.fold(Stock::default(), |stock, (_, sessions)| Stock {
             orders: stock.orders + 1,
             bytes: stock.bytes + sessions.iter().map(|row| row.bytes).sum::<u64>(),

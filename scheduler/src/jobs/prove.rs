@@ -53,12 +53,12 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
 
 /// Whether there is an archive that has to come back.
 fn has_archive(order: &Order) -> bool {
-    order.proof.is_some() && !order.is_gone()
+    order.proof().is_some() && !order.is_gone()
 }
 
 async fn prove(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
     let at = pass.vault.settled(id).await?;
-    let Some(proof) = at.order.proof.clone().filter(|_| has_archive(&at.order)) else {
+    let Some(proof) = at.order.proof().cloned().filter(|_| has_archive(&at.order)) else {
         return Ok(());
     };
     let key = pass.jobs.look_after_key(&at, false).await?;
@@ -83,7 +83,7 @@ pub(super) async fn read_again(
         let read = pass.vault.reread(&at.order, proof, extent, &mut chance);
         let read = read.await;
         let now = pass.vault.order(id).await?;
-        if now.proof.as_ref() != Some(proof) || !has_archive(&now) {
+        if now.proof() != Some(proof) || !has_archive(&now) {
             let detail = "the order changed meanwhile";
             pass.note(&now.number, "prove", detail).await?;
             return Ok(false);
@@ -117,7 +117,7 @@ async fn extent(pass: &Pass<'_>, order: &Order) -> Result<Extent> {
     let last = pass.vault.last_proven(order).await?;
     let since = last.map(|last| pass.jobs.clock.now() - last.whole_at);
     let due = since.is_none_or(|since| since.num_days() >= rules.whole_days);
-    if due || order.unproven.is_some() || pass.request.whole {
+    if due || order.unproven().is_some() || pass.request.whole {
         return Ok(Extent::Whole);
     }
     Ok(Extent::Sample {
@@ -144,7 +144,7 @@ async fn proven(
     };
     pass.vault.note_proven(at, &row).await?;
     let mut detail = format!("{} of {} blocks came back", read.blocks, read.of);
-    if whole && at.order.unproven.is_some() {
+    if whole && at.order.unproven().is_some() {
         let attempt = proof.attempt;
         let again = |order: &Order| order.proven_again(attempt);
         match pass.vault.change(at.order.id, again).await {
@@ -216,7 +216,7 @@ impl Jobs {
         let overdue = self.overdue().await?.len() as f64;
         metrics::gauge!("stemvault_purge_overdue_orders").set(overdue);
         orders.retain(has_archive);
-        let unproven = orders.iter().filter(|order| order.unproven.is_some());
+        let unproven = orders.iter().filter(|order| order.unproven().is_some());
         #[expect(clippy::cast_precision_loss, reason = "counts of orders are small")]
         let unproven = unproven.count() as f64;
         metrics::gauge!("stemvault_archive_unproven_orders").set(unproven);

@@ -50,7 +50,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
         return Ok(());
     }
     for order in pass.vault.orders().await? {
-        if order.stage == Stage::Purging
+        if order.stage() == Stage::Purging
             && let Err(error) = go_on(pass, order.id).await
         {
             pass.fail(&order.number, "purge", &error).await?;
@@ -64,7 +64,7 @@ async fn begin(pass: &Pass<'_>, id: OrderId) -> Result<()> {
     loop {
         let at = pass.vault.settled(id).await?;
         // Whose working files are still to go is purged by a later run; that is no failure.
-        if let Stage::Purging | Stage::Archived | Stage::Releasing = at.order.stage {
+        if let Stage::Purging | Stage::Archived | Stage::Releasing = at.order.stage() {
             return Ok(());
         }
         let has_sessions = !pass.vault.sessions(id).await?.is_empty();
@@ -77,7 +77,7 @@ async fn begin(pass: &Pass<'_>, id: OrderId) -> Result<()> {
 
 async fn go_on(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
     let at = pass.vault.settled(id).await?;
-    if at.order.stage != Stage::Purging {
+    if at.order.stage() != Stage::Purging {
         return Ok(());
     }
     at.order.may_be_purged_on()?;

@@ -64,7 +64,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
         return Ok(());
     }
     for order in pass.vault.orders().await? {
-        if order.stage == Stage::Releasing
+        if order.stage() == Stage::Releasing
             && let Err(error) = go_on(pass, order.id, &mut came).await
         {
             pass.fail(&order.number, "release", &error).await?;
@@ -77,11 +77,11 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
 async fn begin(pass: &mut Pass<'_>, id: OrderId, came: &mut Came) -> Result<()> {
     loop {
         let at = pass.vault.settled(id).await?;
-        if at.order.stage == Stage::Releasing {
+        if at.order.stage() == Stage::Releasing {
             return Ok(());
         }
         let sessions = pass.vault.sessions(id).await?;
-        let proof = at.order.proof.as_ref();
+        let proof = at.order.proof();
         let sessions = sessions.into_iter();
         let sessions = sessions.filter(|row| proof.is_none_or(|proof| !proof.covers(row)));
         let sessions: Vec<_> = sessions.map(|row| row.session).collect();
@@ -98,7 +98,7 @@ async fn begin(pass: &mut Pass<'_>, id: OrderId, came: &mut Came) -> Result<()> 
 /// Whether the archive of an order comes back now: its index and a sample of its blocks, read from
 /// the store once in a run. If not, the notes say what is wrong, and the order bears the doubt.
 async fn comes_back(pass: &mut Pass<'_>, at: &OrderAt, came: &mut Came) -> Result<bool> {
-    let Some(proof) = at.order.proof.clone() else {
+    let Some(proof) = at.order.proof().cloned() else {
         return Ok(false);
     };
     let known = (at.order.id, proof.attempt);
@@ -110,7 +110,7 @@ async fn comes_back(pass: &mut Pass<'_>, at: &OrderAt, came: &mut Came) -> Resul
         came.insert(known);
     } else {
         let number = &at.order.number;
-        let stays = match at.order.stage {
+        let stays = match at.order.stage() {
             Stage::Releasing => "what is left of its working files stays",
             _ => "its working files stay",
         };
@@ -132,7 +132,7 @@ fn extent(rules: ReleaseRules, proof: &Proof) -> Extent {
 
 async fn go_on(pass: &mut Pass<'_>, id: OrderId, came: &mut Came) -> Result<()> {
     let at = pass.vault.settled(id).await?;
-    if at.order.stage != Stage::Releasing {
+    if at.order.stage() != Stage::Releasing {
         return Ok(());
     }
     at.order.may_be_released_on()?;

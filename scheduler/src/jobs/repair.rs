@@ -56,7 +56,7 @@ async fn repair(pass: &mut Pass<'_>, id: OrderId, flaws: Vec<Flaw>) -> Result<()
         .filter(|flaw| flaw.tier == Tier::Archive)
         .map(|flaw| flaw.damage)
         .collect();
-    if let (Some(proof), false) = (&at.order.proof, archived.is_empty()) {
+    if let (Some(proof), false) = (at.order.proof(), archived.is_empty()) {
         doubt(pass.vault, id, proof.attempt, &archived).await?;
     }
     Ok(())

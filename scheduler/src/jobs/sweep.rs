@@ -25,10 +25,10 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
     pass.vault.drain_all().await?;
     look_again(pass).await?;
     for order in pass.vault.orders().await? {
-        if order.stage == Stage::Purged {
+        if order.stage() == Stage::Purged {
             continue;
         }
-        if let Stage::Sealing(_) = order.stage {
+        if let Stage::Sealing = order.stage() {
             match pass.vault.resume_sealing(order.id).await {
                 Ok(()) => {
                     let done = "an interrupted submit was finished";

@@ -250,7 +250,7 @@ impl Node {
     }
 
     pub async fn stage(&self, order: OrderId) -> Stage {
-        self.vault.order(order).await.unwrap().stage
+        self.vault.order(order).await.unwrap().stage()
     }
 
     pub fn puts(&self) -> BTreeSet<Path> {
@@ -260,8 +260,8 @@ impl Node {
     /// Every file comes back from the proven attempt.
     pub async fn comes_back(&self, order: OrderId, session: SessionId, files: &Files) {
         let order = self.vault.order(order).await.unwrap();
-        assert_eq!(order.stage, Stage::Archived);
-        let proof = order.proof.as_ref().unwrap();
+        assert_eq!(order.stage(), Stage::Archived);
+        let proof = order.proof().unwrap();
         assert_eq!(proof.files, files.len() as u64);
         let folder = paths::attempt(order.id, proof.attempt);
         let listed = self.vault.archive().list(&folder);

@@ -58,8 +58,8 @@ fn names(told: &OrderTold, problem: &str) -> bool {
 /// not come before the catalog was lost. It says so, and what to delete.
 pub fn is_gap(told: &Told, problem: &str) -> bool {
     let purging = |it: &OrderTold| {
-        let last = it.last.as_ref().map(|(order, _)| &order.stage);
-        it.unreadable || last == Some(&Stage::Purging)
+        let last = it.last.as_ref().map(|(order, _)| order.stage());
+        it.unreadable || last == Some(Stage::Purging)
     };
     told.orders
         .iter()
@@ -175,7 +175,7 @@ impl Office {
             Err(error) => return Err(format!("I6 the order is lost: {}", short(&error))),
         };
         self.log(told.id).await?;
-        if order.stage == Stage::Purged {
+        if order.stage() == Stage::Purged {
             // What landed late goes with the next look.
             return if told.late {
                 Ok(())
@@ -183,33 +183,36 @@ impl Office {
                 self.is_gone(told.id).await
             };
         }
-        if order.stage == Stage::Purging {
+        if order.stage() == Stage::Purging {
             return Ok(());
         }
         if told.purged {
-            return Err(format!("I6 a purged order is {}", order.stage.name()));
+            return Err(format!("I6 a purged order is {}", order.stage().name()));
         }
         let now = self.clock.now();
         if told.is(About::Hold, Word::Yes) && order.hold.is_none() {
             return Err("I6 an acknowledged hold is lost".into());
         }
-        let open = matches!(order.stage, Stage::Open | Stage::Sealing(_));
+        let open = matches!(order.stage(), Stage::Open | Stage::Sealing);
         if told.is(About::Open, Word::Yes) && !open {
-            return Err(format!("I6 told to be open, it is {}", order.stage.name()));
+            return Err(format!(
+                "I6 told to be open, it is {}",
+                order.stage().name()
+            ));
         }
         if told.is(About::Open, Word::No) && open {
             return Err("I6 told to be completed, it is open".into());
         }
-        if self.rebuilt && matches!(order.stage, Stage::Sealing(_)) {
+        if self.rebuilt && matches!(order.stage(), Stage::Sealing) {
             return Err("I6 it is sealing what is no longer there".into());
         }
         if let Some(Word::Until(until)) = told.word(About::Recall)
             && now < until
-            && !matches!(order.stage, Stage::Recalled { until: kept } if kept >= until)
+            && order.recalled_until().is_none_or(|kept| kept < until)
         {
             return Err(format!(
                 "I6 an acknowledged recall is lost, it is {}",
-                order.stage.name()
+                order.stage().name()
             ));
         }
         self.links(told).await?;
@@ -271,14 +274,14 @@ impl Office {
     async fn recalled(&self, told: &OrderTold) -> Checked {
         let fail = |error| format!("I5 it cannot be recalled: {}", short(&error));
         let order = self.vault.order(told.id).await.map_err(fail)?;
-        if order.stage == Stage::Releasing {
+        if order.stage() == Stage::Releasing {
             self.vault.delete_released(&order).await.map_err(fail)?;
             let at = self.vault.settled(told.id).await.map_err(fail)?;
             let closed = self.vault.close_release(&at).await.map_err(fail)?;
             closed.ok_or("I5 a release does not end")?;
         }
         let at = self.vault.settled(told.id).await.map_err(fail)?;
-        if matches!(at.order.stage, Stage::Released | Stage::Recalled { .. }) {
+        if matches!(at.order.stage(), Stage::Released | Stage::Recalled) {
             let until = self.clock.now() + TimeDelta::days(1);
             let next = at.order.recall(until).map_err(|refusal| refusal.message)?;
             let step = self

@@ -68,11 +68,11 @@ pub async fn rest(run: &mut Run) -> Checked {
             .orders
             .iter()
             .any(|it| it.id == order.id);
-        if told && order.stage != Stage::Purged {
+        if told && order.stage() != Stage::Purged {
             return Err(format!(
                 "I5 order {} is {} at its end ({} sessions)",
                 order.number,
-                order.stage.name(),
+                order.stage().name(),
                 sessions.len()
             ));
         }
@@ -140,20 +140,20 @@ async fn resting(run: &Run) -> Checked {
         let free = order.hold.is_none();
         let due =
             |at: Option<chrono::DateTime<chrono::Utc>>| free && at.is_some_and(|at| at <= now);
-        let stuck = match order.stage {
-            Stage::Sealing(_) | Stage::Releasing | Stage::Purging => true,
+        let stuck = match order.stage() {
+            Stage::Sealing | Stage::Releasing | Stage::Purging => true,
             Stage::Completed if sessions.is_empty() => due(order.purge_due()),
             Stage::Completed => true,
             Stage::Archived => due(order.release_due()),
             Stage::Released => due(order.purge_due()),
-            Stage::Recalled { until } => until <= now,
+            Stage::Recalled => order.recalled_until().is_some_and(|until| until <= now),
             Stage::Open | Stage::Purged => false,
         };
         if stuck {
             return Err(format!(
                 "I5 order {} is stuck in {}",
                 order.number,
-                order.stage.name()
+                order.stage().name()
             ));
         }
     }
@@ -174,7 +174,7 @@ async fn garbage(run: &Run) -> Checked {
     }
     let orders = node.vault.orders().await.map_err(fail)?;
     for order in &orders {
-        if order.stage == Stage::Purged {
+        if order.stage() == Stage::Purged {
             named.insert(paths::tombstone(order.id).to_string());
             continue;
         }
@@ -201,9 +201,9 @@ async fn garbage(run: &Run) -> Checked {
             }
         }
     }
-    for (id, stage) in orders.iter().map(|order| (order.id, &order.stage)) {
+    for (id, stage) in orders.iter().map(|order| (order.id, order.stage())) {
         let key = run.world.keys.head(&paths::order_key(id)).await.is_ok();
-        if (*stage == Stage::Purged) == key {
+        if (stage == Stage::Purged) == key {
             return Err(format!("I4 the key of a {} order: {key}", stage.name()));
         }
     }
@@ -227,7 +227,7 @@ async fn name(node: &Node, order: &Order, named: &mut HashSet<String>) -> Result
             }
         }
     }
-    if let Some(proof) = &order.proof {
+    if let Some(proof) = order.proof() {
         named.insert(paths::index(id, proof.attempt).to_string());
         let index = vault.index(id, proof.attempt).await?;
         let files = index.sessions.iter().flat_map(|session| &session.files);
@@ -278,7 +278,7 @@ async fn rows(run: &Run) -> Checked {
             'a' => {
                 let order = world.order(stemvault_storage::ids::OrderId(first));
                 let named = order
-                    .and_then(|order| order.proof)
+                    .and_then(|order| order.proof().cloned())
                     .map(|proof| proof.attempt.0);
                 named != id(16) && !held(first)
             }
@@ -319,16 +319,16 @@ async fn finish(run: &Run, at: usize) -> Checked {
         return Ok(());
     }
     let order = vault.order(told.id).await.map_err(fail)?;
-    if order.stage == Stage::Purged {
+    if order.stage() == Stage::Purged {
         return Ok(());
     }
     if order.hold.is_some() {
         it.clone().lift().await;
     }
-    if matches!(order.stage, Stage::Recalled { .. }) {
+    if matches!(order.stage(), Stage::Recalled) {
         it.clone().end_recall().await;
     }
-    if order.stage != Stage::Open {
+    if order.stage() != Stage::Open {
         it.clone().reopen().await;
     }
     for upload in vault.uploads(told.id).await.map_err(fail)? {
@@ -388,7 +388,12 @@ async fn finish(run: &Run, at: usize) -> Checked {
 /// What was released comes back from the archive, through the door.
 async fn recall(run: &Run, at: usize) -> Checked {
     let it = deed(run, at);
-    let stage = it.node.vault.order(it.id()).await.map(|order| order.stage);
+    let stage = it
+        .node
+        .vault
+        .order(it.id())
+        .await
+        .map(|order| order.stage());
     if !matches!(stage, Ok(Stage::Released)) {
         return Ok(());
     }

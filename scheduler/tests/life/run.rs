@@ -196,7 +196,7 @@ impl Run {
             let state = self.world.state();
             let stages = state.told.orders.iter().flat_map(|it| &it.last);
             stages
-                .filter(|(it, _)| matches!(it.stage, Stage::Releasing | Stage::Purging))
+                .filter(|(it, _)| matches!(it.stage(), Stage::Releasing | Stage::Purging))
                 .count()
                 > 0
         };
@@ -226,16 +226,16 @@ impl Run {
             order,
             chance: Chance::new(chance.next()),
         };
-        let stage = told.last.map(|(order, _)| order.stage);
+        let stage = told.last.map(|(order, _)| order.stage());
         let often: &[&str] = match stage {
             _ if chance.in_1000(350) => &[],
-            Some(Stage::Open | Stage::Sealing(_)) => &[
+            Some(Stage::Open | Stage::Sealing) => &[
                 "append", "append", "append", "in parts", "append", "submit", "wrap up", "wrap up",
                 "wrap up", "return", "accept",
             ],
             Some(Stage::Completed | Stage::Archived) => &["jobs", "jobs", "jobs", "hold", "reopen"],
             Some(Stage::Releasing | Stage::Purging) => &["jobs", "jobs", "jobs", "hold", "recall"],
-            Some(Stage::Released | Stage::Recalled { .. }) => &[
+            Some(Stage::Released | Stage::Recalled) => &[
                 "jobs",
                 "jobs",
                 "recall",
@@ -376,7 +376,7 @@ impl Run {
             let id = told.id.to_string();
             match found {
                 Some(order) => {
-                    told.gone = matches!(order.stage, Stage::Purging | Stage::Purged);
+                    told.gone = matches!(order.stage(), Stage::Purging | Stage::Purged);
                 }
                 None if problems.iter().any(|it| it.contains(&id)) => told.unreadable = true,
                 None => broken = Some(format!("I6 order {} is lost", told.number)),

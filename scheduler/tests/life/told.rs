@@ -268,7 +268,7 @@ impl Told {
         let order = self.of(seen.path)?;
         let path = seen.path.as_ref();
         let last = order.last.as_ref().map(|(order, _)| order);
-        let purging = last.is_some_and(|it| matches!(it.stage, Stage::Purging | Stage::Purged));
+        let purging = last.is_some_and(|it| matches!(it.stage(), Stage::Purging | Stage::Purged));
         if !seen.there || purging || !path.starts_with("orders/") {
             return None;
         }
@@ -279,7 +279,7 @@ impl Told {
             third.as_ref().map_or("", AsRef::as_ref),
         );
         let version: u64 = third.parse().unwrap_or(u64::MAX / 2);
-        let proof = last.and_then(|order| order.proof.as_ref());
+        let proof = last.and_then(|order| order.proof());
         let session = order.sessions.iter().find(|it| it.objects.contains(path));
         let named = match folder {
             "working" => session.is_some_and(|it| !order.released.contains(&it.id)),
@@ -297,7 +297,7 @@ impl Told {
             return Some("I2 deleted under an acknowledged hold".into());
         }
         let covers = |id| proof.is_some_and(|proof| proof.sessions.contains(&id));
-        let releasing = last.is_some_and(|order| order.stage == Stage::Releasing);
+        let releasing = last.is_some_and(|order| order.stage() == Stage::Releasing);
         match session {
             Some(session) if releasing && covers(session.id) => None,
             Some(_) if releasing => Some("I3 a release deleted what no proof covers".into()),
@@ -314,23 +314,23 @@ impl Told {
         now: DateTime<Utc>,
     ) -> Option<String> {
         let order = &mut self.orders[at];
-        let stage = row.stage.name();
+        let stage = row.stage().name();
         let before = order.last.replace((row.clone(), version));
-        if before.is_some_and(|(before, _)| before.stage.name() == stage) {
+        if before.is_some_and(|(before, _)| before.stage().name() == stage) {
             return None;
         }
         let number = &order.number;
-        if order.gone && !matches!(row.stage, Stage::Purging | Stage::Purged) {
+        if order.gone && !matches!(row.stage(), Stage::Purging | Stage::Purged) {
             return Some(format!(
                 "I6 order {number} came back from a purge as {stage}"
             ));
         }
-        let due = match row.stage {
+        let due = match row.stage() {
             Stage::Releasing => order.release_due(now),
             Stage::Purging => order.gone || order.purge_due(now),
             _ => true,
         };
-        match row.stage {
+        match row.stage() {
             Stage::Releasing | Stage::Purging if !order.gone => {
                 let why = if order.is(About::Hold, Word::Yes) {
                     "I2 under an acknowledged hold"
@@ -341,13 +341,13 @@ impl Told {
                 } else if !due {
                     "I6 before it was due"
                 } else {
-                    order.gone = row.stage == Stage::Purging;
+                    order.gone = row.stage() == Stage::Purging;
                     return None;
                 };
                 Some(format!("{why}: {stage} of order {number} was committed"))
             }
             Stage::Released => {
-                let proven = row.proof.iter().flat_map(|proof| &proof.sessions);
+                let proven = row.proof().into_iter().flat_map(|proof| &proof.sessions);
                 order.released.extend(proven.copied());
                 None
             }

@@ -24,7 +24,7 @@ async fn archived() -> (Studio, Arc<InMemory>, Path) {
     studio.submit_and_complete().await;
     studio.jobs.run(only("archive")).await.unwrap();
     let order = studio.vault.order(studio.order).await.unwrap();
-    let attempt = paths::attempt(studio.order, order.proof.unwrap().attempt);
+    let attempt = paths::attempt(studio.order, order.proof().unwrap().attempt);
     (studio, bucket, attempt)
 }
 
@@ -86,7 +86,7 @@ async fn a_release_reads_the_archive_before_it_decides_anything() {
                 .order(studio.order)
                 .await
                 .unwrap()
-                .unproven
+                .unproven()
                 .is_some()
         );
     }
@@ -223,7 +223,7 @@ async fn an_order_that_cannot_be_purged_is_named_and_its_archive_is_written_agai
     assert_eq!(studio.jobs.overdue().await.unwrap().len(), 1);
     let before = studio.vault.order(studio.order).await.unwrap();
     let again = studio.vault.change(studio.order, Order::archive_again);
-    assert_eq!(again.await.unwrap().completed_at, before.completed_at);
+    assert_eq!(again.await.unwrap().completed_at(), before.completed_at());
     let mut stages = Vec::new();
     for _ in 0..3 {
         studio.run().await;

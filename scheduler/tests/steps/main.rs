@@ -180,7 +180,7 @@ impl Studio {
     }
 
     async fn stage(&self) -> Stage {
-        self.vault.order(self.order).await.unwrap().stage
+        self.vault.order(self.order).await.unwrap().stage()
     }
 }
 
@@ -325,7 +325,7 @@ async fn an_archive_in_doubt_is_not_released_and_a_whole_reading_ends_it() {
     studio.submit_and_complete().await;
     studio.jobs.run(only("archive")).await.unwrap();
     let order = studio.vault.order(studio.order).await.unwrap();
-    let attempt = paths::attempt(studio.order, order.proof.unwrap().attempt);
+    let attempt = paths::attempt(studio.order, order.proof().unwrap().attempt);
     spoil(&bucket, &attempt).await;
     spoil(&bucket, &paths::upload(studio.order, upload)).await;
     for _ in 0..2 {

@@ -53,7 +53,7 @@ async fn an_order_of_many_sessions_is_archived_released_and_purged() {
         if studio.stage().await == Stage::Releasing {
             let order = studio.vault.order(studio.order).await.unwrap();
             let sessions = studio.vault.sessions(studio.order).await.unwrap();
-            let proof = order.proof.unwrap();
+            let proof = order.proof().unwrap();
             assert!(proof.sessions.is_empty() && sessions.iter().all(|row| proof.covers(row)));
         }
         studio.clock.advance(Duration::from_secs(121));

@@ -105,7 +105,7 @@ async fn the_mirror_keeps_its_copy_until_a_release_has_come_to_its_end() {
     }
     studio.jobs.run(only("prove")).await.unwrap();
     let order = studio.vault.order(studio.order).await.unwrap();
-    assert!(order.unproven.is_some());
+    assert!(order.unproven().is_some());
     studio.jobs.run(only("mirror")).await.unwrap();
     assert_eq!(working_copies(&studio).await, 1, "what may mend it");
 }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use stemvault_storage::decimal;
 use stemvault_storage::link;
-use stemvault_storage::order::{self, Stage};
+use stemvault_storage::order;
 use stemvault_storage::session::{Kind, SessionRow};
 use stemvault_storage::tables::Proven;
 use stemvault_storage::upload::{Upload, UploadState};
@@ -79,30 +79,26 @@ impl Order {
     /// An order without its sessions and links.
     #[must_use]
     pub fn of(order: &order::Order) -> Self {
-        let recalled_until = match order.stage {
-            Stage::Recalled { until } => Some(until),
-            _ => None,
-        };
         Self {
             number: order.number.to_string(),
             id: order.id.to_string(),
             client: order.client.name.clone(),
             email: order.client.email.clone(),
             title: order.client.title.clone(),
-            stage: order.stage.name(),
+            stage: order.stage().name(),
             version: order.version,
             created_at: order.created_at,
-            completed_at: order.completed_at,
+            completed_at: order.completed_at(),
             release_due_at: order.release_due(),
             purge_due_at: order.purge_due(),
-            recalled_until,
+            recalled_until: order.recalled_until(),
             stands_still: None,
             hold: order.hold.as_ref().map(|hold| Hold {
                 reason: hold.reason.clone(),
                 at: hold.at,
             }),
-            proof: order.proof.as_ref().map(Proof::of),
-            unproven: order.unproven.as_ref().map(Unproven::of),
+            proof: order.proof().map(Proof::of),
+            unproven: order.unproven().map(Unproven::of),
             key_destroyed_at: None,
             last_key_backup_ends_at: None,
             not_submitted: None,

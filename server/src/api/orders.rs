@@ -103,7 +103,7 @@ pub(super) async fn whole(app: &App, order: &order::Order) -> Answer<Json<Order>
         shown.key_destroyed_at = Some(stone.destroyed_at);
         shown.last_key_backup_ends_at = stone.last_backup_ends_at;
     }
-    if matches!(order.stage, Stage::Open | Stage::Sealing(_)) {
+    if matches!(order.stage(), Stage::Open | Stage::Sealing) {
         let uploads = app.vault.uploads(order.id).await?;
         shown.not_submitted = Some(NotSubmitted::of(&uploads));
     }
@@ -176,7 +176,7 @@ pub(super) async fn complete(
         time_zone: app.settings.orders.time_zone,
     };
     let order = staff.vault(&app).complete(id, policy).await?;
-    tracing::info!(order = %order.number, stage = order.stage.name(), "order completed");
+    tracing::info!(order = %order.number, stage = order.stage().name(), "order completed");
     whole(&app, &order).await
 }
 
@@ -293,7 +293,7 @@ async fn change(
 ) -> Answer<Json<Order>> {
     let id = id_of(app, number).await?;
     let order = staff.vault(app).change(id, make).await?;
-    tracing::info!(order = %order.number, stage = order.stage.name(), "order {verb}");
+    tracing::info!(order = %order.number, stage = order.stage().name(), "order {verb}");
     whole(app, &order).await
 }
 

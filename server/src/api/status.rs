@@ -188,7 +188,7 @@ fn mirror(state: &MirrorState, states: &[JobState], now: DateTime<Utc>) -> Statu
 fn archive(orders: &[Order], oldest: Option<DateTime<Utc>>, now: DateTime<Utc>) -> StatusPart {
     let doubted: Vec<_> = orders
         .iter()
-        .filter(|order| order.unproven.is_some())
+        .filter(|order| order.unproven().is_some())
         .map(|order| order.number.to_string())
         .collect();
     if !doubted.is_empty() {

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::{Value, json};
-use stemvault_storage::order::{Order, Stage};
+use stemvault_storage::order::Order;
 use stemvault_storage::session::{Receipt, Review};
 
 /// The events of a session, oldest first, as a JSON document.
@@ -55,11 +55,11 @@ pub(super) fn events(order: &Order, receipt: &Receipt, now: DateTime<Utc>) -> St
             events.push(event("review", *at, "engineer", &said));
         }
     }
-    if let Some(at) = order.completed_at {
+    if let Some(at) = order.completed_at() {
         let said = "the work on the order was done";
         events.push(event("completion", at, "engineer", said));
     }
-    let proof = order.proof.as_ref();
+    let proof = order.proof();
     if let Some(proof) = proof.filter(|it| it.covers(&receipt.row)) {
         let said = format!(
             "every file was written to the archive (attempt {}), read back and compared",
@@ -67,8 +67,8 @@ pub(super) fn events(order: &Order, receipt: &Receipt, now: DateTime<Utc>) -> St
         );
         events.push(event("replication", proof.proven_at, "software", &said));
     }
-    let from = match order.stage {
-        Stage::Recalled { until } => format!(
+    let from = match order.recalled_until() {
+        Some(until) => format!(
             "from the archive, recalled until {}; every block was verified",
             moment(until)
         ),

@@ -255,7 +255,7 @@ impl InUse {
 async fn whole(vault: &Vault, order: &order::Order) -> anyhow::Result<Value> {
     let sessions = vault.sessions(order.id).await?;
     let links = vault.links(order.id).await?;
-    let sealing = matches!(order.stage, Stage::Sealing(_));
+    let sealing = matches!(order.stage(), Stage::Sealing);
     let mut shown = serde_json::to_value(Order::of(order).with(&sessions, &links))?;
     if sealing {
         shown["stage"] = json!("open");

@@ -87,7 +87,7 @@ async fn fill(
         let sessions = vault.sessions(order.id).await?;
         lines.push(vec![
             order.number.to_string(),
-            order.stage.name().to_owned(),
+            order.stage().name().to_owned(),
             sessions.len().to_string(),
             sessions
                 .iter()

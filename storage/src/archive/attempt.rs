@@ -129,7 +129,7 @@ impl Vault {
     /// The attempt that was begun under the order's gate.
     async fn begun_attempt(&self, order: &Order) -> Result<Option<Sight>> {
         let rows = load_all::<Attempt>(&*self.catalog, &tables::attempts(order.id)).await?;
-        let proven = order.proof.as_ref().map(|proof| proof.attempt);
+        let proven = order.proof().map(|proof| proof.attempt);
         let found = rows.into_iter().find_map(|(key, attempt, row)| {
             let id = tables::attempt_of(&key)?;
             (attempt.gate == order.gate && proven != Some(id)).then_some((id, row))

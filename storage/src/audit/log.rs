@@ -124,7 +124,7 @@ impl Reading<'_> {
         };
         // The last step of a purge comes after its tombstone.
         let ahead = head.sequence.checked_sub(sworn.sequence);
-        let is_end = ahead == Some(0) || ahead == Some(1) && self.order.stage == Stage::Purged;
+        let is_end = ahead == Some(0) || ahead == Some(1) && self.order.stage() == Stage::Purged;
         if !is_end {
             self.problem(format!(
                 "the log ends with entry {} in the catalog and with entry {} in the order's record: one of the two was changed",

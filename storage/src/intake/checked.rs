@@ -29,7 +29,7 @@ impl Vault {
     ) -> Result<Vec<UploadId>> {
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
-            if matches!(at.order.stage, Stage::Sealing(_)) {
+            if matches!(at.order.stage(), Stage::Sealing) {
                 // Its manifest follows from the rows of the uploads: finish it first.
                 self.resume_sealing(order).await?;
                 continue;

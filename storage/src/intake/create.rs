@@ -67,8 +67,8 @@ impl Vault {
     /// # Errors
     /// [`RefusalKind::WrongStage`] in words for the client.
     pub fn check_takes_files(order: &Order) -> Result<(), Refusal> {
-        let message = match order.stage {
-            Stage::Open | Stage::Sealing(_) => return Ok(()),
+        let message = match order.stage() {
+            Stage::Open | Stage::Sealing => return Ok(()),
             Stage::Purging | Stage::Purged => format!(
                 "order {} is over and its files are gone: ask the studio for a new order",
                 order.number
@@ -91,7 +91,7 @@ impl Vault {
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             Self::check_takes_files(&at.order)?;
-            if matches!(at.order.stage, Stage::Sealing(_)) {
+            if matches!(at.order.stage(), Stage::Sealing) {
                 self.resume_sealing(order).await?;
                 continue;
             }
@@ -333,11 +333,11 @@ impl Vault {
                 .of_file(file)
                 .into());
         }
-        if order.stage != Stage::Open {
+        if order.stage() != Stage::Open {
             return refuse(format!(
                 "{file:?} cannot be removed: order {} is {}",
                 order.number,
-                order.stage.name()
+                order.stage().name()
             ));
         }
         if let UploadState::Sealed { session, .. } = upload.state {

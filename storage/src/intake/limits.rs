@@ -231,7 +231,7 @@ impl Vault {
         }
         for order in self.orders().await? {
             // Only these can have uploads that are not finished.
-            if matches!(order.stage, Stage::Open | Stage::Sealing(_)) {
+            if matches!(order.stage(), Stage::Open | Stage::Sealing) {
                 self.count(order.id).await?;
                 self.intake.forget_usage(order.id);
             }

@@ -66,7 +66,7 @@ impl Vault {
         for _ in 0..TRIES {
             let at = self.settled(order).await?;
             Self::check_takes_files(&at.order)?;
-            if matches!(at.order.stage, Stage::Sealing(_)) {
+            if matches!(at.order.stage(), Stage::Sealing) {
                 self.resume_sealing(order).await?;
                 continue;
             }

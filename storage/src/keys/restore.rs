@@ -197,7 +197,7 @@ impl Backup {
 }
 
 fn stage(order: &Order) -> Evidence {
-    match order.stage {
+    match order.stage() {
         Stage::Purging | Stage::Purged => Evidence::Purged,
         _ => Evidence::Living,
     }

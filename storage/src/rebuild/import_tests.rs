@@ -76,11 +76,11 @@ async fn what_the_stores_know_better_wins() {
         assert!(log.remarks.iter().any(|it| it.starts_with(lost)), "{log:?}");
     }
     assert_eq!(
-        vault.order(purged_since).await.unwrap().stage,
+        vault.order(purged_since).await.unwrap().stage(),
         Stage::Purging
     );
     assert_eq!(
-        vault.order(purged_before).await.unwrap().stage,
+        vault.order(purged_before).await.unwrap().stage(),
         Stage::Purged
     );
     assert_eq!(

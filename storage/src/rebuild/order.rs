@@ -8,7 +8,7 @@ use crate::block::{Logical, seal_copy};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
-use crate::order::{Client, Hold, Order, Stage};
+use crate::order::{Client, Ended, Hold, Order, Stage, State};
 use crate::paths;
 use crate::record::OrderRecord;
 use crate::session::{Form, Manifest, Review, SessionRow};
@@ -75,8 +75,12 @@ impl Vault {
         );
         order.version = tombstone.version;
         order.gate = tombstone.version;
-        order.completed_at = tombstone.completed_at;
-        order.stage = Stage::Purging;
+        let ended = Ended {
+            completed_at: tombstone.completed_at,
+            policy: None,
+        };
+        let archive = None;
+        order.state = State::Purging { ended, archive };
         order.audit = tombstone.audit;
         // What a snapshot knew of its audit log was sealed with its key.
         let back = self.entries_back(&order, OldLog::default(), back);
@@ -185,10 +189,10 @@ impl Vault {
             links,
         } = chosen.record;
         let id = order.id;
-        if let Stage::Sealing(_) = order.stage {
+        if let State::Sealing { earlier, .. } = order.state {
             // What it was sealing starts again, or came so far that its manifest is there: going on
             // would seal a session of nothing.
-            order.stage = Stage::Open;
+            order.state = State::Open { earlier };
         }
         let mut rows: BTreeMap<SessionId, SessionRow> =
             sessions.into_iter().map(|row| (row.session, row)).collect();
@@ -237,11 +241,11 @@ impl Vault {
                 &OrderOf { order: id },
             );
         }
-        let attempt = order.proof.as_ref().map(|proof| proof.attempt);
+        let attempt = order.proof().map(|proof| proof.attempt);
         if let Some(proven) = chosen.proven.filter(|it| Some(it.attempt) == attempt) {
             batch = put(batch, tables::proven(id), &proven);
         }
-        if order.stage == Stage::Open {
+        if order.stage() == Stage::Open {
             if let Some(draft) = chosen
                 .draft
                 .filter(|_| rows.keys().all(|it| chosen.then.contains(it)))
@@ -267,7 +271,7 @@ impl Vault {
         let id = order.id;
         let gate = Gate {
             gate: order.gate,
-            stage: order.stage.name().to_owned(),
+            stage: order.stage().name().to_owned(),
         };
         let number = tables::number(&order.number);
         let mut batch = put(batch, tables::order(id), order)

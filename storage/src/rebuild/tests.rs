@@ -155,7 +155,7 @@ async fn a_newer_record_and_a_tombstone_win_over_a_snapshot() {
     assert_eq!(held(&vault, order).await.as_deref(), Some("a lawyer asked"));
     let purged = vault.order(purged).await.unwrap();
     assert_eq!(
-        (purged.stage, purged.client.name),
+        (purged.stage(), purged.client.name),
         (Stage::Purging, String::new())
     );
 }

@@ -95,7 +95,7 @@ impl Scrubbing<'_> {
         // What is missing from a disk that is away is not bad.
         vault.expect_stores().await?;
         let at = vault.settled(id).await?;
-        match at.order.stage {
+        match at.order.stage() {
             Stage::Purging => return Ok(true),
             Stage::Purged => {
                 vault.tombstone(id).await?;
@@ -217,7 +217,7 @@ impl Scrubbing<'_> {
             .filter(|flaw| flaw.tier == Tier::Archive)
             .map(|flaw| flaw.damage)
             .collect();
-        if let (Some(proof), false) = (&at.order.proof, archived.is_empty()) {
+        if let (Some(proof), false) = (at.order.proof(), archived.is_empty()) {
             doubt(&vault, at.order.id, proof.attempt, &archived).await?;
         }
         Ok(())

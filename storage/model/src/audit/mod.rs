@@ -17,7 +17,7 @@ pub use said::Said;
 
 use crate::decimal;
 use crate::ids::{AttemptId, EntryHash, LinkId, OrderId, SessionId, UploadId};
-use crate::order::{Order, Stage};
+use crate::order::{Order, Stage, State};
 
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,20 +130,25 @@ impl What {
     /// What leads from an order to the next one.
     #[must_use]
     pub fn between(before: &Order, after: &Order) -> Self {
-        let proven = after.proof.as_ref().map(|proof| proof.attempt);
-        if before.stage != after.stage {
-            return match (&after.stage, proven) {
-                (Stage::Open, _) => Self::Reopened,
-                (Stage::Completed, _) if before.stage == Stage::Archived => Self::ArchivedAgain,
-                (Stage::Completed, _) => Self::Completed,
-                (Stage::Archived, Some(attempt)) => Self::Archived(attempt),
-                (Stage::Releasing, _) => Self::Releasing,
-                (Stage::Released, _) if before.stage == Stage::Releasing => Self::Released,
-                (Stage::Released, _) => Self::RecallEnded,
-                (Stage::Recalled { .. }, _) => Self::Recalled,
-                (Stage::Purging, _) => Self::Purging,
-                (Stage::Purged, _) => Self::Purged,
-                (Stage::Archived | Stage::Sealing(_), _) => Self::Changed,
+        let moved = match (&before.state, &after.state) {
+            (State::Recalled { until: before, .. }, State::Recalled { until: after, .. }) => {
+                before != after
+            }
+            _ => before.stage() != after.stage(),
+        };
+        if moved {
+            return match &after.state {
+                State::Open { .. } => Self::Reopened,
+                State::Completed { .. } if before.stage() == Stage::Archived => Self::ArchivedAgain,
+                State::Completed { .. } => Self::Completed,
+                State::Archived(kept) => Self::Archived(kept.archive.proof.attempt),
+                State::Releasing(_) => Self::Releasing,
+                State::Released(_) if before.stage() == Stage::Releasing => Self::Released,
+                State::Released(_) => Self::RecallEnded,
+                State::Recalled { .. } => Self::Recalled,
+                State::Purging { .. } => Self::Purging,
+                State::Purged(_) => Self::Purged,
+                State::Sealing { .. } => Self::Changed,
             };
         }
         match (&before.hold, &after.hold) {
@@ -151,9 +156,9 @@ impl What {
             (Some(_), None) => return Self::HoldLifted,
             _ => {}
         }
-        match (&before.unproven, &after.unproven) {
+        match (before.unproven(), after.unproven()) {
             (Some(before), None) => Self::ProvenAgain(before.attempt),
-            (before, Some(now)) if before.as_ref() != Some(now) => Self::Doubted(now.attempt),
+            (before, Some(now)) if before != Some(now) => Self::Doubted(now.attempt),
             _ => Self::Changed,
         }
     }

@@ -2,7 +2,7 @@
 //! again. Nothing of the working files goes while there is any; only a reading of the whole ends it.
 
 use crate::ids::AttemptId;
-use crate::order::{Order, Stage, Unproven};
+use crate::order::{Kept, Order, Stage, State, Unproven};
 use crate::refusal::{Refusal, RefusalKind};
 
 impl Order {
@@ -11,14 +11,16 @@ impl Order {
     /// # Errors
     /// When another attempt counts by now, or it is gone.
     pub fn doubted(&self, unproven: Unproven) -> Result<Self, Refusal> {
-        let counts = self.proof.as_ref().map(|proof| proof.attempt) == Some(unproven.attempt);
-        match self.stage {
-            Stage::Purging | Stage::Purged => Err(self.no("doubted", "its archive is gone")),
-            _ if !counts => Err(self.no("doubted", "another archive of it counts by now")),
-            _ => Ok(Self {
-                unproven: Some(unproven),
-                ..self.clone()
-            }),
+        if self.is_gone() {
+            return Err(self.no("doubted", "its archive is gone"));
+        }
+        let mut next = self.clone();
+        match next.state.archive_mut() {
+            Some(archive) if archive.proof.attempt == unproven.attempt => {
+                archive.doubt = Some(unproven);
+                Ok(next)
+            }
+            _ => Err(self.no("doubted", "another archive of it counts by now")),
         }
     }
 
@@ -27,11 +29,13 @@ impl Order {
     /// # Errors
     /// When it was not in doubt, or for another attempt.
     pub fn proven_again(&self, attempt: AttemptId) -> Result<Self, Refusal> {
-        match &self.unproven {
-            Some(unproven) if unproven.attempt == attempt => Ok(Self {
-                unproven: None,
-                ..self.clone()
-            }),
+        let mut next = self.clone();
+        let doubt = next
+            .state
+            .archive_mut()
+            .and_then(|archive| archive.doubt.take());
+        match doubt {
+            Some(doubt) if doubt.attempt == attempt => Ok(next),
             _ => Err(self.no("proven again", "it was not in doubt")),
         }
     }
@@ -42,13 +46,17 @@ impl Order {
     /// # Errors
     /// Unless it is archived and in doubt.
     pub fn archive_again(&self) -> Result<Self, Refusal> {
-        match (&self.stage, &self.unproven) {
-            (Stage::Archived, Some(_)) => Ok(self.to(Stage::Completed)),
-            (Stage::Completed, _) => Err(self.no(
+        match &self.state {
+            State::Archived(Kept { clock, archive }) if archive.doubt.is_some() => {
+                let earlier = Some(archive.clone());
+                let clock = *clock;
+                Ok(self.to(State::Completed { clock, earlier }))
+            }
+            State::Completed { .. } => Err(self.no(
                 "archived again",
                 "it waits for the archive job as it is; `stemvault retention runs` says what came of that",
             )),
-            (Stage::Archived, None) => Err(self.no("archived again", "its archive is not in doubt")),
+            State::Archived(_) => Err(self.no("archived again", "its archive is not in doubt")),
             _ => Err(self.no("archived again", "only one whose working files are all here can be")),
         }
     }
@@ -56,7 +64,7 @@ impl Order {
     /// Why nothing of its working files may go, if its archive is in doubt.
     #[must_use]
     pub fn in_doubt(&self, verb: &str) -> Option<Refusal> {
-        let unproven = self.unproven.as_ref()?;
+        let unproven = self.unproven()?;
         let message = format!(
             "order {} cannot be {verb}: its archive did not come back when it was read again ({}); once that is mended, `stemvault prove {}` lifts this{}",
             self.number,
@@ -89,7 +97,7 @@ impl Order {
     /// Whether it is being, or was, purged: its key is to be destroyed, or is.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        matches!(self.stage, Stage::Purging | Stage::Purged)
+        matches!(self.stage(), Stage::Purging | Stage::Purged)
     }
 
     /// What else helps an order in doubt, as the end of a sentence.
@@ -167,19 +175,16 @@ mod tests {
         assert!(archived().archive_again().is_err());
         let doubted = archived().doubted(unproven(1)).unwrap();
         let again = doubted.archive_again().unwrap();
-        assert_eq!(again.stage, Stage::Completed);
-        assert_eq!(again.completed_at, doubted.completed_at);
-        assert_eq!(
-            (again.policy, &again.proof),
-            (doubted.policy, &doubted.proof)
-        );
+        assert_eq!(again.stage(), Stage::Completed);
+        assert_eq!(again.state.ended(), doubted.state.ended());
+        assert_eq!(again.proof(), doubted.proof());
         assert!(again.archive_again().is_err());
         let anew = again.archived(proof(2)).unwrap();
         assert!(anew.releasing(now, &[SessionId([9; 32])]).is_ok());
-        let releasing = Order {
-            stage: Stage::Releasing,
-            ..doubted
+        let State::Archived(kept) = doubted.state.clone() else {
+            panic!("{doubted:?}")
         };
+        let releasing = doubted.to(State::Releasing(kept));
         assert!(releasing.archive_again().is_err());
     }
 
@@ -187,17 +192,16 @@ mod tests {
     fn a_new_archive_ends_the_doubt_about_the_old_one_and_a_purge_has_none() {
         let doubted = archived().doubted(unproven(1)).unwrap();
         let now = DateTime::<Utc>::UNIX_EPOCH;
-        let policy = doubted.policy.unwrap();
+        let policy = doubted.policy().unwrap();
         let open = doubted.reopen().unwrap();
-        assert!(open.unproven.is_some());
+        assert!(open.unproven().is_some());
         let anew = open.complete(now, policy).unwrap().archived(proof(2));
         let anew = anew.unwrap();
-        assert_eq!(anew.unproven, None);
+        assert_eq!(anew.unproven(), None);
         assert!(anew.doubted(unproven(1)).is_err());
-        let gone = Order {
-            stage: Stage::Purging,
-            ..archived()
-        };
+        let archive = anew.state.archive().cloned();
+        let ended = anew.state.ended();
+        let gone = anew.to(State::Purging { ended, archive });
         assert!(gone.doubted(unproven(1)).is_err());
     }
 }

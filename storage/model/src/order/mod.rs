@@ -11,81 +11,23 @@
 //! what to do. Nothing here reads a clock or a store.
 
 mod doubt;
+mod state;
+mod stored;
 mod terms;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::audit::{Actor, Head};
+use crate::audit::Head;
 use crate::ids::{OrderId, SessionId};
 use crate::refusal::{Refusal, RefusalKind};
-use crate::session::{Form, Kind, Rules};
+pub use state::{Archive, Ended, Kept, RetentionClock, Sealing, Stage, State};
 use terms::is_due;
 pub use terms::{Client, Hold, OrderNumber, Policy, Proof, Unproven};
 
-/// Where an order stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "stage", rename_all = "snake_case")]
-pub enum Stage {
-    /// Material, deliveries and stems may be uploaded and submitted.
-    Open,
-    /// A submit is being written down; uploads wait for it.
-    Sealing(Sealing),
-    /// The work is done; both retention clocks run.
-    Completed,
-    /// Every session was read back from the archive and compared.
-    Archived,
-    /// The working files are being deleted.
-    Releasing,
-    /// Only the archive is left.
-    Released,
-    /// Released, and the archive may be downloaded until then.
-    Recalled {
-        /// When the permission ends.
-        until: DateTime<Utc>,
-    },
-    /// Key and objects are being destroyed.
-    Purging,
-    /// Nothing is left but the tombstone.
-    Purged,
-}
-
-/// What a submit decided; fixes the manifest's bytes, so that whoever resumes writes the same.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sealing {
-    /// What is being sealed.
-    pub kind: Kind,
-    /// The time that the manifest bears.
-    pub sealed_at: DateTime<Utc>,
-    /// The client's form.
-    pub form: Form,
-    /// The intake rules in force.
-    pub rules: Rules,
-    /// Who submitted it.
-    #[serde(default)]
-    pub who: Actor,
-}
-
-impl Stage {
-    /// The stage's name, the same in the command line, HTTP and logs.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Sealing(_) => "sealing",
-            Self::Completed => "completed",
-            Self::Archived => "archived",
-            Self::Releasing => "releasing",
-            Self::Released => "released",
-            Self::Recalled { .. } => "recalled",
-            Self::Purging => "purging",
-            Self::Purged => "purged",
-        }
-    }
-}
-
 /// One job for one client, and everything that decides what may happen to its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "stored::Stored", into = "stored::Stored")]
 pub struct Order {
     /// The name that paths use.
     pub id: OrderId,
@@ -99,22 +41,11 @@ pub struct Order {
     pub version: u64,
     /// Changes with the stage; what was begun under another gate may not be committed.
     pub gate: u64,
-    /// Where it stands.
-    #[serde(flatten)]
-    pub stage: Stage,
-    /// When it was completed, last.
-    pub completed_at: Option<DateTime<Utc>>,
-    /// The policy of that completion.
-    pub policy: Option<Policy>,
+    /// Where it stands, and what is true of it there.
+    pub state: State,
     /// Nothing is deleted while it is held.
     pub hold: Option<Hold>,
-    /// Survives a reopen until the next proof replaces it.
-    pub proof: Option<Proof>,
-    /// What of the proven attempt did not come back when it was read again. Working files stay.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unproven: Option<Unproven>,
     /// Where its audit log ends.
-    #[serde(default, skip_serializing_if = "Head::is_empty")]
     pub audit: Head,
 }
 
@@ -129,31 +60,66 @@ impl Order {
             created_at: now,
             version: 1,
             gate: 1,
-            stage: Stage::Open,
-            completed_at: None,
-            policy: None,
+            state: State::Open { earlier: None },
             hold: None,
-            proof: None,
-            unproven: None,
             audit: Head::default(),
+        }
+    }
+
+    /// The name of where it stands.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        self.state.stage()
+    }
+
+    /// When it was completed, last; none while work goes on.
+    #[must_use]
+    pub fn completed_at(&self) -> Option<DateTime<Utc>> {
+        self.state.ended().completed_at
+    }
+
+    /// The policy of that completion.
+    #[must_use]
+    pub fn policy(&self) -> Option<Policy> {
+        self.state.ended().policy
+    }
+
+    /// The proof that counts. It survives a reopen until the next one replaces it.
+    #[must_use]
+    pub fn proof(&self) -> Option<&Proof> {
+        self.state.archive().map(|archive| &archive.proof)
+    }
+
+    /// What of the proven attempt did not come back when it was read again.
+    #[must_use]
+    pub fn unproven(&self) -> Option<&Unproven> {
+        self.state.archive()?.doubt.as_ref()
+    }
+
+    /// Until when its archive may be downloaded, if it is recalled.
+    #[must_use]
+    pub fn recalled_until(&self) -> Option<DateTime<Utc>> {
+        match self.state {
+            State::Recalled { until, .. } => Some(until),
+            _ => None,
         }
     }
 
     /// When the working files are due, if a clock runs.
     #[must_use]
     pub fn release_due(&self) -> Option<DateTime<Utc>> {
-        Some(self.policy?.release_due(self.completed_at?))
+        Some(self.policy()?.release_due(self.completed_at()?))
     }
 
     /// When the archive is due, if a clock runs.
     #[must_use]
     pub fn purge_due(&self) -> Option<DateTime<Utc>> {
-        Some(self.policy?.purge_due(self.completed_at?))
+        Some(self.policy()?.purge_due(self.completed_at()?))
     }
 
-    pub(crate) fn to(&self, stage: Stage) -> Self {
+    fn to(&self, state: State) -> Self {
         Self {
-            stage,
+            state,
             ..self.clone()
         }
     }
@@ -162,7 +128,7 @@ impl Order {
         let message = format!(
             "order {} is {} and cannot be {verb}: {then}",
             self.number,
-            self.stage.name()
+            self.stage().name()
         );
         Refusal::new(RefusalKind::WrongStage, message).of_order(&self.number)
     }
@@ -183,8 +149,8 @@ impl Order {
     /// # Errors
     /// Only an open order takes a submit.
     pub fn begin_sealing(&self, sealing: Sealing) -> Result<Self, Refusal> {
-        match self.stage {
-            Stage::Open => Ok(self.to(Stage::Sealing(sealing))),
+        match self.state.clone() {
+            State::Open { earlier } => Ok(self.to(State::Sealing { sealing, earlier })),
             _ => Err(self.no("submitted to", "reopen it first")),
         }
     }
@@ -194,8 +160,8 @@ impl Order {
     /// # Errors
     /// If none was begun.
     pub fn end_sealing(&self) -> Result<Self, Refusal> {
-        match self.stage {
-            Stage::Sealing(_) => Ok(self.to(Stage::Open)),
+        match self.state.clone() {
+            State::Sealing { earlier, .. } => Ok(self.to(State::Open { earlier })),
             _ => Err(self.no("sealed", "begin a submit first")),
         }
     }
@@ -205,12 +171,15 @@ impl Order {
     /// # Errors
     /// Only an open order can be completed.
     pub fn complete(&self, now: DateTime<Utc>, policy: Policy) -> Result<Self, Refusal> {
-        match self.stage {
-            Stage::Open => Ok(Self {
-                completed_at: Some(now),
-                policy: Some(policy),
-                ..self.to(Stage::Completed)
-            }),
+        match self.state.clone() {
+            State::Open { earlier } => {
+                let completed_at = now;
+                let clock = RetentionClock {
+                    completed_at,
+                    policy,
+                };
+                Ok(self.to(State::Completed { clock, earlier }))
+            }
             _ => Err(self.no("completed", "only an open order can be")),
         }
     }
@@ -220,14 +189,13 @@ impl Order {
     /// # Errors
     /// Unless it is completed, archived or released.
     pub fn reopen(&self) -> Result<Self, Refusal> {
-        match self.stage {
-            Stage::Completed | Stage::Archived | Stage::Released => Ok(Self {
-                completed_at: None,
-                policy: None,
-                ..self.to(Stage::Open)
-            }),
-            Stage::Recalled { .. } => Err(self.no("reopened", "end the recall first")),
-            Stage::Open | Stage::Sealing(_) => Err(self.no("reopened", "it is open already")),
+        match self.stage() {
+            Stage::Completed | Stage::Archived | Stage::Released => {
+                let earlier = self.state.archive().cloned();
+                Ok(self.to(State::Open { earlier }))
+            }
+            Stage::Recalled => Err(self.no("reopened", "end the recall first")),
+            Stage::Open | Stage::Sealing => Err(self.no("reopened", "it is open already")),
             Stage::Releasing => Err(self.no(
                 "reopened",
                 "its working files are being deleted; try again in a few minutes; if that does not go on, `stemvault order show` says why",
@@ -243,12 +211,11 @@ impl Order {
     /// # Errors
     /// Only a completed order can be proven.
     pub fn archived(&self, proof: Proof) -> Result<Self, Refusal> {
-        match self.stage {
-            Stage::Completed => Ok(Self {
-                proof: Some(proof),
-                unproven: None,
-                ..self.to(Stage::Archived)
-            }),
+        match self.state {
+            State::Completed { clock, .. } => {
+                let archive = Archive { proof, doubt: None };
+                Ok(self.to(State::Archived(Kept { clock, archive })))
+            }
             _ => Err(self.no("archived", "only a completed order can be")),
         }
     }
@@ -258,14 +225,14 @@ impl Order {
     /// # Errors
     /// Unless archived, not held, due, and every session proven.
     pub fn releasing(&self, now: DateTime<Utc>, sessions: &[SessionId]) -> Result<Self, Refusal> {
-        if self.stage != Stage::Archived {
+        let State::Archived(kept) = &self.state else {
             return Err(self.no("released", "only an archived order can be"));
-        }
+        };
         if let Some(refusal) = self.held("released") {
             return Err(refusal);
         }
         self.due("released", self.release_due(), now)?;
-        let proven = self.proof.as_ref().map_or(&[][..], |proof| &proof.sessions);
+        let proven = &kept.archive.proof.sessions;
         if let Some(session) = sessions.iter().find(|session| !proven.contains(session)) {
             let message = format!(
                 "order {} cannot be released: session {session} is not proven recallable from the archive; run the archive job",
@@ -276,7 +243,7 @@ impl Order {
         if let Some(refusal) = self.in_doubt("released") {
             return Err(refusal);
         }
-        Ok(self.to(Stage::Releasing))
+        Ok(self.to(State::Releasing(kept.clone())))
     }
 
     /// The working files are gone.
@@ -284,8 +251,8 @@ impl Order {
     /// # Errors
     /// Unless it was being released.
     pub fn released(&self) -> Result<Self, Refusal> {
-        match self.stage {
-            Stage::Releasing => Ok(self.to(Stage::Released)),
+        match &self.state {
+            State::Releasing(kept) => Ok(self.to(State::Released(kept.clone()))),
             _ => Err(self.no("released", "it is not being released")),
         }
     }
@@ -295,12 +262,15 @@ impl Order {
     /// # Errors
     /// Unless it is released (a second recall moves the end).
     pub fn recall(&self, until: DateTime<Utc>) -> Result<Self, Refusal> {
-        match self.stage {
-            Stage::Released | Stage::Recalled { .. } => Ok(self.to(Stage::Recalled { until })),
-            Stage::Purging | Stage::Purged => {
+        match &self.state {
+            State::Released(kept) | State::Recalled { kept, .. } => {
+                let kept = kept.clone();
+                Ok(self.to(State::Recalled { kept, until }))
+            }
+            State::Purging { .. } | State::Purged(_) => {
                 Err(self.no("recalled", "its archive is gone for good"))
             }
-            Stage::Releasing => Err(self.no(
+            State::Releasing(_) => Err(self.no(
                 "recalled",
                 "its working files are being deleted; try again in a few minutes; if that does not go on, `stemvault order show` says why",
             )),
@@ -316,8 +286,8 @@ impl Order {
     /// # Errors
     /// Unless it is recalled.
     pub fn end_recall(&self) -> Result<Self, Refusal> {
-        match self.stage {
-            Stage::Recalled { .. } => Ok(self.to(Stage::Released)),
+        match &self.state {
+            State::Recalled { kept, .. } => Ok(self.to(State::Released(kept.clone()))),
             _ => Err(self.no("taken back", "it is not recalled")),
         }
     }
@@ -327,16 +297,17 @@ impl Order {
     /// # Errors
     /// Unless released (or completed with nothing to keep), not held, and due.
     pub fn purging(&self, now: DateTime<Utc>, has_sessions: bool) -> Result<Self, Refusal> {
-        match self.stage {
-            Stage::Released => {}
-            Stage::Completed if !has_sessions => {}
+        let (clock, archive) = match &self.state {
+            State::Released(kept) => (kept.clock, Some(kept.archive.clone())),
+            State::Completed { clock, earlier } if !has_sessions => (*clock, earlier.clone()),
             _ => return Err(self.no("purged", "only a released order can be")),
-        }
+        };
         if let Some(refusal) = self.held("purged") {
             return Err(refusal);
         }
         self.due("purged", self.purge_due(), now)?;
-        Ok(self.to(Stage::Purging))
+        let ended = clock.into();
+        Ok(self.to(State::Purging { ended, archive }))
     }
 
     /// Everything is gone, and so is every word about the client.
@@ -344,13 +315,11 @@ impl Order {
     /// # Errors
     /// Unless it was being purged.
     pub fn purged(&self) -> Result<Self, Refusal> {
-        match self.stage {
-            Stage::Purging => Ok(Self {
+        match self.state {
+            State::Purging { ended, .. } => Ok(Self {
                 client: Client::default(),
                 hold: None,
-                proof: None,
-                unproven: None,
-                ..self.to(Stage::Purged)
+                ..self.to(State::Purged(ended))
             }),
             _ => Err(self.no("purged", "it is not being purged")),
         }
@@ -361,7 +330,7 @@ impl Order {
     /// # Errors
     /// When deleting has begun, or it is held already.
     pub fn hold(&self, hold: Hold) -> Result<Self, Refusal> {
-        match self.stage {
+        match self.stage() {
             Stage::Releasing | Stage::Purging | Stage::Purged => Err(self.no(
                 "held",
                 "deleting was decided before; nothing can stop it now",

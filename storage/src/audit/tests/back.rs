@@ -138,7 +138,7 @@ async fn a_purge_leaves_the_log_and_nothing_about_a_person() {
     let (vault, _) = world.rebuilt().await;
     let at = vault.settled(order).await.unwrap();
     assert_eq!(
-        (at.order.audit, at.order.stage.name()),
+        (at.order.audit, at.order.stage().name()),
         (tombstone.audit, "purging")
     );
     vault.destroy(&at.order).await.unwrap();
@@ -178,6 +178,6 @@ async fn an_order_of_before_there_was_a_log_begins_one() {
         log.remarks[0].starts_with("the order is older than its log"),
         "{log:?}"
     );
-    let stage = world.vault.order(order).await.unwrap().stage;
+    let stage = world.vault.order(order).await.unwrap().stage();
     assert_eq!(stage, Stage::Completed);
 }
