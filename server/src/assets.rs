@@ -1,5 +1,5 @@
-//! The browser's half of the server: scripts and styles, built in `server/web` and embedded in the
-//! binary, and the style of pages that need no script.
+//! The browser's half of the server: the upload page's scripts, built in `server/web` and embedded in the
+//! binary, and the style of all pages.
 //!
 //! A server that was built before them still works: [`is_built`] says so, the page says so, and so
 //! does the start log. Names that carry the hash of their content are kept by browsers for ever;
@@ -24,20 +24,18 @@ use crate::error::{Answer, Failure};
 #[allow_missing = true]
 struct Built;
 
-/// The style of pages that need no script.
+/// The style of all pages, the upload page's as well.
 #[derive(Embed)]
-#[folder = "pages"]
-struct Plain;
+#[folder = "style"]
+struct Style;
 
 /// The script that makes the upload page.
-pub const SCRIPT: &str = "upload.js";
+const SCRIPT: &str = "upload.js";
 /// The script's worker, which hashes files.
 const WORKER: &str = "hashing.js";
 /// What the worker may do: run the WebAssembly that it brings along, and nothing else. It has a policy
 /// of its own, so that the page's need not allow as much.
 const WORKER_POLICY: &str = "default-src 'none'; script-src 'wasm-unsafe-eval'";
-/// Its style.
-pub const STYLE: &str = "upload.css";
 
 /// `/assets/{name}`.
 pub fn router() -> Router<SharedApp> {
@@ -51,7 +49,7 @@ pub fn is_built() -> bool {
 }
 
 async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Answer {
-    let found = Plain::get(&name).or_else(|| Built::get(&name));
+    let found = Style::get(&name).or_else(|| Built::get(&name));
     let Some(EmbeddedFile { data, metadata }) = found else {
         let message = "there is no such asset: load the page anew";
         return Err(Failure::refused(RefusalKind::NotFound, message));
@@ -146,8 +144,7 @@ mod tests {
         }
         for name in [
             SCRIPT,
-            STYLE,
-            "receipt.css",
+            "style.css",
             "upload-progress.js",
             "-B7PI925R.js",
             "golden-retriever.js",
@@ -165,7 +162,7 @@ mod tests {
             headers.insert(header::IF_NONE_MATCH, tag.parse().unwrap());
             serve(Path(name.to_owned()), headers)
         };
-        let first = ask("receipt.css", "\"other\"").await.unwrap();
+        let first = ask("style.css", "\"other\"").await.unwrap();
         assert_eq!(first.status(), StatusCode::OK);
         assert_eq!(
             first.headers()[header::CONTENT_TYPE],
@@ -173,9 +170,7 @@ mod tests {
         );
         assert_eq!(first.headers()[header::CACHE_CONTROL], "no-cache");
         let tag = first.headers()[header::ETAG].to_str().unwrap();
-        let again = ask("receipt.css", &format!("\"x\", W/{tag}"))
-            .await
-            .unwrap();
+        let again = ask("style.css", &format!("\"x\", W/{tag}")).await.unwrap();
         assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
         for name in [
             "",

@@ -31,9 +31,9 @@ use crate::error::{Answer, Failure};
 use crate::keeping::keeping;
 use crate::links::closed;
 use crate::pace::Cost;
-use crate::page::failed;
+use crate::pages::client::session::session_page;
+use crate::pages::failed;
 use crate::ranges::{Wanted, wanted};
-use crate::session_page::session_page;
 use crate::turns::Asked;
 
 /// Blocks of a file, each checked.
@@ -76,7 +76,7 @@ async fn look(
         }
         (opened, _) => look_at(&app, opened, &link, &asked).await,
     };
-    answer.unwrap_or_else(|failure| failed(failure, &headers))
+    answer.unwrap_or_else(|failure| failed(failure, &headers, app.prefix()))
 }
 
 async fn look_at(
@@ -114,7 +114,7 @@ async fn file(
         Ok(_) => Err(closed()),
         Err(failure) => Err(failure),
     };
-    answer.unwrap_or_else(|failure| failed(failure, &headers))
+    answer.unwrap_or_else(|failure| failed(failure, &headers, app.prefix()))
 }
 
 /// The download link that a text is, and what it opens.

@@ -7,6 +7,7 @@
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 use stemvault_storage::session::Form;
 
+use crate::pages::language::Language;
 pub use left_out::{LEFT_OUT, LeftOut};
 
 mod left_out;
@@ -51,69 +52,37 @@ pub struct Field {
     /// What stands beside it.
     pub label: String,
     /// What helps to fill it in.
-    pub hint: Option<&'static str>,
+    pub hint: Option<String>,
     /// What may be entered.
     pub entry: Entry,
     /// Whether a client must fill it in.
     pub required: bool,
 }
 
-/// Name, label, hint, entry.
-const KNOWN: [(&str, &str, Option<&str>, Entry); 7] = [
-    (
-        "song",
-        "Song",
-        Some("The title as it is to be released."),
-        Entry::Text,
-    ),
-    (
-        "artist",
-        "Artist",
-        Some("The name as it is to be released."),
-        Entry::Text,
-    ),
-    (
-        "notes",
-        "Notes for the engineer",
-        Some(
-            "What the mix should be like, references, what to leave alone, what is odd about these files.",
-        ),
-        Entry::LongText,
-    ),
-    (
-        "credits",
-        "Credits",
-        Some("Who wrote, played, recorded and produced it, one person a line."),
-        Entry::LongText,
-    ),
-    (
-        "isrc",
-        "ISRC",
-        Some("Twelve characters, as in DE-A12-26-00001. Leave it empty if there is none yet."),
-        Entry::Isrc,
-    ),
-    (
-        "tempo",
-        "Tempo",
-        Some("Beats per minute, as in 120 or 97.5. Say in the notes if it changes."),
-        Entry::Number,
-    ),
-    ("key", "Key", Some("As in A minor or F#."), Entry::Text),
+/// What they are called and what helps to fill them in stands in the messages, by these names.
+const KNOWN: [(&str, Entry); 7] = [
+    ("song", Entry::Text),
+    ("artist", Entry::Text),
+    ("notes", Entry::LongText),
+    ("credits", Entry::LongText),
+    ("isrc", Entry::Isrc),
+    ("tempo", Entry::Number),
+    ("key", Entry::Text),
 ];
 
 /// All fields, in the order of the page: the known ones, then others that are required.
 #[must_use]
-pub fn fields(required: &[String]) -> Vec<Field> {
-    let known = KNOWN.into_iter().map(|(name, label, hint, entry)| Field {
+pub fn fields(required: &[String], words: Language) -> Vec<Field> {
+    let known = KNOWN.into_iter().map(|(name, entry)| Field {
         name: name.to_owned(),
-        label: label.to_owned(),
-        hint,
+        label: label(name, words),
+        hint: Some(words.with("form-hint", [("field", name.into())])),
         entry,
         required: required.iter().any(|it| it == name),
     });
     let others = required
         .iter()
-        .filter(|name| KNOWN.iter().all(|(known, ..)| known != name));
+        .filter(|name| KNOWN.iter().all(|(known, _)| known != name));
     let others = others.map(|name| Field {
         name: name.clone(),
         label: capital(name),
@@ -126,9 +95,13 @@ pub fn fields(required: &[String]) -> Vec<Field> {
 
 /// The label of a field, for receipts.
 #[must_use]
-pub fn label(name: &str) -> String {
-    let known = KNOWN.iter().find(|(known, ..)| *known == name);
-    known.map_or_else(|| capital(name), |(_, label, ..)| (*label).to_owned())
+pub fn label(name: &str, words: Language) -> String {
+    let known = KNOWN.iter().any(|(known, _)| *known == name);
+    if known {
+        words.with("form-label", [("field", name.into())])
+    } else {
+        capital(name)
+    }
 }
 
 /// What is wrong with a field as it was filled in, if anything: a sentence without its name.
@@ -198,7 +171,7 @@ pub fn check_plain(form: &Form) -> Result<(), Refusal> {
 /// # Errors
 /// Names every field that is to be filled in or mended.
 pub fn check_complete(form: &Form, required: &[String]) -> Result<(), Refusal> {
-    let fields = fields(required);
+    let fields = fields(required, Language::English);
     let wrong: Vec<_> = fields
         .iter()
         .filter_map(|field| Some((field, problem(field, form)?)))
@@ -291,7 +264,7 @@ mod tests {
         assert_eq!(*said.missing, ["song", "artist"]);
         let whole = form(&[("artist", "x"), ("song", "y"), ("label", "z")]);
         assert!(check_complete(&whole, &required).is_ok());
-        let fields = fields(&required);
+        let fields = fields(&required, Language::English);
         assert_eq!(fields.len(), KNOWN.len() + 1);
         assert_eq!(fields.last().unwrap().label, "Label");
     }

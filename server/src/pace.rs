@@ -16,17 +16,17 @@ use std::time::Duration;
 
 use axum::body::HttpBody;
 use axum::extract::{Request, State};
-use axum::http::header::{ACCEPT, CONTENT_LENGTH};
-use axum::http::{HeaderMap, Method};
+use axum::http::Method;
+use axum::http::header::CONTENT_LENGTH;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use stemvault_storage::refusal::RefusalKind;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::app::SharedApp;
+use crate::app::{App, SharedApp};
 use crate::error::Failure;
 use crate::keeping::keeping;
-use crate::page::failed;
+use crate::pages::{failed, only_accept};
 use crate::tries::{self, Wrong, household};
 use crate::upload;
 
@@ -233,7 +233,7 @@ pub async fn layer(State(app): State<SharedApp>, request: Request, next: Next) -
             let message = format!(
                 "more was asked for by {whose} than the studio's server does for one at a time: nothing is lost, go on in {seconds} s"
             );
-            return refused("pace", OF_LINK.a_second, message, wait, request);
+            return refused(&app, ("pace", OF_LINK.a_second), message, wait, request);
         }
     }
     let mut turn = None;
@@ -243,7 +243,7 @@ pub async fn layer(State(app): State<SharedApp>, request: Request, next: Next) -
             let message = format!(
                 "{most} requests of this kind run by this link already: wait until one of them is answered, then ask again"
             );
-            return refused("turns", most as u64, message, TURN_AGAIN, request);
+            return refused(&app, ("turns", most as u64), message, TURN_AGAIN, request);
         }
     }
     let answer = next.run(request).await;
@@ -261,8 +261,8 @@ pub async fn layer(State(app): State<SharedApp>, request: Request, next: Next) -
 }
 
 fn refused(
-    limit: &'static str,
-    value: u64,
+    app: &App,
+    (limit, value): (&'static str, u64),
     message: String,
     retry: Duration,
     request: Request,
@@ -270,9 +270,8 @@ fn refused(
     let failure = Failure::refused(RefusalKind::TooMany { retry }, message).at_limit(limit, value);
     let answer = match *request.method() {
         Method::GET => {
-            let accept = request.headers().get_all(ACCEPT).iter();
-            let accept: HeaderMap = accept.map(|value| (ACCEPT, value.clone())).collect();
-            failed(failure, &accept)
+            let accept = only_accept(request.headers());
+            failed(failure, &accept, app.prefix())
         }
         _ => failure.as_text().into_response(),
     };

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::error::Answer;
 use crate::form::{FORM_MAX, Field, fields, problem};
+use crate::pages::language::Language;
 use crate::preflight::{BODY_MAX, FILES_MAX, TOGETHER_MAX, severity, told};
 use crate::shape::{Finding, Limits, Receipt, Upload, Uploads};
 use crate::submit::{known_form, rules};
@@ -78,7 +79,7 @@ pub struct FieldState {
     /// What stands beside it.
     pub label: String,
     /// What helps to fill it in.
-    pub hint: Option<&'static str>,
+    pub hint: Option<String>,
     /// Whether a submit needs it.
     pub required: bool,
     /// `text`, `longtext`, `number` or `isrc`.
@@ -125,7 +126,7 @@ fn shown(uploads: &[Arc<upload::Upload>]) -> Vec<Upload> {
     uploads.iter().map(|it| Upload::from(&**it)).collect()
 }
 
-/// How the order stands, seen from an upload link, of which `at` is the path.
+/// How the order stands, seen from an upload link, of which `at` is the path; the form speaks the language of `words`.
 ///
 /// # Errors
 /// Those of the catalog and the stores.
@@ -135,11 +136,12 @@ pub async fn state(
     uploads: &[Arc<upload::Upload>],
     link: &Link,
     at: &str,
+    words: Language,
 ) -> Answer<State> {
     let kind = Kind::Material;
     let standing = app.vault.standing_with(order, kind, uploads).await?;
     let form = known_form(app, order.id).await?;
-    let fields = fields(&app.settings.orders.required_form);
+    let fields = fields(&app.settings.orders.required_form, words);
     let session = match &standing.latest {
         Some(row) => Some(app.vault.receipt(order.id, row.session).await?),
         None => None,

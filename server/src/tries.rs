@@ -11,10 +11,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
 use stemvault_config::Server;
 use stemvault_storage::rate::Rate;
@@ -22,7 +21,7 @@ use stemvault_storage::refusal::RefusalKind;
 
 use crate::app::{App, SharedApp};
 use crate::error::Failure;
-use crate::page::failed;
+use crate::pages::{failed, only_accept};
 
 /// The mark of an answer to a credential that opens nothing.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +69,7 @@ pub(crate) fn household(address: IpAddr) -> IpAddr {
 pub async fn layer(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     let from = client(&app, &parts.extensions, &parts.headers);
-    let accept = only_accept(&parts);
+    let accept = only_accept(&parts.headers);
     let response = next.run(Request::from_parts(parts, body)).await;
     if response.extensions().get::<Wrong>().is_none() {
         return response;
@@ -78,27 +77,20 @@ pub async fn layer(State(app): State<SharedApp>, request: Request, next: Next) -
     let from = from.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     match app.tries.count(from, app.clock.monotonic()) {
         Ok(()) => response,
-        Err(refused) => instead(response, refused, &accept),
+        Err(refused) => instead(response, refused, &accept, app.prefix()),
     }
 }
 
-/// What decides the form of an answer.
-fn only_accept(parts: &Parts) -> HeaderMap {
-    let accept = parts.headers.get_all(header::ACCEPT).iter();
-    let accept = accept.map(|value| (header::ACCEPT, value.clone()));
-    accept.collect()
-}
-
 /// The refusal in the form of the answer that it replaces, with what else that one carried.
-fn instead(answer: Response, refused: Failure, accept: &HeaderMap) -> Response {
+fn instead(answer: Response, refused: Failure, accept: &HeaderMap, prefix: &str) -> Response {
     let kind = answer.headers().get(header::CONTENT_TYPE);
     let is = |start: &str| kind.is_some_and(|kind| kind.as_bytes().starts_with(start.as_bytes()));
     let refusal = if is("text/plain") {
-        failed(refused.as_text(), &HeaderMap::new())
+        refused.as_text().into_response()
     } else if is("text/html") {
-        failed(refused, accept)
+        failed(refused, accept, prefix)
     } else {
-        failed(refused, &HeaderMap::new())
+        refused.into_response()
     };
     let (mut parts, _) = answer.into_parts();
     let (head, body) = refusal.into_parts();

@@ -1,5 +1,5 @@
-// What the server embeds: dist/upload.js, its worker dist/hashing.js and dist/upload.css under fixed
-// names (the page names them), whatever else they need under names with their hash.
+// What the server embeds: dist/upload.js and its worker dist/hashing.js under fixed names (the page names
+// them), whatever else they need under names with their hash. The style is that of all pages: ../style.
 import { defineConfig } from "vite";
 
 export default defineConfig({
@@ -10,7 +10,6 @@ export default defineConfig({
     // Everything from our own server, nothing inline: the page's policy allows no other.
     assetsInlineLimit: 0,
     modulePreload: false,
-    cssCodeSplit: false,
     // The licences of what is built in travel with it.
     license: { fileName: "licences.md" },
     rolldownOptions: {
@@ -18,8 +17,7 @@ export default defineConfig({
       output: {
         entryFileNames: "[name].js",
         chunkFileNames: "[name]-[hash].js",
-        assetFileNames: (asset) =>
-          asset.names.some((name) => name.endsWith(".css")) ? "upload.css" : "[name]-[hash][extname]",
+        assetFileNames: "[name]-[hash][extname]",
       },
     },
   },

@@ -19,6 +19,7 @@ pub mod intake;
 pub mod keys;
 pub mod late;
 mod leave;
+mod limits;
 pub mod manifests;
 pub mod marks;
 pub mod mirror;
@@ -43,9 +44,10 @@ pub mod trust;
 pub mod vault;
 
 pub use error::{Error, Result};
+pub use limits::Limits;
 pub use stemvault_catalog as catalog;
 pub use stemvault_model::names::namesakes;
 pub use stemvault_model::{
     checks, clock, decimal, ids, link, names, order, path, refusal, session, upload,
 };
-pub use vault::{Limits, Vault};
+pub use vault::Vault;

@@ -10,8 +10,8 @@ use crate::catalog::{Catalog, MemoryCatalog};
 use crate::clock::StoppedClock;
 use crate::ids::AttemptId;
 use crate::keys::{KeyStore, MasterKey, MasterKeys};
+use crate::limits::Limits;
 use crate::order::{Client, Policy, Proof};
-use crate::vault::Limits;
 
 /// Three stores of their own, a catalog, and what holds them together.
 struct Place {

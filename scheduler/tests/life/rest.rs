@@ -388,13 +388,8 @@ async fn finish(run: &Run, at: usize) -> Checked {
 /// What was released comes back from the archive, through the door.
 async fn recall(run: &Run, at: usize) -> Checked {
     let it = deed(run, at);
-    let stage = it
-        .node
-        .vault
-        .order(it.id())
-        .await
-        .map(|order| order.stage());
-    if !matches!(stage, Ok(Stage::Released)) {
+    let order = it.node.vault.order(it.id()).await;
+    if !order.is_ok_and(|order| order.stage() == Stage::Released) {
         return Ok(());
     }
     it.clone().recall().await;

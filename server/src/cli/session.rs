@@ -9,6 +9,7 @@ use super::order::{NumberArgs, sessions};
 use super::table::{bytes, count, list, table, text};
 use crate::client::answer::printable;
 use crate::form::{INCOMPLETE, LEFT_OUT, fields, label};
+use crate::pages::language::Language;
 
 /// Seal what was uploaded into a session, also for a client who forgot to
 ///
@@ -178,7 +179,9 @@ fn form(receipt: &Value) -> String {
     let Some(form) = receipt["form"].as_object() else {
         return String::new();
     };
-    let known = fields(&[]).into_iter().map(|field| field.name);
+    let known = fields(&[], Language::English)
+        .into_iter()
+        .map(|field| field.name);
     let known: Vec<_> = known.filter(|name| form.contains_key(name)).collect();
     let others = form.keys().filter(|name| !known.contains(name));
     let mut words = String::new();
@@ -186,7 +189,7 @@ fn form(receipt: &Value) -> String {
         let label = match name.as_str() {
             INCOMPLETE => "Submitted incomplete, because".to_owned(),
             LEFT_OUT => "Left out by the sender".to_owned(),
-            name => printable(&label(name)),
+            name => printable(&label(name, Language::English)),
         };
         let said = text(&receipt["form"], name);
         let lines: Vec<_> = said.lines().map(printable).collect();

@@ -109,7 +109,7 @@ async fn a_receipt_is_a_page_to_print_for_the_one_who_sent_it() {
         "2026-0117",
         session,
         receipt["files"][0]["hash"].as_str().unwrap(),
-        "&lt;i&gt;a",
+        "&#60;i&#62;a",
         "two\nlines",
     ] {
         assert!(text.contains(word), "{word}: {text}");
@@ -127,11 +127,11 @@ async fn a_receipt_is_a_page_to_print_for_the_one_who_sent_it() {
             .header("content-security-policy")
             .contains("script-src")
     );
-    let style = studio.get("/assets/receipt.css", &[]).await.expect(200);
+    let style = studio.get("/assets/style.css", &[]).await.expect(200);
     assert!(style.text().contains("@media print"));
     assert_eq!(style.header("x-content-type-options"), "nosniff");
     let tag = format!("If-None-Match: {}", style.header("etag"));
-    studio.get("/assets/receipt.css", &[&tag]).await.expect(304);
+    studio.get("/assets/style.css", &[&tag]).await.expect(304);
     // What the studio makes is not for this link.
     let at = studio.create_as_studio("mix.txt", b"mix").await;
     assert!(!at.is_empty());

@@ -3,7 +3,9 @@
 
 use axum::body::Body;
 
-use crate::studio::{Studio, b3, whole};
+use serde_json::json;
+
+use crate::studio::{Answer, Studio, b3, whole};
 
 const TUS: &str = "Tus-Resumable: 1.0.0";
 
@@ -74,7 +76,7 @@ async fn the_link_shows_and_submits_what_arrived() {
     let html = studio.get(&page, &["Accept: text/html"]).await.expect(200);
     assert!(
         html.text()
-            .contains("&lt;b&gt;Take&lt;/b&gt;.bin: 2 bytes of 4 bytes"),
+            .contains("&#60;b&#62;Take&#60;/b&#62;.bin: 2 bytes of 4 bytes"),
         "{}",
         html.text()
     );
@@ -198,7 +200,7 @@ async fn what_the_sender_compared_and_left_out_is_on_the_receipt_and_acceptance_
     for said in [
         "accepted by the studio",
         "Left out by the sender",
-        "S/&lt;three&gt;.bin and 2 more",
+        "S/&#60;three&#62;.bin and 2 more",
         "Checked, 1 of 2",
     ] {
         assert!(receipt.text().contains(said), "{}", receipt.text());
@@ -216,4 +218,50 @@ async fn what_the_sender_compared_and_left_out_is_on_the_receipt_and_acceptance_
     vault.revoke_link(ended.id).await.unwrap();
     studio.get(&page, &["Accept: text/html"]).await.expect(404);
     studio.get(&printed, &[]).await.expect(404);
+}
+
+/// What a page says stands in its messages: nothing of it is left in English.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_a_link_speak_french_to_who_asks_for_it() {
+    let studio = Studio::with(|settings, _| {
+        settings.orders.required_form = vec!["song".to_owned()];
+    });
+    let studio = studio.await;
+    let at = studio.create("Prise.bin", 4).await;
+    studio.patch(&at, 0, None, whole(b"abcd")).await.expect(204);
+    let page = format!("/u/{}", studio.link);
+    let french = "Accept-Language: fr-FR,fr;q=0.9,en;q=0.5";
+    let asked = ["Accept: text/html", french];
+    let said = |page: &Answer, words: &[&str]| {
+        let html = page.text();
+        assert!(html.contains("<html lang=\"fr\">"), "{html}");
+        for word in words {
+            assert!(html.contains(word), "{word}: {html}");
+        }
+        for word in ["the ", "studio has", "files", "Receipt"] {
+            assert!(!html.contains(word), "{word}: {html}");
+        }
+    };
+    let plain = studio.get(&format!("{page}?plain"), &asked).await;
+    said(
+        &plain.expect(200),
+        &["Envoi pour la commande", "1 fichier sur 1 est arrivé"],
+    );
+    let state = studio.get(&format!("{page}/state"), &[french]).await;
+    let state = state.expect(200).json();
+    assert_eq!(state["form"]["fields"][0]["label"], "Titre");
+    let receipt = studio.submit_form(json!({"song": "Train de nuit"})).await;
+    let session = receipt.expect(201).json()["session"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let receipt = studio
+        .get(&format!("{page}/receipts/{session}"), &asked)
+        .await;
+    said(
+        &receipt.expect(200),
+        &["Reçu de la commande", "<dt>Titre</dt>", "Octets"],
+    );
+    let nothing = studio.get("/u/nothing", &asked).await;
+    said(&nothing.expect(404), &["demandez-en un nouveau au studio"]);
 }

@@ -8,6 +8,7 @@ import Uppy, { type Meta, type Body } from "@uppy/core";
 import Tus from "@uppy/tus";
 
 import { keepCap, keptCap } from "./kept";
+import { say } from "./pure/messages";
 import { RequestSize } from "./pure/request-size";
 import { judge, retryAfter, type Answer, type Trouble } from "./pure/trouble";
 import { Whole } from "./whole";
@@ -45,8 +46,6 @@ const SMALL_AHEAD = 1200;
 const STREAMS = 120;
 /** HTTP/1.1 gives six connections a server: two stay free for everything else. */
 const CONNECTIONS = 4;
-const TOO_TIGHT =
-  "something between this computer and the studio refuses even small uploads: another network may help, or ask the studio";
 
 interface Going {
   key: string;
@@ -265,7 +264,7 @@ export class Engine {
         keepCap(this.size.cap);
       } else {
         trouble.kind = "wait";
-        trouble.text = TOO_TIGHT;
+        trouble.text = say("even-small");
       }
     } else if (trouble.kind !== "file") {
       this.size.broke(bytes);

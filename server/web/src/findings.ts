@@ -3,6 +3,12 @@
 
 import type { Finding } from "./api";
 import { keyOf } from "./pure/match";
+import { say } from "./pure/messages";
+
+/** What a check found, in the page's language. */
+export function finding({ rule, message }: Finding): string {
+  return say("finding", { rule, said: message });
+}
 
 export class Findings {
   private known: Finding[] = [];

@@ -4,6 +4,8 @@
 import type { Finding, Looked } from "./api";
 import type { KeptItem } from "./kept";
 import type { Picked } from "./pick";
+import { finding } from "./findings";
+import { say } from "./pure/messages";
 import { byPath, decide, isSameTime, keyOf, type Upload } from "./pure/match";
 import { sentence } from "./pure/words";
 
@@ -104,7 +106,7 @@ export function recall(items: Items, kept: readonly KeptItem[], uploads: readonl
 
 /** The person has left it out, and nothing of it is with the studio. */
 export function leaveOut(item: Item): void {
-  Object.assign(item, { stage: "left", note: "Left out by you.", acknowledged: 0, replaces: [], sealed: false });
+  Object.assign(item, { stage: "left", note: say("note-left-out"), acknowledged: 0, replaces: [], sealed: false });
   item.upload = item.hash = item.check = undefined;
 }
 
@@ -167,8 +169,8 @@ export function take(items: Items, picks: readonly Picked[], onlyKnown: boolean)
       if (known.upload !== undefined && !known.sealed) item.replaces = [...known.replaces, known.upload];
       if (known.acknowledged > 0) {
         item.note = known.stage === "here"
-          ? "It replaces the one that was sent before."
-          : "It has changed since it was begun, so it starts again.";
+          ? say("note-replaces")
+          : say("note-changed");
       }
     }
     items.set(key, item);
@@ -195,7 +197,7 @@ export function hear(items: readonly Item[], answer: Looked): Item[] {
     } else if (file?.action === "skip") {
       item.stage = "left";
       item.junk = true;
-      item.note = sentence(item.findings[0]?.message ?? "not part of a session, it stays with you");
+      item.note = sentence(item.findings[0] ? finding(item.findings[0]) : say("note-no-part"));
       item.findings = [];
     } else if (file?.action === "already_here" && !item.another) {
       // By its path and length: that it is the same is for the comparison to find.
@@ -235,7 +237,7 @@ export function seal(items: Items, files: readonly { path: string; hash: string 
     const item = items.get(keyOf(path));
     if (item?.stage === "left") {
       item.stage = "here";
-      item.note = "It was left out here, and the studio has it all the same: tell the studio.";
+      item.note = say("note-there");
     }
     if (item?.stage === "here") Object.assign(item, { sealed: true, hash });
   }

@@ -8,11 +8,11 @@ import { Memory } from "./kept";
 import { pass } from "./looking";
 import { Page } from "./page";
 import { backOff } from "./pure/trouble";
+import { say } from "./pure/messages";
 import { sentence } from "./pure/words";
 import { Announcer } from "./view/announce";
 import { App } from "./view/app";
 import { Before } from "./view/before";
-import "./style.css";
 
 /** At most so often, in milliseconds; 5,000 files change many times a second. */
 const REDRAW = 200;
@@ -20,12 +20,12 @@ const REDRAW = 200;
 async function begin(main: HTMLElement): Promise<void> {
   const link = new Link((main.dataset["link"] ?? location.pathname).replace(/\/$/, ""));
   main.replaceChildren();
-  const say = (text: string) => render(<Before text={text} />, main);
+  const show = (text: string) => render(<Before text={text} />, main);
   const memory = await Memory.of(link.address);
   await onlyTab(`stemvault-${memory.key}`, () =>
-    say("This upload is open in another tab or window of this browser. Go on there, or close it and go on here."),
+    show(say("other-tab")),
   );
-  const state = await ask(link, say);
+  const state = await ask(link, show);
   if (state === undefined) return;
 
   const announcer = new Announcer(main);
@@ -55,18 +55,18 @@ async function begin(main: HTMLElement): Promise<void> {
 }
 
 /** The order's state, however long it takes; nothing if the link opens nothing. */
-async function ask(link: Link, say: (text: string) => void): Promise<State | undefined> {
+async function ask(link: Link, show: (text: string) => void): Promise<State | undefined> {
   for (let tries = 0; ; tries += 1) {
     try {
       return await link.state();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       if (error.trouble.kind !== "wait") {
-        say(sentence(error.trouble.text));
+        show(sentence(error.trouble.text));
         return undefined;
       }
       const seconds = backOff(tries, error.trouble.after);
-      say(`${sentence(error.trouble.text)} Trying again.`);
+      show(say("trying-again", { why: sentence(error.trouble.text) }));
       await pass(seconds);
     }
   }

@@ -8,15 +8,12 @@ import { modifiedOf, type Item } from "./items";
 import { takeBack } from "./leaving";
 import { hasChanged } from "./pick";
 import type { Proving } from "./proving";
+import { say } from "./pure/messages";
 
 /** How often in a row a file is sent again by itself. */
 const ANEW = 3;
 /** A file that has grown is copied up to here; a larger one has to be chosen again. */
 const COPIED = 64 << 20;
-const CHANGED = "It was changed on this computer while it was sent, so it is sent again.";
-const REPLACES = "It replaces the one that was sent before.";
-const CHANGING =
-  "It keeps changing on this computer while it is sent. When the program that writes it is done, press “Try again”.";
 
 /** What is heard of it. */
 export interface Renewed {
@@ -50,10 +47,10 @@ export class Renewing {
     const file = refused.size > 0 ? undefined : await this.fresh(item, size);
     if (gone()) return;
     if (file === undefined) return this.heard.lost(item);
-    const note = item.sealed ? REPLACES : CHANGED;
+    const note = item.sealed ? say("note-replaces") : say("note-changed-while");
     Object.assign(item, { file, size: file.size, modified: modifiedOf(file), note, sealed: false });
     if (times < ANEW) return this.heard.look(item);
-    Object.assign(item, { stage: "failed", note: CHANGING, differed: 0 });
+    Object.assign(item, { stage: "failed", note: say("note-keeps-changing"), differed: 0 });
     this.heard.changed();
   }
 

@@ -21,11 +21,10 @@ import { backOff, type Trouble, type Waiting } from "./pure/trouble";
 import { sentence } from "./pure/words";
 import { Renewing } from "./renewing";
 import { Roots } from "./roots";
+import { say } from "./pure/messages";
 
 /** Changes are told at most so often, in milliseconds: thousands of small files have many a second. */
 const TELL = 50;
-const OFFLINE = "this computer is offline";
-const LOST = "It was changed, moved or renamed on this computer: choose it again.";
 
 export class Sending {
   readonly items: Items = new Map();
@@ -99,7 +98,7 @@ export class Sending {
       changed: () => this.touch(),
     });
     this.session = state.session;
-    if (!state.stage_open) this.closed = "this order takes no files at the moment";
+    if (!state.stage_open) this.closed = say("closed");
     addEventListener("offline", () => this.offline());
     addEventListener("online", () => void this.recover());
     if (!navigator.onLine) this.offline();
@@ -270,7 +269,7 @@ export class Sending {
   }
 
   private lost(item: Item): void {
-    Object.assign(item, { file: undefined, again: undefined, stage: "absent", note: LOST });
+    Object.assign(item, { file: undefined, again: undefined, stage: "absent", note: say("note-lost") });
     this.touch();
     // Where the folder can still be read, the file's new state is found there.
     void this.roots.reread().then((all) => all.forEach((brought) => void this.add(brought, true)));
@@ -336,7 +335,7 @@ export class Sending {
   }
 
   private offline(): void {
-    this.waiting = { text: OFFLINE, tries: this.waiting?.tries ?? 0 };
+    this.waiting = { text: say("offline"), tries: this.waiting?.tries ?? 0 };
     this.halt();
     // Not every browser says when it is over.
     clearTimeout(this.timer);
@@ -345,7 +344,7 @@ export class Sending {
 
   /** Something is wrong on the way: asks the server again after so many seconds. */
   private outage(text: string, seconds: number): void {
-    if (this.paused || this.closed !== undefined || this.waiting?.text === OFFLINE) return;
+    if (this.paused || this.closed !== undefined || this.waiting?.text === say("offline")) return;
     const until = performance.now() + seconds * 1000;
     if (this.waiting?.until !== undefined && this.waiting.until <= until) return;
     this.waiting = { text, until, tries: this.waiting?.tries ?? 0 };
@@ -369,7 +368,7 @@ export class Sending {
         if (item.stage === "queued" && item.tries > 0 && !this.engine.isGoing(item.key)) this.engine.withdraw(item.key);
       }
       this.takeIn(state);
-      if (!state.stage_open) this.close("this order takes no files at the moment");
+      if (!state.stage_open) this.close(say("closed"));
       this.pump();
     } catch (error) {
       if (!(error instanceof Refused)) throw error;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { count, left, percent, sentence, size, split } from "../src/pure/words";
+import { left, percent, sentence, size, split } from "../src/pure/words";
 
 test("sizes are read at a glance", () => {
   expect([0, 1, 999, 1000, 999_949, 999_950, 12_345_678, 49_999_999_999].map(size)).toEqual([
@@ -35,8 +35,6 @@ test("100 percent is said when everything is there, not before", () => {
 });
 
 test("words", () => {
-  expect(count(1, "file")).toBe("1 file");
-  expect(count(5000, "file")).toBe("5,000 files");
   expect(sentence("the name is too long: shorten it")).toBe("The name is too long: shorten it.");
   expect(sentence("kaputt.wav: nothing opens it")).toBe("kaputt.wav: nothing opens it.");
   expect(sentence(" Done! ")).toBe("Done!");

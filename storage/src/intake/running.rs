@@ -19,8 +19,8 @@ use super::turns::Turns;
 use super::unkept::Pending;
 use crate::block::{BLOCK_MAX, Buffers};
 use crate::ids::{LinkId, OrderId, UploadId};
+use crate::limits::Limits;
 use crate::rate::Rate;
-use crate::vault::Limits;
 
 /// How long an append that was asked to stop may take to commit what it holds.
 pub const GRACE: Duration = Duration::from_millis(500);

@@ -14,6 +14,7 @@ use crate::clock::{MovableClock, SharedClock, StoppedClock};
 use crate::ids::{OrderId, SessionId, UploadId};
 use crate::intake::NewUpload;
 use crate::keys::{KeyStore, MasterKey, MasterKeys};
+use crate::limits::Limits;
 use crate::order::{Client, Policy};
 use crate::path::SessionPath;
 use crate::rebuild::Rebuilt;
@@ -21,7 +22,7 @@ use crate::session::{Form, Kind, Rules};
 use crate::store::Store;
 use crate::tables;
 use crate::upload::Role;
-use crate::vault::{Limits, Vault};
+use crate::vault::Vault;
 
 pub(crate) const AT_ONCE: Policy = Policy {
     working_days: 0,

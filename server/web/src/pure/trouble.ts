@@ -1,6 +1,8 @@
 // What an answer that is no success means for the page: wait and go on, send less at once, or tell
 // the person. Answers of our server carry its own sentence; those of proxies do not.
 
+import { language, say } from "./messages";
+
 /** What came back; status 0 if nothing did. */
 export interface Answer {
   status: number;
@@ -36,43 +38,44 @@ export interface Waiting {
   tries: number;
 }
 
-const LOST = "the connection to the studio is interrupted";
 
 /** Judges an answer. */
 export function judge(answer: Answer): Trouble {
   const { status, ours, after } = answer;
-  const said = ours ? answer.text.trim() : "";
+  // The server's own sentence is in English.
+  const said = ours && language === "en" ? answer.text.trim() : "";
   const verdict = (kind: Kind, text: string): Trouble => ({ kind, text: said || text, after });
+  const lost = say("trouble-lost");
   switch (status) {
     case 0:
-      return { kind: "wait", text: LOST };
+      return { kind: "wait", text: lost };
     case 413:
       return ours
-        ? verdict("file", "the file is too large for this studio")
-        : verdict("smaller", "something between this computer and the studio refuses large requests");
+        ? verdict("file", say("trouble-too-large"))
+        : verdict("smaller", say("trouble-large-requests"));
     case 408:
     case 504:
     case 524:
-      return ours ? verdict("wait", LOST) : verdict("smaller", LOST);
+      return ours ? verdict("wait", lost) : verdict("smaller", lost);
     case 404:
     case 410:
     case 460:
-      return verdict("again", "the studio has lost track of this file");
+      return verdict("again", say("trouble-track"));
     case 401:
     case 403:
       return ours
-        ? verdict("closed", "the studio takes no files for this order")
-        : verdict("wait", "something between this computer and the studio refuses the connection");
+        ? verdict("closed", say("trouble-closed"))
+        : verdict("wait", say("trouble-between"));
     case 507:
-      return { ...verdict("wait", "the studio has no room at the moment"), after: after ?? 60 };
+      return { ...verdict("wait", say("trouble-room")), after: after ?? 60 };
     case 409:
     case 423:
     case 425:
     case 429:
-      return verdict("wait", "the studio asks to wait a moment");
+      return verdict("wait", say("trouble-wait"));
   }
-  if (status >= 500) return verdict("wait", "the studio's server is not available at the moment");
-  return verdict("file", `the studio does not take this file (answer ${status})`);
+  if (status >= 500) return verdict("wait", say("trouble-server"));
+  return verdict("file", say("trouble-file", { status }));
 }
 
 /** Seconds until the next try, after so many in vain: 1, 2, 4 … 60. */

@@ -1,8 +1,10 @@
 // Numbers, times and the server's sentences as people read them.
 
+import { language, say } from "./messages";
+
 /** Bytes in powers of ten, as disks are sold; two sizes of one session look alike. */
 export function size(bytes: number): string {
-  if (bytes < 1000) return bytes === 1 ? "1 byte" : `${bytes} bytes`;
+  if (bytes < 1000) return say("size-bytes", { n: bytes });
   const units = ["kB", "MB", "GB", "TB"];
   let unit = -1;
   let value = bytes;
@@ -10,25 +12,21 @@ export function size(bytes: number): string {
     value /= 1000;
     unit += 1;
   } while (value >= 999.95 && unit < units.length - 1);
-  return `${value < 100 ? value.toFixed(1) : value.toFixed(0)} ${units[unit]}`;
-}
-
-/** A number of things. */
-export function count(number: number, one: string, many = `${one}s`): string {
-  return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+  const amount = value < 100 ? value.toFixed(1) : value.toFixed(0);
+  return say("size-of", { amount: language === "fr" ? amount.replace(".", ",") : amount, unit: units[unit]! });
 }
 
 /** The time left, as coarse as it is known. */
 export function left(seconds: number): string {
-  if (seconds < 50) return "less than a minute";
+  if (seconds < 50) return say("left-moment");
   const minutes = seconds / 60;
-  if (minutes < 10) return `about ${count(Math.round(minutes), "minute")}`;
-  if (minutes < 57.5) return `about ${Math.round(minutes / 5) * 5} minutes`;
+  if (minutes < 10) return say("left-minutes", { n: Math.round(minutes) });
+  if (minutes < 57.5) return say("left-minutes", { n: Math.round(minutes / 5) * 5 });
   const tens = Math.round(minutes / 10) * 10;
   const hours = Math.floor(tens / 60);
-  if (hours >= 24) return `more than ${count(Math.floor(hours / 24), "day")}`;
+  if (hours >= 24) return say("left-days", { n: Math.floor(hours / 24) });
   const rest = hours < 6 ? tens % 60 : 0;
-  return `about ${count(hours, "hour")}${rest > 0 ? ` ${rest} minutes` : ""}`;
+  return rest > 0 ? say("left-hours-and", { n: hours, minutes: rest }) : say("left-hours", { n: hours });
 }
 
 /** Whole percent; 100 only when everything has arrived. */

@@ -2,7 +2,8 @@
 // matters, a number every tenth. Never every byte.
 
 import type { Page } from "../page";
-import { count, left, percent, sentence } from "../pure/words";
+import { say } from "../pure/messages";
+import { left, percent, sentence } from "../pure/words";
 
 export class Announcer {
   readonly element: HTMLElement;
@@ -25,12 +26,12 @@ export class Announcer {
   title(page: Page): string {
     const { sending } = page;
     const { bytes, acknowledged } = sending.totals;
-    const order = page.state.title ?? `Order ${page.state.order}`;
-    if (page.finished) return `Submitted · ${order}`;
-    if (page.standstill) return `Waiting · ${order}`;
-    if (sending.paused && bytes > acknowledged) return `Paused · ${order}`;
-    if (sending.active) return `${percent(acknowledged, bytes)} % · ${order}`;
-    if (page.unsubmitted) return `Not submitted yet · ${order}`;
+    const order = page.state.title ?? say("order", { number: page.state.order });
+    if (page.finished) return say("title-submitted", { order });
+    if (page.standstill) return say("title-waiting", { order });
+    if (sending.paused && bytes > acknowledged) return say("title-paused", { order });
+    if (sending.active) return say("title-percent", { n: percent(acknowledged, bytes), order });
+    if (page.unsubmitted) return say("title-not-submitted", { order });
     return order;
   }
 }
@@ -40,23 +41,23 @@ function summary(page: Page): string {
   const { of, bytes, acknowledged, unsealed } = sending.totals;
   const words: string[] = [];
   const troubled = of.refused + of.failed;
-  if (troubled > 0) words.push(`${count(troubled, "file needs", "files need")} your attention.`);
-  if (of.absent > 0) words.push(`${count(of.absent, "file has", "files have")} to be chosen again.`);
+  if (troubled > 0) words.push(say("heard-attention", { n: troubled }));
+  if (of.absent > 0) words.push(say("heard-absent", { n: of.absent }));
   if (sending.closed !== undefined) words.push(sentence(sending.closed));
-  else if (sending.paused && bytes > acknowledged) words.push("Paused.");
-  else if (page.standstill) words.push(`${sentence(page.standstill.text)} It goes on by itself.`);
-  else if (of.looking > 0 && of.sending === 0) words.push("The studio looks at your files.");
+  else if (sending.paused && bytes > acknowledged) words.push(say("now-paused"));
+  else if (page.standstill) words.push(say("now-goes-on", { why: sentence(page.standstill.text) }));
+  else if (of.looking > 0 && of.sending === 0) words.push(say("heard-looking"));
   else if (sending.active) {
     const tenth = Math.floor(percent(acknowledged, bytes) / 10) * 10;
     const seconds = sending.measure().left;
-    words.push(`Uploading, ${tenth} percent has arrived.`);
+    words.push(say("heard-tenth", { n: tenth }));
     // Only with the tenth: the time alone would be read out again and again.
-    if (seconds !== undefined && tenth !== lastTenth) spoken = ` ${sentence(`${left(seconds)} left`)}`;
+    if (seconds !== undefined && tenth !== lastTenth) spoken = sentence(say("now-left", { left: left(seconds) }));
     lastTenth = tenth;
-    words.push(spoken.trim());
+    words.push(spoken);
   } else if (unsealed > 0 && troubled + of.absent === 0) {
-    words.push("Everything has arrived. It is not submitted yet.");
-  } else if (page.finished) words.push("Submitted.");
+    words.push(say("heard-arrived"));
+  } else if (page.finished) words.push(say("heard-submitted"));
   return words.filter((word) => word !== "").join(" ");
 }
 

@@ -1,6 +1,7 @@
 // The page from top to bottom: files, form, submit; or the receipt.
 
 import type { Page } from "../page";
+import { parts, say } from "../pure/messages";
 import { sentence } from "../pure/words";
 import { Finish } from "./finish";
 import { FormSection } from "./form";
@@ -17,10 +18,11 @@ export function App({ page }: { page: Page }) {
     <>
       <header class="top">
         <p class="order">
-          Order {state.order}
-          {state.client ? ` · ${state.client}` : ""}
+          {state.client
+            ? say("order-of", { number: state.order, client: state.client })
+            : say("order", { number: state.order })}
         </p>
-        <h1>{state.title ? `Your files for “${state.title}”` : "Your files for the studio"}</h1>
+        <h1>{state.title ? say("heading-title", { title: state.title }) : say("heading")}</h1>
       </header>
       {sending.closed !== undefined && !page.finished && (
         <p class="notice bad" role="alert">
@@ -32,7 +34,7 @@ export function App({ page }: { page: Page }) {
       {sending.closed === undefined && !page.finished && (
         <section aria-labelledby="files">
           <h2 id="files">
-            <span class="step">1</span> Files
+            <span class="step">1</span> {say("files-heading")}
           </h2>
           <PickBox sending={sending} compact={some} />
           {some && <Progress page={page} />}
@@ -48,11 +50,8 @@ export function App({ page }: { page: Page }) {
       )}
       {page.finished && sending.closed === undefined && (
         <details class="more">
-          <summary>Something to add or to mend?</summary>
-          <p>
-            Choose it here, then submit again. A file with the same name and folder replaces the one that was sent
-            before.
-          </p>
+          <summary>{say("add-summary")}</summary>
+          <p>{say("add-text")}</p>
           <PickBox sending={sending} compact />
         </details>
       )}
@@ -65,15 +64,13 @@ function Otherwise({ link }: { link: string }) {
   const address = new URL(link, location.href).href;
   return (
     <details class="more quiet">
-      <summary>Upload with a program instead</summary>
-      <p>
-        The program <code>stemvault</code> goes on where it stopped, too:
-      </p>
+      <summary>{say("program-summary")}</summary>
+      <p>{parts("program-goes-on", { program: <code>stemvault</code> })}</p>
       <p>
         <code>stemvault push FOLDER --to {address} --submit</code>
       </p>
-      <p>Any other program that speaks tus 1.0 takes the address of this page as its endpoint.</p>
-      <p>Whoever knows the address can upload here: pass it on with care.</p>
+      <p>{say("program-tus")}</p>
+      <p>{say("program-care")}</p>
     </details>
   );
 }

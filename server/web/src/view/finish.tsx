@@ -3,7 +3,7 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 
 import type { Missing, Page } from "../page";
-import { count } from "../pure/words";
+import { say } from "../pure/messages";
 
 export function Finish({ page }: { page: Page }) {
   const box = useRef<HTMLDivElement>(null);
@@ -18,24 +18,15 @@ export function Finish({ page }: { page: Page }) {
   return (
     <section aria-labelledby="submit">
       <h2 id="submit">
-        <span class="step">{step}</span> Submit
+        <span class="step">{step}</span> {say("submit-heading")}
       </h2>
-      <p>
-        The studio starts when you submit. Until then nobody there sees that you are done, even if every file has
-        arrived.
-      </p>
-      {unchecked > 0 && (
-        <p class="hint">
-          {count(unchecked, "file that has arrived was", "files that have arrived were")} not compared with your computer. To
-          be sure, choose the same files or their folder again, above: they are compared, and sent again only if they
-          differ. You can submit without.
-        </p>
-      )}
+      <p>{say("submit-text")}</p>
+      {unchecked > 0 && <p class="hint">{say("submit-unchecked", { n: unchecked })}</p>}
       {asked && (
         <div class="notice bad" ref={box} tabIndex={-1} role="alert">
           {page.refusal !== undefined && (
             <p>
-              <strong>Not submitted yet.</strong> {page.refusal}
+              <strong>{say("not-submitted")}</strong> {page.refusal}
             </p>
           )}
           {page.asked && <StillMissing page={page} missing={page.asked} />}
@@ -51,7 +42,7 @@ export function Finish({ page }: { page: Page }) {
       </button>
       {page.submitting === "comparing" && due > 0 && (
         <button type="button" class="link" onClick={() => page.hurry()}>
-          Submit without comparing the rest
+          {say("submit-hurry")}
         </button>
       )}
     </section>
@@ -60,9 +51,9 @@ export function Finish({ page }: { page: Page }) {
 
 function said(page: Page): string {
   const { due } = page.sending.totals;
-  if (page.submitting === undefined) return "Submit to the studio";
-  if (page.submitting === "sealing" || due === 0) return "Submitting …";
-  return `Comparing ${count(due, "file")} with your computer, then submitting …`;
+  if (page.submitting === undefined) return say("submit");
+  if (page.submitting === "sealing" || due === 0) return say("submitting");
+  return say("comparing", { n: due });
 }
 
 function StillMissing({ page, missing }: { page: Page; missing: Missing }) {
@@ -75,19 +66,15 @@ function StillMissing({ page, missing }: { page: Page; missing: Missing }) {
   return (
     <>
       <p>
-        <strong>Not submitted yet.</strong> Still missing:
+        <strong>{say("not-submitted")}</strong> {say("still-missing")}
       </p>
       <ul>
         {nothing && files.length === 0 && (
-          <li>
-            {page.session
-              ? "a change: add a mended or a new file, or leave one out. Nothing has changed since you last submitted"
-              : "your files: choose them above"}
-          </li>
+          <li>{page.session ? say("missing-change") : say("missing-files")}</li>
         )}
-        {coming > 0 && <li>{count(coming, "file")} still on the way: wait until everything has arrived</li>}
-        {absent > 0 && <li>{count(absent, "file")} to be chosen again, above</li>}
-        {decide > 0 && <li>your decision on {count(decide, "file")} that would come back, above</li>}
+        {coming > 0 && <li>{say("missing-coming", { n: coming })}</li>}
+        {absent > 0 && <li>{say("missing-absent", { n: absent })}</li>}
+        {decide > 0 && <li>{say("missing-decide", { n: decide })}</li>}
         {fields.map((field) => (
           <li key={field.name}>
             <a
@@ -104,7 +91,7 @@ function StillMissing({ page, missing }: { page: Page; missing: Missing }) {
       </ul>
       {without && (
         <button type="button" onClick={() => void page.submit(true)}>
-          Submit without {files.length === 1 ? "this file" : `these ${files.length.toLocaleString("en")} files`}
+          {say("submit-without", { n: files.length })}
         </button>
       )}
     </>

@@ -2,17 +2,18 @@
 
 import type { Field } from "../api";
 import type { Page } from "../page";
+import { say } from "../pure/messages";
 
 export function FormSection({ page }: { page: Page }) {
   const { draft, state } = page;
-  const said = { untouched: "", changed: "Not saved yet …", kept: "Saved." }[draft.state];
+  const said = { untouched: "", changed: say("form-changed"), kept: say("form-kept") }[draft.state];
   return (
     <section aria-labelledby="about">
       <h2 id="about">
-        <span class="step">2</span> About the music
+        <span class="step">2</span> {say("form-heading")}
       </h2>
       <p class="hint">
-        Fill it in while the files upload. It is saved as you write.{" "}
+        {say("form-hint")}{" "}
         <span class="saved" aria-live="off">
           {draft.refused ?? said}
         </span>
@@ -46,7 +47,7 @@ function Input({ field, page }: { field: Field; page: Page }) {
     <div class={`field ${kind}`}>
       <label for={id}>
         {label}
-        {required ? <span class="required"> needed</span> : null}
+        {required ? <span class="required"> {say("form-needed")}</span> : null}
       </label>
       {hint && (
         <p class="hint" id={`${id}-hint`}>
@@ -67,7 +68,7 @@ function Input({ field, page }: { field: Field; page: Page }) {
       )}
       {missing && (
         <p class="bad" id={`${id}-missing`}>
-          {empty ? "The studio needs this before you can submit." : "The studio cannot take it like this."}
+          {empty ? say("form-empty") : say("form-bad")}
         </p>
       )}
     </div>

@@ -2,9 +2,12 @@
 
 import { useState } from "preact/hooks";
 
+import type { Finding } from "../api";
+import { finding } from "../findings";
 import type { Item } from "../items";
 import type { Page } from "../page";
-import { count, percent, sentence, size, split } from "../pure/words";
+import { language, say } from "../pure/messages";
+import { percent, sentence, size, split } from "../pure/words";
 import type { Sending } from "../sending";
 
 /** A long list is drawn in parts: 5,000 rows would slow a phone down. */
@@ -27,21 +30,18 @@ export function Attention({ page }: { page: Page }) {
     <>
       {refused.length > 0 && (
         <section class="card attention" aria-labelledby="refused">
-          <h3 id="refused">{count(refused.length, "file")} would come back to you</h3>
-          <p class="hint">
-            The studio's checks have looked at the beginning of every file. These are not uploaded until you decide:
-            mend them and add them again, send them as they are, or leave them out.
-          </p>
+          <h3 id="refused">{say("refused-heading", { n: refused.length })}</h3>
+          <p class="hint">{say("refused-hint")}</p>
           <Rows items={refused}>
             {(item) => (
               <>
                 <Findings item={item} />
                 <div class="buttons">
                   <button type="button" class="small" onClick={() => sending.insist(item)}>
-                    Send anyway<span class="heard"> {item.path}</span>
+                    {say("send-anyway")}<span class="heard"> {item.path}</span>
                   </button>
                   <button type="button" class="small" onClick={() => void sending.leave([item])}>
-                    Leave it out<span class="heard"> {item.path}</span>
+                    {say("leave-it-out")}<span class="heard"> {item.path}</span>
                   </button>
                 </div>
               </>
@@ -51,17 +51,17 @@ export function Attention({ page }: { page: Page }) {
       )}
       {failed.length > 0 && (
         <section class="card attention" aria-labelledby="failed">
-          <h3 id="failed">The studio does not take {count(failed.length, "file")}</h3>
+          <h3 id="failed">{say("failed-heading", { n: failed.length })}</h3>
           <Rows items={failed}>
             {(item) => (
               <>
                 <p>{item.note}</p>
                 <div class="buttons">
                   <button type="button" class="small" onClick={() => sending.again(item)}>
-                    Try again<span class="heard"> {item.path}</span>
+                    {say("try-again")}<span class="heard"> {item.path}</span>
                   </button>
                   <button type="button" class="small" onClick={() => void sending.leave([item])}>
-                    Leave it out<span class="heard"> {item.path}</span>
+                    {say("leave-it-out")}<span class="heard"> {item.path}</span>
                   </button>
                 </div>
               </>
@@ -71,18 +71,15 @@ export function Attention({ page }: { page: Page }) {
       )}
       {lost.length > 0 && (
         <section class="card attention" aria-labelledby="lost">
-          <h3 id="lost">{count(lost.length, "file")} cannot be read any more</h3>
-          <p class="hint">
-            When the program that writes them is done, choose them again. One that has changed starts again, so that
-            nothing arrives that is half the old and half the new one.
-          </p>
+          <h3 id="lost">{say("lost-heading", { n: lost.length })}</h3>
+          <p class="hint">{say("lost-hint")}</p>
           <Rows items={lost}>
             {(item) => (
               <>
                 <p>{item.note}</p>
                 <div class="buttons">
                   <button type="button" class="small" onClick={() => void sending.leave([item])}>
-                    Leave it out<span class="heard"> {item.path}</span>
+                    {say("leave-it-out")}<span class="heard"> {item.path}</span>
                   </button>
                 </div>
               </>
@@ -93,12 +90,12 @@ export function Attention({ page }: { page: Page }) {
       {sending.findings.shown(isComing).map((finding) => (
         <div class="notice" key={finding.rule + finding.message}>
           <p>
-            <strong>{finding.severity === "refuse" ? "The studio would send this back." : "Worth a look."}</strong>{" "}
-            {sentence(finding.message)}
+            <strong>{finding.severity === "refuse" ? say("would-come-back") : say("worth-a-look")}</strong>{" "}
+            <Found finding={finding} />
           </p>
           {finding.files && finding.files.length > 1 && (
             <details>
-              <summary>{count(finding.files.length, "file")}</summary>
+              <summary>{say("files", { n: finding.files.length })}</summary>
               <ul class="plain">
                 {finding.files.slice(0, PART).map((file) => (
                   <li key={file}>{file}</li>
@@ -110,23 +107,23 @@ export function Attention({ page }: { page: Page }) {
       ))}
       {warned.length > 0 && (
         <details class="card">
-          <summary>Worth a look: {count(warned.length, "file")}. They are uploaded all the same</summary>
+          <summary>{say("warned", { n: warned.length })}</summary>
           <Rows items={warned}>{(item) => <Findings item={item} />}</Rows>
         </details>
       )}
       {noted.length > 0 && (
         <details class="card">
-          <summary>Changed or to be known: {count(noted.length, "file")}</summary>
+          <summary>{say("noted", { n: noted.length })}</summary>
           <Rows items={noted}>{(item) => <p>{item.note}</p>}</Rows>
         </details>
       )}
       {out.length > 0 && (
         <details class="card">
-          <summary>Left out by you: {count(out.length, "file")}</summary>
+          <summary>{say("out", { n: out.length })}</summary>
           <Rows items={out}>
             {(item) => (
               <button type="button" class="link" onClick={() => sending.include(item)}>
-                Send it after all<span class="heard"> {item.path}</span>
+                {say("send-after-all")}<span class="heard"> {item.path}</span>
               </button>
             )}
           </Rows>
@@ -134,9 +131,24 @@ export function Attention({ page }: { page: Page }) {
       )}
       {junk.length > 0 && (
         <details class="card">
-          <summary>Left out: {count(junk.length, "file")} that your computer made for itself</summary>
+          <summary>{say("junk", { n: junk.length })}</summary>
           <Rows items={junk}>{(item) => <p>{item.note}</p>}</Rows>
         </details>
+      )}
+    </>
+  );
+}
+
+/** What a check found; where the page speaks another language, the studio's own words as well. */
+export function Found({ finding: found }: { finding: Finding }) {
+  return (
+    <>
+      {sentence(finding(found))}
+      {language !== "en" && (
+        <span class="hint" lang="en">
+          {" "}
+          {sentence(found.message)}
+        </span>
       )}
     </>
   );
@@ -146,7 +158,9 @@ function Findings({ item }: { item: Item }) {
   return (
     <>
       {item.findings.map((finding) => (
-        <p key={finding.rule + finding.message}>{sentence(finding.message)}</p>
+        <p key={finding.rule + finding.message}>
+          <Found finding={finding} />
+        </p>
       ))}
     </>
   );
@@ -161,7 +175,7 @@ export function Everything({ page }: { page: Page }) {
   const items = open ? [...sending.items.values()].sort((one, two) => ORDER[one.stage] - ORDER[two.stage]) : [];
   return (
     <details class="card" open={open} onToggle={(event) => setOpen(event.currentTarget.open)}>
-        <summary>All files: {sending.items.size.toLocaleString("en")}</summary>
+        <summary>{say("all-files", { n: sending.items.size })}</summary>
         {open && (
           <Rows items={items}>
             {(item) => (
@@ -169,7 +183,7 @@ export function Everything({ page }: { page: Page }) {
                 {item.stage === "sending" ? <Bar item={item} /> : <p class="hint">{stands(item, sending)}</p>}
                 {(!item.sealed || returned) && item.stage !== "left" && item.stage !== "leaving" && (
                   <button type="button" class="link" onClick={() => void sending.leave([item])}>
-                    {item.stage === "here" && !item.sealed ? "Take back" : "Leave out"}
+                    {item.stage === "here" && !item.sealed ? say("take-back") : say("leave-out")}
                     <span class="heard"> {item.path}</span>
                   </button>
                 )}
@@ -192,46 +206,47 @@ function Bar({ item }: { item: Item }) {
   const done = percent(item.acknowledged, item.size);
   return (
     <div class="bar">
-      <progress max={100} value={done} aria-label={`Arrived of ${item.path}`} />
-      <span class="hint">{done} %</span>
+      <progress max={100} value={done} aria-label={say("arrived-of", { path: item.path })} />
+      <span class="hint">{say("percent", { n: done })}</span>
     </div>
   );
 }
 
 function stands(item: Item, sending: Sending): string {
-  const part = item.acknowledged > 0 ? `${percent(item.acknowledged, item.size)} % arrived, ` : "";
+  const part = (then: string) =>
+    item.acknowledged > 0 ? say("part-arrived", { n: percent(item.acknowledged, item.size), then }) : then;
   switch (item.stage) {
     case "here":
-      return (item.sealed ? "Submitted" : "Arrived") + checked(item);
+      return checked(item, item.sealed ? say("is-submitted") : say("is-arrived"));
     case "looking":
-      return "The studio's checks look at it";
+      return say("is-looked-at");
     case "queued":
-      return part + (sending.paused ? "paused" : item.tries > 0 ? "trying again" : "waiting for its turn");
+      return part(sending.paused ? say("is-paused") : item.tries > 0 ? say("is-trying") : say("is-waiting"));
     case "absent":
-      return `${part}choose it again to go on`;
+      return part(say("is-absent"));
     case "refused":
-      return "Would come back to you: see above";
+      return say("is-refused");
     case "failed":
-      return "Not taken: see above";
+      return say("is-failed");
     case "leaving":
-      return "Being taken back …";
+      return say("is-leaving");
     case "left":
-      return item.note ?? "Left out";
+      return item.note ?? say("is-left");
     case "sending":
       return "";
   }
 }
 
-function checked(item: Item): string {
+function checked(item: Item, stands: string): string {
   switch (item.check) {
     case "same":
-      return ", checked: it is the file on your computer";
+      return say("checked-same", { stands });
     case "due":
-      return ", to be compared with the file on your computer";
+      return say("checked-due", { stands });
     case "unable":
-      return ", not checked: the file could not be read again";
+      return say("checked-unable", { stands });
     case undefined:
-      return "";
+      return stands;
   }
 }
 
@@ -261,7 +276,7 @@ function Rows({ items, children }: RowsProps) {
       </ul>
       {items.length > most && (
         <button type="button" class="link" onClick={() => setMost(most + 5 * PART)}>
-          Show more of {items.length.toLocaleString("en")}
+          {say("show-more", { n: items.length })}
         </button>
       )}
     </>

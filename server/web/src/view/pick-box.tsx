@@ -3,7 +3,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 import { canChooseFolders, chooseFiles, chooseFolder, fromDrop, fromInput, type Brought } from "../pick";
-import { count } from "../pure/words";
+import { say } from "../pure/messages";
 import type { Sending } from "../sending";
 
 interface Props {
@@ -69,25 +69,24 @@ export function PickBox({ sending, compact }: Props) {
       {locked && (
         <div class="notice go">
           <p>
-            Welcome back. {`${count(absent, "file is", "files are")} still to come.`} Your browser asks
-            once whether this page may read {named(sending)} again.
+            {say("back", { n: absent, from: named(sending) })}
           </p>
           <button type="button" class="primary" onClick={() => void sending.unlock()}>
-            Go on with {named(sending)}
+            {say("back-go", { from: named(sending) })}
           </button>
         </div>
       )}
       {!locked && absent > 0 && (
         <div class="notice go">
           <p>
-            <strong>{count(absent, "file is", "files are")} still to come.</strong> Choose or drop{" "}
-            {sourceOf(sending) ?? "the same files"} again: the upload goes on from there.
+            <strong>{say("missing", { n: absent })}</strong>{" "}
+            {say("missing-choose", { from: sourceOf(sending) ?? say("from-same") })}
           </p>
         </div>
       )}
       <div class={`drop${compact ? " compact" : ""}${over ? " over" : ""}`}>
-        {!compact && <p class="big">Drop your session folder here</p>}
-        {!compact && <p class="hint">With all its sub-folders, as it lies on your disk. Large sessions are fine.</p>}
+        {!compact && <p class="big">{say("drop")}</p>}
+        {!compact && <p class="hint">{say("drop-hint")}</p>}
         <div class="buttons">
           {folders && (
             <button
@@ -95,13 +94,13 @@ export function PickBox({ sending, compact }: Props) {
               class={compact ? "" : "primary"}
               onClick={() => void take(chooseFolder(), folder.current)}
             >
-              {compact ? "Add a folder" : "Choose a folder"}
+              {compact ? say("add-folder") : say("choose-folder")}
             </button>
           )}
           <button type="button" onClick={() => void take(chooseFiles(), files.current)}>
-            {compact ? "Add files" : "Choose files"}
+            {compact ? say("add-files") : say("choose-files")}
           </button>
-          {compact && <span class="hint">or drop them anywhere on this page</span>}
+          {compact && <span class="hint">{say("drop-anywhere")}</span>}
         </div>
         <input ref={files} class="heard" id="choose-files" type="file" multiple tabIndex={-1} aria-hidden="true" onChange={chosen} />
         <input
@@ -117,23 +116,28 @@ export function PickBox({ sending, compact }: Props) {
           aria-hidden="true"
           onChange={chosen}
         />
-        {reading && <p role="status">Reading the folder …</p>}
+        {reading && <p role="status">{say("reading")}</p>}
       </div>
       {unread.length > 0 && (
         <p class="notice bad" role="alert">
-          {unread.length === 1 ? "This could not be read" : "These could not be read"} on your computer:{" "}
-          {unread.slice(0, 5).join(", ")}
-          {unread.length > 5 && ` and ${unread.length - 5} more`}. Check that nothing else holds them
-          open, then choose them again.
+          {say("unread", { n: unread.length, names: few(unread) })}
         </p>
       )}
     </>
   );
 }
 
+/** The first of many. */
+function few(all: string[]): string {
+  const names = all.slice(0, 5).join(", ");
+  return all.length > 5 ? say("unread-more", { names, more: all.length - 5 }) : names;
+}
+
 function named(sending: Sending): string {
   const [first] = sending.roots.locked;
-  return sending.roots.locked.length === 1 && first ? `“${first.name}”` : count(sending.roots.locked.length, "folder");
+  return sending.roots.locked.length === 1 && first 
+    ? say("named", { name: first.name })
+    : say("folders", { n: sending.roots.locked.length });
 }
 
 /** The folder that all missing files are in, if it is one. */
@@ -143,5 +147,5 @@ function sourceOf(sending: Sending): string | undefined {
     if (item.stage === "absent") folders.add(item.path.includes("/") ? item.path.split("/")[0]! : "");
   }
   const [only] = folders;
-  return folders.size === 1 && only ? `the folder “${only}”` : undefined;
+  return folders.size === 1 && only ? say("from-folder", { name: only }) : undefined;
 }

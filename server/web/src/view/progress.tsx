@@ -2,11 +2,13 @@
 
 import type { Page } from "../page";
 import { UnderWay } from "./lists";
-import { count, left, percent, sentence, size } from "../pure/words";
+import { say } from "../pure/messages";
+import { left, percent, sentence, size } from "../pure/words";
+import type { Sending } from "../sending";
 
 export function Progress({ page }: { page: Page }) {
   const { sending } = page;
-  const { files, here, bytes, acknowledged, of, due, checked } = sending.totals;
+  const { files, bytes, acknowledged, of, due } = sending.totals;
   if (files === 0) return null;
   const whole = percent(acknowledged, bytes);
   const arrived = of.looking + of.queued + of.sending + of.absent + of.leaving === 0;
@@ -15,37 +17,41 @@ export function Progress({ page }: { page: Page }) {
     <div class={`card progress${done ? " done" : ""}`}>
       <div class="line">
         <span class="percent" aria-hidden="true">
-          {done ? "✓" : `${whole} %`}
+          {done ? "✓" : say("percent", { n: whole })}
         </span>
         <div class="what">
           <p class="now">{now(page, done)}</p>
           <p class="hint">
-            {count(here, "file")} of {files.toLocaleString("en")} · {size(acknowledged)} of {size(bytes)} arrived
-            {checked > 0 && ` · ${checked === here ? "all" : checked.toLocaleString("en")} checked`}
+            {stands(sending)}
           </p>
         </div>
         {!arrived && (sending.active || sending.paused) && (
           <button type="button" onClick={() => (sending.paused ? sending.resume() : sending.pause())}>
-            {sending.paused ? "Go on" : "Pause"}
+            {sending.paused ? say("go-on") : say("pause")}
           </button>
         )}
       </div>
-      <progress max={100} value={whole} aria-label="Arrived at the studio" />
+      <progress max={100} value={whole} aria-label={say("arrived-label")} />
       <UnderWay sending={sending} />
       {!arrived && (
-        <p class="hint">
-          If you close this page or your laptop, nothing is lost: what has arrived stays, and the same link goes on from
-          there.
-        </p>
+        <p class="hint">{say("nothing-lost")}</p>
       )}
       {sending.lookingTrouble && of.looking > 0 && page.standstill === undefined && (
         <p class="hint">
-          {sentence(`${count(of.looking, "file is", "files are")} not checked yet: ${sending.lookingTrouble}`)} Trying again
-          by itself.
+          {say("not-checked-yet", { n: of.looking, why: sending.lookingTrouble.replace(/[.!?]$/, "") })}
         </p>
       )}
     </div>
   );
+}
+
+/** How many files are here, of how many, and how much of that was compared. */
+function stands({ totals }: Sending): string {
+  const { files, here, bytes, acknowledged, checked } = totals;
+  const some = say("files", { n: here });
+  const arrived = say("arrived", { here: some, all: files, bytes: size(acknowledged), of: size(bytes) });
+  if (checked === 0) return arrived;
+  return checked === here ? say("arrived-checked-all", { arrived }) : say("arrived-checked", { arrived, checked });
 }
 
 function now(page: Page, done: boolean): string {
@@ -53,27 +59,26 @@ function now(page: Page, done: boolean): string {
   const { of, due } = sending.totals;
   if (done) {
     const undecided = of.refused + of.failed;
-    if (undecided > 0) return `Everything else has arrived. ${count(undecided, "file waits", "files wait")} for you, below.`;
-    if (page.session?.review.state === "returned" && !page.unsubmitted) return "Submitted before. Add what is mended, or leave out what does not belong.";
-    return page.unsubmitted ? "Everything has arrived. Now submit, below." : "Everything has arrived.";
+    if (undecided > 0) return say("now-else", { n: undecided });
+    if (page.session?.review.state === "returned" && !page.unsubmitted) return say("now-returned");
+    return page.unsubmitted ? say("now-submit") : say("now-arrived");
   }
   const waiting = of.looking + of.queued + of.sending + of.absent;
-  if (waiting === 0 && due > 0) {
-    return `Everything has arrived. ${count(due, "file is", "files are")} still to be compared with your computer …`;
-  }
-  if (sending.paused) return "Paused.";
+  if (waiting === 0 && due > 0) return say("now-due", { n: due });
+  if (sending.paused) return say("now-paused");
   const { standstill } = page;
   if (standstill !== undefined) {
     const seconds = standstill.until === undefined ? 0 : Math.ceil((standstill.until - performance.now()) / 1000);
-    const when = seconds > 1 ? ` Trying again in ${count(seconds, "second")}.` : " It goes on by itself.";
-    return sentence(standstill.text) + when;
+    const why = sentence(standstill.text);
+    return seconds > 1 ? say("now-again", { why, n: seconds }) : say("now-goes-on", { why });
   }
   if (of.queued + of.sending === 0) {
-    if (of.looking > 0) return `The studio's checks look at ${count(of.looking, "file")} …`;
-    return of.leaving > 0 ? `${count(of.leaving, "file")} being taken back …` : "Waiting for the files named above.";
+    if (of.looking > 0) return say("now-looking", { n: of.looking });
+    return of.leaving > 0 ? say("now-leaving", { n: of.leaving }) : say("now-waiting");
   }
   const { rate, left: seconds } = sending.measure();
-  if (seconds === undefined) return "Uploading …";
-  const speed = rate === undefined ? "" : ` · ${size(Math.round(rate))} a second`;
-  return sentence(`${left(seconds)} left`).replace(/\.$/, "") + speed;
+  if (seconds === undefined) return say("now-uploading");
+  const time = left(seconds);
+  const text = rate === undefined ? say("now-left", { left: time }) : say("now-speed", { left: time, speed: size(Math.round(rate)) });
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -14,13 +14,13 @@ use crate::ids::Token;
 use crate::intake::AtOnce;
 use crate::intake::Use;
 use crate::keys::{KeyStore, MasterKey};
+use crate::limits::Limits;
 use crate::link::Scope;
 use crate::order::Client;
 use crate::path::SessionPath;
 use crate::session::{Form, Kind, Rules};
 use crate::store::Store;
 use crate::upload::Upload;
-use crate::vault::Limits;
 
 struct Studio {
     vault: Arc<Vault>,

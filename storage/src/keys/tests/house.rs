@@ -21,10 +21,11 @@ use crate::clock::{MovableClock, SharedClock, StoppedClock};
 use crate::error::Result;
 use crate::ids::OrderId;
 use crate::keys::{KeyStore, MasterKey, MasterKeys};
+use crate::limits::Limits;
 use crate::order::{Client, Order, Policy};
 use crate::store::Store;
 use crate::store::passes_on::passes_on;
-use crate::vault::{Limits, Vault};
+use crate::vault::Vault;
 
 /// A key store that dies before a chosen write, and may garble the one before.
 #[derive(Debug, Default)]
