@@ -54,3 +54,22 @@ test("the shown time does not follow every wind", () => {
   expect(steady.show(undefined, 12_000)).toBeUndefined();
   expect(steady.show(50, 13_000)).toBe(50);
 });
+
+test("a line that fell silent is not as quick as it was", () => {
+  const pace = new Pace();
+  pace.resume(0);
+  for (let second = 1; second <= 20; second += 1) pace.add(1_000_000, second * 1000);
+  expect(pace.left(20_000_000, 20_000)).toBeLessThan(30);
+  for (let second = 21; second <= 110; second += 1) pace.rate(second * 1000);
+  expect(pace.rate(110_000)).toBeLessThan(50_000);
+});
+
+test("nothing is said of the time left while a line is silent", () => {
+  const pace = new Pace();
+  pace.resume(0);
+  for (let second = 1; second <= 20; second += 1) pace.add(1_000_000, second * 1000);
+  expect(pace.left(20_000_000, 45_000)).toBeDefined();
+  expect(pace.left(20_000_000, 51_000)).toBeUndefined();
+  pace.add(1_000_000, 52_000);
+  expect(pace.left(20_000_000, 52_000)).toBeDefined();
+});

@@ -5,6 +5,8 @@
 const WINDOW = 40_000;
 /** Nothing is said of the time left before this much of it has been seen. */
 const FIRST = 4_000;
+/** After so long without a byte nothing is said of it any more. */
+const SILENT = 30_000;
 
 /** Bytes over time. Times are milliseconds of a monotonic clock. */
 export class Pace {
@@ -37,7 +39,9 @@ export class Pace {
     const from = Math.max(this.since, now - WINDOW);
     this.samples = this.samples.filter((sample) => sample.at > from);
     const span = now - from;
-    if (span < FIRST || this.samples.length === 0) return this.smooth;
+    if (span < FIRST) return this.smooth;
+    // A line that is silent gets slower all the while; of one that never brought anything nothing is known.
+    if (this.samples.length === 0 && this.smooth === undefined) return undefined;
     const bytes = this.samples.reduce((sum, sample) => sum + sample.bytes, 0);
     const seen = (bytes / span) * 1000;
     // Weighs what is new by the time that has passed, so that asking often changes nothing.
@@ -50,7 +54,8 @@ export class Pace {
   /** Seconds until so many bytes have arrived, or nothing yet. */
   left(bytes: number, now: number): number | undefined {
     const rate = this.rate(now);
-    return rate === undefined || rate < 1 ? undefined : bytes / rate;
+    const heard = Math.max(this.since ?? now, this.samples.at(-1)?.at ?? 0);
+    return rate === undefined || rate < 1 || now - heard > SILENT ? undefined : bytes / rate;
   }
 }
 
