@@ -101,6 +101,10 @@ async fn it_fits_three_screens_and_can_be_read_aloud(engine: Engine) -> Result<(
     play(engine, "looks").await.map(drop)
 }
 
+async fn it_speaks_french_where_the_browser_does(engine: Engine) -> Result<()> {
+    play(engine, "french").await.map(drop)
+}
+
 /// A test of each scene in an engine.
 macro_rules! scenes {
     ($name:ident, $engine:ident: $($(#[$how:meta])* $scene:ident,)*) => {
@@ -135,6 +139,7 @@ scenes!(chromium, Chromium:
     where_the_checks_cannot_be_asked_the_page_says_so_of_their_files_alone,
     a_keyboard_is_enough,
     it_fits_three_screens_and_can_be_read_aloud,
+    it_speaks_french_where_the_browser_does,
 );
 
 scenes!(firefox, Firefox:

@@ -23,7 +23,10 @@ link-part = { $path }: { $here }
 link-part-of = { $path }: { $here } of { $all }
 link-not-submitted = Nothing is submitted yet: when all files are here, submit them, or the studio will not see that you are done.
 link-submitted = Submitted
-link-session = { $files } files on { $day }. { $state ->
+link-session = { $files ->
+    [one] 1 file
+   *[other] { $files } files
+} on { $day }. { $state ->
     [accepted] The studio accepted them: nothing is left to do.
     [returned] They came back, because of this:
    *[submitted] The studio has not looked at them yet.
@@ -38,7 +41,10 @@ link-care = Whoever knows the address can upload here: pass it on with care.
 receipt-title = Receipt for order { $number }
 receipt-print = Print or save this page. Its address works as long as the studio keeps the order, unless it takes the upload link back.
 receipt-received = Received
-receipt-files = { $files } files, { $size } ({ $bytes } bytes)
+receipt-files = { $files ->
+    [one] 1 file
+   *[other] { $files } files
+}, { $size } ({ $bytes } bytes)
 receipt-submitted = Submitted
 receipt-state = State
 receipt-state-is = { $state ->
@@ -96,7 +102,10 @@ session-title = Order { $number }: { $kind ->
     [delivery] delivery
    *[stems] stems
 }
-session-files = { $files } files, { $size } in all, sealed on { $day }.
+session-files = { $files ->
+    [one] 1 file
+   *[other] { $files } files
+}, { $size } in all, sealed on { $day }.
 session-resume = A download that breaks off goes on where it stopped. { $program } with the address of this page gets all files and compares them with their hashes.
 
 ## What cannot be done. In English the server's own sentence stands in it.

@@ -23,7 +23,10 @@ link-part = { $path } : { $here }
 link-part-of = { $path } : { $here } sur { $all }
 link-not-submitted = Rien n’est encore remis : quand tous les fichiers sont arrivés, remettez-les au studio, sinon il ne verra pas que vous avez fini.
 link-submitted = Remis
-link-session = { $files } fichiers le { $day }. { $state ->
+link-session = { $files ->
+    [one] { $files } fichier
+   *[other] { $files } fichiers
+} le { $day }. { $state ->
     [accepted] Le studio les a acceptés : vous n’avez plus rien à faire.
     [returned] Ils vous reviennent, voici pourquoi :
    *[submitted] Le studio ne les a pas encore regardés.
@@ -37,7 +40,10 @@ link-care = Quiconque connaît cette adresse peut y envoyer des fichiers : ne la
 receipt-title = Reçu de la commande { $number }
 receipt-print = Imprimez ou enregistrez cette page. Son adresse reste valable tant que le studio garde la commande, sauf s’il reprend le lien d’envoi.
 receipt-received = Reçu
-receipt-files = { $files } fichiers, { $size } ({ $bytes } octets)
+receipt-files = { $files ->
+    [one] { $files } fichier
+   *[other] { $files } fichiers
+}, { $size } ({ $bytes } octets)
 receipt-submitted = Remis
 receipt-state = État
 receipt-state-is = { $state ->
@@ -48,7 +54,7 @@ receipt-state-is = { $state ->
 receipt-session = Session
 receipt-incomplete = Remis par le studio, incomplet
 receipt-left-out = Laissé de côté par l’expéditeur
-receipt-returned = Pourquoi elle est revenue
+receipt-returned = Pourquoi le studio l’a renvoyée
 receipt-findings = Ce que les contrôles ont trouvé
 receipt-finding = { $severity ->
     [refuse] À corriger : { $message }
@@ -93,7 +99,10 @@ session-title = Commande { $number } : { $kind ->
     [delivery] livraison
    *[stems] pistes
 }
-session-files = { $files } fichiers, { $size } en tout, scellés le { $day }.
+session-files = { $files ->
+    [one] { $files } fichier
+   *[other] { $files } fichiers
+}, { $size } en tout. Session scellée le { $day }.
 session-resume = Un téléchargement interrompu reprend là où il s’était arrêté. { $program } avec l’adresse de cette page récupère tous les fichiers et les compare avec leurs empreintes.
 
 error-title = { $kind ->
@@ -104,7 +113,7 @@ error-title = { $kind ->
    *[other] Ce n’est pas possible
 }
 error-refused = { $kind ->
-    [missing] Ce lien n’ouvre rien, ou n’ouvre plus rien : demandez-en un nouveau au studio.
+    [missing] Il n’y a rien sous cette adresse, ou plus rien. Si c’est un lien du studio, demandez-en un nouveau au studio.
     [gone] Ce que vous cherchez n’est plus disponible ici : demandez au studio de vous le rendre accessible.
     [often] Trop de demandes en peu de temps : attendez un moment, puis réessayez.
     [server] Le serveur ne peut pas le faire pour l’instant. Rien de ce qui a été reçu n’est perdu. Réessayez dans une minute.

@@ -306,6 +306,8 @@ finding = { $rule ->
     [odd_header] l’en-tête dit quelque chose d’inhabituel ; les programmes lisent tout de même le fichier
     [placeholder] ce fichier n’est qu’un renvoi vers un service en ligne : téléchargez-le d’abord sur votre ordinateur
     [names] ce nom ne passera pas bien sur d’autres ordinateurs
+    [same_name] deux noms qui n’en font qu’un sur certains ordinateurs : renommez-en un
+    [folder] un fichier et un dossier portent le même nom : renommez l’un des deux
     [limit] c’est plus que ce que le studio prend pour cette commande
     [junk] un fichier que votre ordinateur a créé pour lui-même
    *[other] les contrôles du studio ont une remarque

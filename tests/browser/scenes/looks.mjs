@@ -95,3 +95,40 @@ export async function looks({ link, home, session, random }) {
   clean(page);
   await context.close();
 }
+
+/**
+ * A browser that asks for French gets it: the upload page, the receipt and a link that opens nothing, each
+ * looked at as the others are.
+ */
+export async function french({ link, home, session, random }) {
+  await lay(session, { "Audio/Batterie.wav": wav(60_000, random) });
+  const context = await open(home, { locale: "fr-FR" });
+  const page = await visit(context, link, withoutHandles);
+  await page.getByRole("heading", { name: "À propos de la musique" }).waitFor();
+  await chooseFolder(page, session);
+  await page.locator(".progress.done", { hasText: "Remettez maintenant" }).waitFor();
+  await fill(page, { song: "Train de nuit", artist: "Démo" });
+  await isFrench(page, "the upload page");
+  await look(page, "9-french");
+  await page.getByRole("button", { name: "Remettre au studio" }).click();
+  await page.getByRole("heading", { name: "C’est remis. Merci !" }).waitFor();
+  await isFrench(page, "what it says after the submit");
+  const receipt = await page.getByRole("link", { name: "Ouvrir le reçu" }).getAttribute("href");
+  const paper = await context.newPage();
+  await paper.goto(new URL(receipt, link).href);
+  await isFrench(paper, "the receipt");
+  await look(paper, "9-french-receipt");
+  await paper.goto(`${link.slice(0, -3)}xyz`);
+  await isFrench(paper, "a link that opens nothing");
+  await look(paper, "9-french-nothing");
+  clean(page);
+  await context.close();
+}
+
+async function isFrench(page, what) {
+  const lang = await page.evaluate(() => document.documentElement.lang);
+  check(lang === "fr", `${what} is in ${lang}`);
+  const text = await page.evaluate(() => `${document.title}\n${document.body.innerText}`);
+  const english = text.match(/\b(the|your|files|was|were|submitted|arrived|receipt)\b/i);
+  check(english === null, `${what} says "${english?.[0]}": ${text}`);
+}

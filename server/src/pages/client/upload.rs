@@ -53,6 +53,14 @@ struct Page<'a> {
     address: &'a str,
 }
 
+/// A link in a message.
+#[derive(Template)]
+#[template(source = "<a href=\"{{ to }}\">{{ text }}</a>", ext = "html")]
+struct Anchor<'a> {
+    to: String,
+    text: &'a str,
+}
+
 /// What became of the files that were submitted last.
 struct Submitted<'a> {
     said: String,
@@ -73,7 +81,12 @@ pub fn page(seen: &Seen<'_>, words: Language, prefix: &str) -> Response {
         upload: scripted.then_some(at),
         wide: false,
     };
-    let link = |to: &str, text: &str| format!("<a href=\"{at}{to}\">{text}</a>");
+    let link = |to: &str, text: &str| {
+        let to = format!("{at}{to}");
+        Anchor { to, text }
+            .render()
+            .expect("a string takes everything")
+    };
     let other = link(&format!("?{PLAIN}"), &words.say("link-loading-other"));
     let receipt = seen.session.filter(|_| seen.accepted).map(|row| {
         let to = format!("/receipts/{}", row.session);
