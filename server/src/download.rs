@@ -29,12 +29,12 @@ use crate::attachment::{content_type, disposition};
 use crate::bag;
 use crate::error::{Answer, Failure};
 use crate::keeping::keeping;
-use crate::links::closed;
 use crate::pace::Cost;
 use crate::pages::client::session::session_page;
 use crate::pages::failed;
 use crate::ranges::{Wanted, wanted};
 use crate::turns::Asked;
+use crate::upload_link::closed;
 
 /// Blocks of a file, each checked.
 pub(crate) type Verified = BoxStream<'static, Result<Bytes, Error>>;

@@ -1,6 +1,6 @@
 //! The Stemvault server: HTTP on one side, the vault and its jobs on the other.
 //!
-//! Read first: [`router`], all routes; [`serve`], how it starts and ends; [`house`], what it
+//! Read first: [`router`], all routes; [`serve`], how it starts and ends; [`installation`], what it
 //! stands on.
 // A line that cannot be written ends nothing: terminal.rs.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
@@ -24,9 +24,8 @@ pub mod form;
 mod frames;
 #[cfg(feature = "torture")]
 pub mod fuzz;
-pub mod house;
+pub mod installation;
 mod keeping;
-pub mod links;
 pub mod listen;
 pub mod log;
 mod master_file;
@@ -42,12 +41,13 @@ mod reads;
 pub mod ready;
 pub mod router;
 pub mod serve;
-pub mod shape;
-pub mod state;
 pub mod submit;
 pub mod terminal;
 pub mod tls;
 pub mod tries;
 mod turns;
 pub mod upload;
+pub mod upload_link;
+pub mod upload_state;
+pub mod wire;
 mod zip;

@@ -24,10 +24,10 @@ use utoipa::ToSchema;
 use crate::app::{App, SharedApp};
 use crate::error::{Answer, Failure};
 use crate::frames::{Frame, Row};
-use crate::links;
 use crate::pace::Cost;
 use crate::submit::rules;
 use crate::upload::receive::SharedBody;
+use crate::upload_link;
 
 use heads::Again;
 pub(crate) use heads::Head;
@@ -174,7 +174,7 @@ pub(crate) async fn check(
     request: Request,
 ) -> Answer {
     // The link first: what a stranger sends is not read.
-    let link = links::open(&app, &link).await?;
+    let link = upload_link::open(&app, &link).await?;
     app.paces.preflight(link.id, app.clock.monotonic())?;
     let Ok(Query(Asked { scope })) = asked else {
         let message = "a preflight takes `scope`: `part` for some of more files, `together` to compare files that were looked at before";
@@ -207,7 +207,7 @@ pub(crate) async fn check(
         // Of the others all was said before.
         said.files.retain(|file| !file.findings.is_empty());
     }
-    let mut answer = links::json(StatusCode::OK, Preflight::from(said));
+    let mut answer = upload_link::json(StatusCode::OK, Preflight::from(said));
     let judged = (candidates.len() + here.len()) as u64;
     answer.extensions_mut().insert(Cost(judged / JUDGED));
     Ok(answer)

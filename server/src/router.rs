@@ -14,7 +14,7 @@ use stemvault_storage::refusal::RefusalKind;
 
 use crate::app::SharedApp;
 use crate::error::Failure;
-use crate::{api, assets, cors, download, links, log, pace, prefix, ready, tries, upload};
+use crate::{api, assets, cors, download, log, pace, prefix, ready, tries, upload, upload_link};
 
 /// Nothing from elsewhere, no script that is not ours, no frame around it.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
@@ -43,7 +43,7 @@ fn routes() -> Router<SharedApp> {
         .merge(ready::router())
         .merge(api::router())
         .merge(upload::router())
-        .merge(links::router())
+        .merge(upload_link::router())
         .merge(download::router())
         .merge(assets::router())
 }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::api::openapi::{Door, OPERATIONS};
     use crate::app::App;
-    use crate::house::House;
+    use crate::installation::Installation;
 
     /// The routes that a router has, as its `Debug` tells them: path to methods; `None` for one
     /// that takes every method and sorts them out itself.
@@ -192,12 +192,17 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let mut settings = Settings::defaults(home.path()).unwrap();
         settings.server.wrong_tries = 1_000_000;
-        let house = House::open(&settings, Arc::new(SystemClock), None)
+        let installation = Installation::open(&settings, Arc::new(SystemClock), None)
             .await
             .unwrap();
         let (_end, ending) = watch::channel(false);
         let url = "https://studio.example".parse().unwrap();
-        let app = App::new(Arc::clone(&house.vault), Arc::new(settings), url, ending);
+        let app = App::new(
+            Arc::clone(&installation.vault),
+            Arc::new(settings),
+            url,
+            ending,
+        );
         let router = router(Arc::new(app));
         let far: SocketAddr = "192.0.2.1:5000".parse().unwrap();
         for operation in OPERATIONS {
@@ -230,6 +235,6 @@ mod tests {
             }
         }
         drop(router);
-        house.close().await;
+        installation.close().await;
     }
 }

@@ -19,7 +19,7 @@ use url::Url;
 use crate::app::{App, SharedApp};
 use crate::demo::{self, Hands};
 use crate::first_start::{CliFile, Told, put_readme};
-use crate::house::{House, catalog_folder};
+use crate::installation::{Installation, catalog_folder};
 use crate::listen::{Reached, Speaks};
 use crate::pace::Spending;
 use crate::preflight::Paces;
@@ -66,37 +66,37 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
 
     private::data_folder(&settings.data_dir)?;
     let (clock, hands) = clock(&settings, how, &machine)?;
-    let house = Box::pin(House::open(&settings, Arc::clone(&clock), None)).await?;
+    let opened = Box::pin(Installation::open(&settings, Arc::clone(&clock), None)).await?;
     let keeper = Arc::new(Keeper::new(&settings, &names, Arc::clone(&machine))?);
     let certificate = keeper.certificate();
     let tls = tls::server_config(Arc::clone(&keeper))?;
     // Before anything is written: a store whose disk is away must not get what belongs on it.
-    ready::name_away(&house.vault).await;
-    if let Err(error) = house.vault.recover().await {
+    ready::name_away(&opened.vault).await;
+    if let Err(error) = opened.vault.recover().await {
         tracing::error!(%error, "what an earlier process left is not cleaned up: it is tried again later");
     }
-    if let Err(error) = house.vault.resume_joins().await {
+    if let Err(error) = opened.vault.resume_joins().await {
         tracing::error!(%error, "files made of parts are not being joined: each goes on when somebody asks for it");
     }
-    if let Err(error) = put_readme(&house.vault).await {
+    if let Err(error) = put_readme(&opened.vault).await {
         tracing::warn!(
             error = format!("{error:#}"),
             "README.txt was not put into the bucket"
         );
     }
-    leave_cli_file(&settings, &house, &certificate, &addresses, clock.as_ref()).await?;
+    leave_cli_file(&settings, &opened, &certificate, &addresses, clock.as_ref()).await?;
 
-    let jobs = Arc::new(Jobs::new(Arc::clone(&house.vault), &settings));
+    let jobs = Arc::new(Jobs::new(Arc::clone(&opened.vault), &settings));
     let beat = Beat::start(Arc::clone(&jobs)).await?;
     let (end, ending) = watch::channel(false);
     let app: SharedApp = Arc::new(App {
-        vault: Arc::clone(&house.vault),
+        vault: Arc::clone(&opened.vault),
         jobs,
         tries: Tries::new(&settings.server),
         paces: Paces::default(),
         spending: Spending::default(),
         settings: Arc::new(settings),
-        clock: Arc::clone(house.vault.clock()),
+        clock: Arc::clone(opened.vault.clock()),
         hands,
         public_url,
         metrics,
@@ -117,7 +117,7 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
         tracing::info!(%address, "listening without encryption, for a proxy on this machine");
     }
     ready::say_if_full(&app.vault).await;
-    house.started();
+    opened.started();
     // A store that is out of order, or named wrongly since the last start, is in the log at once and
     // not when somebody meets it. It may be back in a minute, so it keeps nobody from starting.
     let vault = Arc::clone(&app.vault);
@@ -156,7 +156,7 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
     if let Err(error) = beat.stop().await {
         tracing::warn!(%error, "the beat did not stop");
     }
-    house.close().await;
+    opened.close().await;
     tracing::info!("ended");
     Ok(())
 }
@@ -232,7 +232,7 @@ fn begin_metrics() -> anyhow::Result<PrometheusHandle> {
 
 async fn leave_cli_file(
     settings: &Settings,
-    house: &House,
+    opened: &Installation,
     certificate: &Certificate,
     addresses: &[SocketAddr],
     clock: &dyn Clock,
@@ -244,7 +244,7 @@ async fn leave_cli_file(
         .transpose()?;
     // Whoever signed it: commands on this machine trust what this machine serves.
     file.ca = Some(certificate.chain.clone());
-    let catalog = house.vault.catalog();
+    let catalog = opened.vault.catalog();
     if file.renew_token(&**catalog, clock.now()).await? {
         tracing::info!("made an API token for commands on this machine");
     }

@@ -12,7 +12,7 @@ use utoipa::OpenApi;
 use super::auth::Staff;
 use super::{audit, clock, keys, links, order, orders, retention, scrub, sessions, status, tokens};
 use crate::upload::tus::several;
-use crate::{bag, checked, form, links as link, preflight, shape, state};
+use crate::{bag, checked, form, preflight, upload_link as link, upload_state, wire};
 
 /// Who may call an operation.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -153,17 +153,17 @@ pub(crate) const OPERATIONS: &[Operation] = operations! {
     audit::AuditHead,
     bag::BagParts,
     bag::BagTag,
-    shape::Receipt,
-    shape::Review,
-    shape::File,
-    shape::Finding,
-    shape::Uploads,
-    shape::Upload,
-    shape::Limits,
-    state::State,
-    state::FormState,
-    state::FieldState,
-    state::PreflightState,
+    wire::Receipt,
+    wire::Review,
+    wire::File,
+    wire::Finding,
+    wire::Uploads,
+    wire::Upload,
+    wire::Limits,
+    upload_state::State,
+    upload_state::FormState,
+    upload_state::FieldState,
+    upload_state::PreflightState,
     preflight::Preflight,
     preflight::Verdict,
     preflight::Remark,

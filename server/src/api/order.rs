@@ -15,7 +15,7 @@ use stemvault_storage::tables::Proven;
 use stemvault_storage::upload::{Upload, UploadState};
 use utoipa::ToSchema;
 
-use crate::shape::Review;
+use crate::wire::Review;
 
 /// One job for one client.
 #[derive(Debug, Serialize, ToSchema)]

@@ -18,10 +18,10 @@ use crate::checked::{Confirmed, Hashes, confirm};
 use crate::download;
 use crate::error::Answer;
 use crate::form::LeftOut;
-use crate::shape::{Receipt, Uploads};
-use crate::state::listed;
 use crate::submit::{Filled, known_form, submit as seal};
 use crate::turns::Asked;
+use crate::upload_state::listed;
+use crate::wire::{Receipt, Uploads};
 
 /// The fewest digits that name a session.
 const PREFIX_MIN: usize = 8;

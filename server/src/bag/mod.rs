@@ -21,8 +21,8 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::download;
 use crate::error::Answer;
-use crate::shape;
 use crate::turns::Asked;
+use crate::wire;
 use tags::Tag;
 
 /// Everything of a bag but the bytes of its files, and the manifests that follow from them.
@@ -31,7 +31,7 @@ pub struct BagParts {
     /// The name of its folder.
     pub name: String,
     /// Its files: they go below `data/`.
-    pub receipt: shape::Receipt,
+    pub receipt: wire::Receipt,
     /// Files beside `data/`, before the manifests.
     pub tags: Vec<BagTag>,
 }
@@ -52,7 +52,7 @@ pub struct Bag {
     order: OrderId,
     session: SessionId,
     manifest: Arc<Manifest>,
-    receipt: shape::Receipt,
+    receipt: wire::Receipt,
     tags: Vec<Tag>,
 }
 
@@ -144,7 +144,7 @@ impl Bag {
             name: folder(&format!("{}-{start}", order.number)),
             order: order.id,
             session,
-            receipt: shape::Receipt::from(&receipt),
+            receipt: wire::Receipt::from(&receipt),
             manifest: receipt.manifest,
             tags,
         })

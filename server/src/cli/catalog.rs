@@ -24,7 +24,7 @@ use crate::client::answer::printable;
 use crate::client::part::folder_of;
 use crate::demo::clock_of;
 use crate::first_start::CliFile;
-use crate::house::{House, catalog_folder};
+use crate::installation::{Installation, catalog_folder};
 
 /// Move the catalog to another machine or engine, while no server runs (no server needed)
 #[derive(Debug, Subcommand)]
@@ -146,10 +146,10 @@ async fn import(args: FileArgs, machine: SharedClock) -> anyhow::Result<()> {
     let new = NewCatalog::begin(&settings, "catalog.importing", false, otherwise).await?;
     let clock = clock_of(&settings.data_dir, machine)?;
     let now = clock.now();
-    let house = House::open(&settings, clock, Some(new.folder())).await?;
-    house.started();
-    let filled = fill(&settings, &house.vault, file, now).await;
-    house.close().await;
+    let installation = Installation::open(&settings, clock, Some(new.folder())).await?;
+    installation.started();
+    let filled = fill(&settings, &installation.vault, file, now).await;
+    installation.close().await;
     let (ported, imported) =
         filled.with_context(|| format!("importing {}", args.file.display()))?;
     new.take_its_place(now).await?;

@@ -27,7 +27,7 @@ use crate::api::order::Order;
 use crate::client::answer::{Failure, printable};
 use crate::client::connection::Connection;
 use crate::demo::clock_of;
-use crate::house::{catalog_folder, to_read};
+use crate::installation::{catalog_folder, to_read};
 
 /// How often an order that differs is looked at again, as it may just have changed.
 const LOOKS: usize = 3;

@@ -15,7 +15,7 @@ use super::table::{count, list, moment, print, table, text};
 use crate::client::answer::printable;
 use crate::demo::clock_of;
 use crate::disk::WholeFile;
-use crate::house::restore::restore as put_back;
+use crate::installation::restore::restore as put_back;
 use crate::master_file::MasterFile;
 use crate::terminal::say;
 

@@ -11,7 +11,7 @@ use stemvault_storage::catalog::{CatalogError, Embedded};
 use stemvault_storage::tables;
 
 use super::table::count;
-use crate::house::catalog_folder;
+use crate::installation::catalog_folder;
 
 /// The place of a catalog, held so that no server starts, and the folder where the new one is made.
 pub(super) struct NewCatalog {

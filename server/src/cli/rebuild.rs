@@ -15,7 +15,7 @@ use super::table::{count, print, table};
 use crate::client::answer::printable;
 use crate::demo::clock_of;
 use crate::first_start::CliFile;
-use crate::house::House;
+use crate::installation::Installation;
 
 /// So many lines of a table are printed.
 const LISTED: usize = 40;
@@ -50,10 +50,10 @@ pub async fn run(args: RebuildArgs, machine: SharedClock) -> anyhow::Result<()> 
     let new = NewCatalog::begin(&settings, "catalog.rebuilding", args.replace, otherwise).await?;
     let clock = clock_of(&settings.data_dir, machine)?;
     let now = clock.now();
-    let house = House::open(&settings, clock, Some(new.folder())).await?;
-    house.started();
-    let rebuilt = fill(&settings, &house.vault, now).await;
-    house.close().await;
+    let installation = Installation::open(&settings, clock, Some(new.folder())).await?;
+    installation.started();
+    let rebuilt = fill(&settings, &installation.vault, now).await;
+    installation.close().await;
     let (rebuilt, orders) = rebuilt?;
     let aside = new.take_its_place(now).await?;
     print(&words(&rebuilt, &orders, aside.as_deref()))?;

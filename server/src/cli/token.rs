@@ -12,7 +12,7 @@ use super::table::{list, moment, print, table, text};
 use crate::api::tokens::{make, usual_end};
 use crate::api::when::when;
 use crate::demo::clock_of;
-use crate::house::catalog_folder;
+use crate::installation::catalog_folder;
 
 /// What to do with tokens.
 #[derive(Debug, Clone, clap::Subcommand)]

@@ -17,7 +17,7 @@ use super::upload_id;
 use crate::api::auth::Staff;
 use crate::app::App;
 use crate::error::{Answer, Failure};
-use crate::links;
+use crate::upload_link;
 
 /// Under which address a request came.
 #[derive(Debug)]
@@ -144,7 +144,7 @@ impl Door {
 
 /// The upload link that `text` is.
 pub(super) async fn upload_link(app: &App, text: &str) -> Answer<Link> {
-    links::open(app, text).await
+    upload_link::open(app, text).await
 }
 
 /// An order number of the studio's form.

@@ -14,7 +14,7 @@ use crate::attachment::encoded;
 use crate::error::Answer;
 use crate::pages::language::Language;
 use crate::pages::{Shell, answer, wants};
-use crate::shape;
+use crate::wire;
 
 #[derive(Template)]
 #[template(path = "client/session.html")]
@@ -42,7 +42,7 @@ pub(crate) async fn session_page(
 ) -> Answer {
     let receipt = app.vault.receipt(link.order, session).await?;
     if wants(headers, "application/json") && !wants(headers, "text/html") {
-        let mut response = Json(shape::Receipt::from(&receipt)).into_response();
+        let mut response = Json(wire::Receipt::from(&receipt)).into_response();
         let no_store = HeaderValue::from_static("no-store");
         response
             .headers_mut()

@@ -12,8 +12,8 @@ use super::digest::field;
 use super::said::{DRAFT_05, INTEROP, NEWEST, Version};
 use crate::app::App;
 use crate::error::Failure;
-use crate::shape;
 use crate::upload::standing::HASH;
+use crate::wire;
 
 const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 const UPLOAD_COMPLETE: HeaderName = HeaderName::from_static("upload-complete");
@@ -178,7 +178,7 @@ impl IntoResponse for Problem {
 
 /// The answer to whoever sent the end of a file: where it stands in its order, and its hash.
 pub(super) fn whole(upload: &Upload) -> Response {
-    (StatusCode::OK, Json(shape::Upload::from(upload))).into_response()
+    (StatusCode::OK, Json(wire::Upload::from(upload))).into_response()
 }
 
 /// Says where an upload stands, until when, and whether this answer is the file's last.

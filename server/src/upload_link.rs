@@ -31,9 +31,9 @@ use crate::pages::client::upload::Seen;
 use crate::pages::language::Language;
 use crate::pages::{self, failed, wants};
 use crate::preflight;
-use crate::shape;
-use crate::state::{listed, state};
 use crate::submit::{Filled, submit};
+use crate::upload_state::{listed, state};
+use crate::wire;
 
 /// What `/u/{link}` answers beside uploads.
 pub fn router() -> Router<SharedApp> {
@@ -188,7 +188,7 @@ async fn seal(State(app): State<SharedApp>, Path(link): Path<String>, request: R
     };
     let who = Actor::Link(link.id);
     let receipt = submit(&app, link.order, Kind::Material, filled, who).await?;
-    Ok(json(StatusCode::CREATED, shape::Receipt::from(&receipt)))
+    Ok(json(StatusCode::CREATED, wire::Receipt::from(&receipt)))
 }
 
 async fn checked(

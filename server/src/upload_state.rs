@@ -19,8 +19,8 @@ use crate::error::Answer;
 use crate::form::{FORM_MAX, Field, fields, problem};
 use crate::pages::language::Language;
 use crate::preflight::{BODY_MAX, FILES_MAX, TOGETHER_MAX, severity, told};
-use crate::shape::{Finding, Limits, Receipt, Upload, Uploads};
 use crate::submit::{known_form, rules};
+use crate::wire::{Finding, Limits, Receipt, Upload, Uploads};
 
 /// How an order stands before a submit.
 #[derive(Debug, Serialize, ToSchema)]

@@ -26,7 +26,7 @@ use crate::private;
 
 /// The stores, the keys and the catalog of a process.
 #[derive(Debug)]
-pub struct House {
+pub struct Installation {
     /// All of it, as requests and jobs use it.
     pub vault: Arc<Vault>,
     catalog: Embedded,
@@ -51,7 +51,7 @@ pub fn catalog_folder(settings: &Settings) -> PathBuf {
     settings.data_dir.join("catalog")
 }
 
-impl House {
+impl Installation {
     /// Opens everything, and makes what a first start has to make. With `rebuilding`, the catalog
     /// is another one, in that folder, and may be new although there are orders.
     ///
@@ -322,8 +322,8 @@ mod tests {
 
     use super::*;
 
-    async fn open(settings: &Settings) -> anyhow::Result<House> {
-        House::open(settings, Arc::new(SystemClock), None).await
+    async fn open(settings: &Settings) -> anyhow::Result<Installation> {
+        Installation::open(settings, Arc::new(SystemClock), None).await
     }
 
     async fn refused(settings: &Settings) -> String {
@@ -350,11 +350,15 @@ mod tests {
     async fn a_lost_key_store_is_never_replaced() {
         let home = tempfile::tempdir().unwrap();
         let settings = Settings::defaults(home.path()).unwrap();
-        let house = open(&settings).await.unwrap();
+        let installation = open(&settings).await.unwrap();
         let number = "2026-0117".to_owned().try_into().unwrap();
         let client = Default::default();
-        house.vault.create_order(number, client).await.unwrap();
-        house.close().await;
+        installation
+            .vault
+            .create_order(number, client)
+            .await
+            .unwrap();
+        installation.close().await;
         let keys = home.path().join("keys");
         std::fs::remove_dir_all(&keys).unwrap();
         assert!(refused(&settings).await.contains("stemvault keys restore"));
@@ -365,14 +369,14 @@ mod tests {
     async fn a_lost_catalog_is_never_replaced_by_an_empty_one() {
         let home = tempfile::tempdir().unwrap();
         let settings = Settings::defaults(home.path()).unwrap();
-        let house = open(&settings).await.unwrap();
+        let installation = open(&settings).await.unwrap();
         let number = "2026-0117".to_owned().try_into().unwrap();
-        house
+        installation
             .vault
             .create_order(number, Default::default())
             .await
             .unwrap();
-        house.close().await;
+        installation.close().await;
         std::fs::remove_dir_all(catalog_folder(&settings)).unwrap();
         assert!(refused(&settings).await.contains("stemvault rebuild"));
         assert!(!catalog_folder(&settings).exists());
