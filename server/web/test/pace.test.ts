@@ -73,3 +73,16 @@ test("nothing is said of the time left while a line is silent", () => {
   pace.add(1_000_000, 52_000);
   expect(pace.left(20_000_000, 52_000)).toBeDefined();
 });
+
+test("after a pause a slow first answer forgets nothing, and a quicker line is believed at once", () => {
+  const pace = new Pace();
+  pace.resume(0);
+  for (let second = 1; second <= 60; second += 1) pace.add(1e6, second * 1000);
+  const before = pace.rate(60_000)!;
+  pace.stop();
+  pace.resume(3_600_000);
+  // More than the first seconds, and nothing has come yet.
+  for (let second = 1; second <= 8; second += 1) expect(pace.rate(3_600_000 + second * 1000)).toBe(before);
+  pace.add(32e6, 3_608_500);
+  expect(pace.rate(3_609_000)).toBeGreaterThan(3e6);
+});

@@ -14,6 +14,8 @@ export class Pace {
   private since: number | undefined;
   private smooth: number | undefined;
   private looked = 0;
+  /** When the last bytes were acknowledged. */
+  private heard = -Infinity;
 
   /** Bytes flow from now on; if they did not before (a pause, an outage), that time is no part. */
   resume(now: number): void {
@@ -31,6 +33,7 @@ export class Pace {
   add(bytes: number, now: number): void {
     this.resume(now);
     this.samples.push({ at: now, bytes });
+    this.heard = now;
   }
 
   /** Bytes per second, or nothing yet. */
@@ -39,9 +42,8 @@ export class Pace {
     const from = Math.max(this.since, now - WINDOW);
     this.samples = this.samples.filter((sample) => sample.at > from);
     const span = now - from;
-    if (span < FIRST) return this.smooth;
-    // A line that is silent gets slower all the while; of one that never brought anything nothing is known.
-    if (this.samples.length === 0 && this.smooth === undefined) return undefined;
+    // A line that falls silent gets slower all the while; one that has only begun to flow is as it was before.
+    if (span < FIRST || this.heard < this.since) return this.smooth;
     const bytes = this.samples.reduce((sum, sample) => sum + sample.bytes, 0);
     const seen = (bytes / span) * 1000;
     // Weighs what is new by the time that has passed, so that asking often changes nothing.
@@ -54,8 +56,8 @@ export class Pace {
   /** Seconds until so many bytes have arrived, or nothing yet. */
   left(bytes: number, now: number): number | undefined {
     const rate = this.rate(now);
-    const heard = Math.max(this.since ?? now, this.samples.at(-1)?.at ?? 0);
-    return rate === undefined || rate < 1 || now - heard > SILENT ? undefined : bytes / rate;
+    const silent = now - Math.max(this.since ?? now, this.heard);
+    return rate === undefined || rate < 1 || silent > SILENT ? undefined : bytes / rate;
   }
 }
 
