@@ -30,7 +30,7 @@ const UNTIL: &str = "2028-03-01T00:00:00Z";
 fn order(stage: Stage) -> Order {
     let number = OrderNumber::try_from("2026-0117".to_owned()).unwrap();
     let created = at("2026-01-01T00:00:00Z");
-    let open = Order::new(OrderId([7; 16]), number, Client::default(), created);
+    let mut order = Order::new(OrderId([7; 16]), number, Client::default(), created);
     let policy = Policy {
         working_days: 90,
         archive_months: 24,
@@ -45,7 +45,6 @@ fn order(stage: Stage) -> Order {
         stored_bytes: 500,
     };
     let late = at("2028-06-01T00:00:00Z");
-    let mut order = open;
     while order.stage() != stage {
         let next = match order.stage() {
             Stage::Open => order.complete(at("2026-01-31T12:00:00Z"), policy),

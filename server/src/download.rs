@@ -347,13 +347,11 @@ fn describe_file(response: &mut Response, file: &FileEntry) {
     }
     insert(response, header::CONTENT_TYPE, content_type(name));
     insert(response, header::CONTENT_DISPOSITION, &disposition(name));
-    insert(response, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     insert(
         response,
         header::CONTENT_SECURITY_POLICY,
         "default-src 'none'; sandbox",
     );
-    insert(response, header::REFERRER_POLICY, "no-referrer");
 }
 
 /// As HTTP writes it (RFC 9110, 5.6.7).

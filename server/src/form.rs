@@ -7,7 +7,7 @@
 use stemvault_storage::refusal::{Refusal, RefusalKind};
 use stemvault_storage::session::Form;
 
-use crate::pages::language::Language;
+use crate::language::Language;
 pub use left_out::{LEFT_OUT, LeftOut};
 
 mod left_out;

@@ -22,12 +22,12 @@ const ALL: [(Language, &str, &str); 2] = [
     (
         Language::English,
         "en",
-        include_str!("../../messages/en/pages.ftl"),
+        include_str!("../messages/en/pages.ftl"),
     ),
     (
         Language::French,
         "fr",
-        include_str!("../../messages/fr/pages.ftl"),
+        include_str!("../messages/fr/pages.ftl"),
     ),
 ];
 
@@ -54,12 +54,13 @@ impl Language {
     /// section 12.5.4).
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        let asked = headers.get(header::ACCEPT_LANGUAGE);
-        let asked = asked.and_then(|value| value.to_str().ok()).unwrap_or("");
-        let wanted = accept_language::parse(asked).into_iter();
+        let asked = headers.get_all(header::ACCEPT_LANGUAGE).iter();
+        let asked: Vec<_> = asked.filter_map(|value| value.to_str().ok()).collect();
+        let wanted = accept_language::parse_with_quality(&asked.join(","));
+        // A quality of 0 says that a language is not wanted.
+        let mut wanted = wanted.iter().filter(|(_, quality)| *quality > 0.0);
         wanted
-            .filter_map(|tag| Self::of_tag(&tag))
-            .next()
+            .find_map(|(tag, _)| Self::of_tag(tag))
             .unwrap_or_default()
     }
 
@@ -151,9 +152,26 @@ mod tests {
         ] {
             assert_eq!(asked(french), Language::French, "{french}");
         }
-        for english in ["", "en", "en-GB, fr;q=0.9", "de", "frr", ";;", "q=1", "*"] {
+        for english in [
+            "",
+            "en",
+            "en-GB, fr;q=0.9",
+            "de",
+            "frr",
+            ";;",
+            "q=1",
+            "*",
+            "fr;q=0",
+            "fr;q=x",
+        ] {
             assert_eq!(asked(english), Language::English, "{english}");
         }
+        // One list, however many lines it came in.
+        let mut headers = HeaderMap::new();
+        for line in ["de", "fr"] {
+            headers.append(header::ACCEPT_LANGUAGE, line.parse().unwrap());
+        }
+        assert_eq!(Language::of(&headers), Language::French);
         assert_eq!(Language::of(&HeaderMap::new()), Language::English);
     }
 

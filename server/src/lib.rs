@@ -26,6 +26,7 @@ mod frames;
 pub mod fuzz;
 pub mod installation;
 mod keeping;
+pub mod language;
 pub mod listen;
 pub mod log;
 mod master_file;

@@ -14,10 +14,8 @@ use stemvault_storage::refusal::RefusalKind;
 
 use crate::app::SharedApp;
 use crate::error::Failure;
+use crate::pages::POLICY;
 use crate::{api, assets, cors, download, log, pace, prefix, ready, tries, upload, upload_link};
-
-/// Nothing from elsewhere, no script that is not ours, no frame around it.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Two years, the usual length.
 const HSTS: &str = "max-age=63072000";
@@ -92,10 +90,7 @@ fn protect(headers: &mut HeaderMap, real_certificate: bool) {
         .get(CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
     if page && !headers.contains_key(CONTENT_SECURITY_POLICY) {
-        headers.insert(
-            CONTENT_SECURITY_POLICY,
-            HeaderValue::from_static(PAGE_POLICY),
-        );
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     }
 }
 

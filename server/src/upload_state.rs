@@ -10,14 +10,14 @@ use stemvault_storage::checks::{self, Severity};
 use stemvault_storage::link::Link;
 use stemvault_storage::names;
 use stemvault_storage::order::{Order, Stage};
-use stemvault_storage::session::{Form, Kind, Review};
+use stemvault_storage::session::{Form, Kind};
 use stemvault_storage::upload;
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::error::Answer;
 use crate::form::{FORM_MAX, Field, fields, problem};
-use crate::pages::language::Language;
+use crate::language::Language;
 use crate::preflight::{BODY_MAX, FILES_MAX, TOGETHER_MAX, severity, told};
 use crate::submit::{known_form, rules};
 use crate::wire::{Finding, Limits, Receipt, Upload, Uploads};
@@ -76,9 +76,9 @@ pub struct FormState {
 pub struct FieldState {
     /// Its name in the form.
     pub name: String,
-    /// What stands beside it.
+    /// What stands beside it, in the language that is asked for (`Accept-Language`: `en`, `fr`).
     pub label: String,
-    /// What helps to fill it in.
+    /// What helps to fill it in, in that language.
     pub hint: Option<String>,
     /// Whether a submit needs it.
     pub required: bool,
@@ -148,7 +148,7 @@ pub async fn state(
     };
     let returned = session
         .as_ref()
-        .is_some_and(|it| matches!(it.row.review, Review::Returned { .. }));
+        .is_some_and(|it| it.row.review.is_returned());
     let rules = rules(&app.settings);
     let found = checks::check(
         standing.here.iter().map(|it| (it.path.as_str(), &it.facts)),

@@ -128,14 +128,10 @@ impl Receipt {
 
 impl From<&session::Review> for Review {
     fn from(review: &session::Review) -> Self {
-        let (state, reasons) = match review {
-            session::Review::Submitted => ("submitted", Vec::new()),
-            session::Review::Accepted { reason, .. } => {
-                ("accepted", reason.iter().cloned().collect())
-            }
-            session::Review::Returned { reasons, .. } => ("returned", reasons.clone()),
-        };
-        Self { state, reasons }
+        Self {
+            state: review.name(),
+            reasons: review.reasons().to_vec(),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The nouns of Stemvault, their bytes and their memory. Knows neither HTTP nor jobs.
 //!
-//! Read first: [`order`] (an order's life, in the crate `stemvault-model`), then [`intake`] (an upload's bytes), [`outlet`] (a
-//! download's bytes) and [`vault`] (how decisions are made).
+//! Read first: [`order`] (an order's life, in the crate `stemvault-model`), then [`intake`] (an upload's
+//! bytes), [`outlet`] (a download's bytes) and [`vault`] (how decisions are made).
 
 pub mod archive;
 pub mod audit;

@@ -287,7 +287,7 @@ impl Vault {
             let Some((row, _)) = load::<SessionRow>(&*self.catalog, &key).await? else {
                 return Err(no_session(&at.order, session).into());
             };
-            if matches!(review, Review::Returned { .. }) && at.order.stage() != Stage::Open {
+            if review.is_returned() && at.order.stage() != Stage::Open {
                 let message = format!(
                     "order {} is {}: reopen it before you return a session, or the client cannot send anything",
                     at.order.number,

@@ -115,7 +115,7 @@ impl Vault {
         let latest = sessions.into_iter().rfind(|row| row.kind == kind);
         let returned = latest
             .as_ref()
-            .filter(|row| matches!(row.review, Review::Returned { .. }))
+            .filter(|row| row.review.is_returned())
             .map(|row| row.session);
         let (mut finished, mut again, mut unfinished) = (Vec::new(), Vec::new(), Vec::new());
         for upload in uploads {
@@ -155,8 +155,7 @@ impl Taken {
         }
         let unchanged = self.finished.is_empty()
             && self.latest.as_ref().is_none_or(|row| {
-                !matches!(row.review, Review::Returned { .. })
-                    || self.again.len() as u64 == row.files
+                !row.review.is_returned() || self.again.len() as u64 == row.files
             });
         match (&self.latest, unchanged) {
             (_, false) if self.finished.is_empty() && self.again.is_empty() => refuse(format!(

@@ -11,7 +11,7 @@ use stemvault_storage::ids::OrderId;
 use stemvault_storage::link::Scope;
 use stemvault_storage::order::{self, Client, OrderNumber, Policy, Stage};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
-use stemvault_storage::session::{Review, SessionRow};
+use stemvault_storage::session::SessionRow;
 use utoipa::ToSchema;
 
 use super::auth::Staff;
@@ -166,7 +166,7 @@ pub(super) async fn complete(
 ) -> Answer<Json<Order>> {
     let id = id_of(&app, &number).await?;
     let sessions = app.vault.sessions(id).await?;
-    let is_returned = |row: &SessionRow| matches!(row.review, Review::Returned { .. });
+    let is_returned = |row: &SessionRow| row.review.is_returned();
     if !empty && sessions.iter().all(is_returned) {
         return Err(nothing_to_keep(&number, sessions.len()).into());
     }

@@ -9,7 +9,7 @@ use super::order::{NumberArgs, sessions};
 use super::table::{bytes, count, list, table, text};
 use crate::client::answer::printable;
 use crate::form::{INCOMPLETE, LEFT_OUT, fields, label};
-use crate::pages::language::Language;
+use crate::language::Language;
 
 /// Seal what was uploaded into a session, also for a client who forgot to
 ///

@@ -6,7 +6,6 @@
 //! following a link from them tells nobody where one came from.
 
 pub mod client;
-pub mod language;
 #[cfg(test)]
 mod messages_tests;
 
@@ -16,10 +15,10 @@ use axum::response::{IntoResponse, Response};
 use stemvault_storage::Error;
 
 use crate::error::Failure;
-use language::Language;
+use crate::language::Language;
 
 /// What browsers may load for a page: its style, and nothing else.
-const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// ... for a page that a script makes: everything from here, nothing inline.
 const SCRIPTED_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; worker-src 'self'; manifest-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
@@ -36,7 +35,7 @@ pub struct Shell<'a> {
     pub wide: bool,
 }
 
-/// A page as an answer, with the headers that every page has.
+/// A page as an answer, with the headers that every page has beside those of every answer.
 pub(crate) fn answer(status: StatusCode, shell: Shell<'_>, page: &impl Template) -> Response {
     let html = page.render().expect("a string takes everything");
     let policy = if shell.upload.is_some() {
@@ -49,8 +48,6 @@ pub(crate) fn answer(status: StatusCode, shell: Shell<'_>, page: &impl Template)
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
         (header::CONTENT_SECURITY_POLICY, policy),
         (header::CACHE_CONTROL, "no-store"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (HeaderName::from_static("x-robots-tag"), "noindex, nofollow"),
     ] {
         let value = HeaderValue::from_static(value);

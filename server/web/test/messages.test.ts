@@ -3,13 +3,15 @@ import { expect, test } from "vitest";
 
 import en from "../../messages/en/upload.ftl?raw";
 import fr from "../../messages/fr/upload.ftl?raw";
-import { parts, say, sayIn } from "../src/pure/messages";
+import { messages, parts, say } from "../src/pure/messages";
 
 test("numbers decide the words of each language", () => {
   expect(say("files", { n: 1 })).toBe("1 file");
   expect(say("files", { n: 5000 })).toBe("5,000 files");
-  expect(sayIn("fr", "files", { n: 0 })).toBe("0 fichier");
-  expect(sayIn("fr", "files", { n: 5000 })).toMatch(/^5\s000 fichiers$/u);
+  const french = messages("fr");
+  const files = french.getMessage("files")!.value!;
+  expect(french.formatPattern(files, { n: 0 })).toBe("0 fichier");
+  expect(french.formatPattern(files, { n: 5000 })).toMatch(/^5\s000 fichiers$/u);
 });
 
 test("elements stand where the message wants them", () => {

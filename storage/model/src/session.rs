@@ -233,6 +233,34 @@ pub enum Review {
     },
 }
 
+impl Review {
+    /// The word for it, in HTTP and messages.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Submitted => "submitted",
+            Self::Accepted { .. } => "accepted",
+            Self::Returned { .. } => "returned",
+        }
+    }
+
+    /// Why it was returned, or accepted in spite of findings.
+    #[must_use]
+    pub fn reasons(&self) -> &[String] {
+        match self {
+            Self::Submitted => &[],
+            Self::Accepted { reason, .. } => reason.as_slice(),
+            Self::Returned { reasons, .. } => reasons,
+        }
+    }
+
+    /// Whether it must be sent again.
+    #[must_use]
+    pub fn is_returned(&self) -> bool {
+        matches!(self, Self::Returned { .. })
+    }
+}
+
 /// What the catalog and the order record say of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionRow {

@@ -12,7 +12,7 @@ use crate::order::{Order, Stage};
 use crate::path::SessionPath;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::session::{Kind, Review};
+use crate::session::Kind;
 use crate::tables::{self, Arrival, OrderOf, load, load_all, put};
 use crate::upload::progress::Progress;
 use crate::upload::sum::Sum;
@@ -342,7 +342,7 @@ impl Vault {
         }
         if let UploadState::Sealed { session, .. } = upload.state {
             let row = self.session_row(order.id, session).await?;
-            if !matches!(row.review, Review::Returned { .. }) {
+            if !row.review.is_returned() {
                 return refuse(format!(
                     "{file:?} cannot be removed: it was submitted with session {session}; ask the studio to return the session"
                 ));

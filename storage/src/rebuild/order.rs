@@ -11,7 +11,7 @@ use crate::ids::{OrderId, SessionId, UploadId};
 use crate::order::{Client, Ended, Hold, Order, Stage, State};
 use crate::paths;
 use crate::record::OrderRecord;
-use crate::session::{Form, Manifest, Review, SessionRow};
+use crate::session::{Form, Manifest, SessionRow};
 use crate::snapshot::{Section, Snapshot, Unsubmitted};
 use crate::submit::first_row;
 use crate::tables::{self, DigestOf, Gate, OrderOf, Proven, put};
@@ -302,7 +302,7 @@ fn uploads_of(manifest: &Manifest) -> impl Iterator<Item = UploadId> + '_ {
 
 /// The uploads of a returned session may be submitted again, or removed.
 fn reopened_uploads(mut batch: Batch, row: &SessionRow, manifest: &Manifest) -> Batch {
-    if row.released || !matches!(row.review, Review::Returned { .. }) {
+    if row.released || !row.review.is_returned() {
         return batch;
     }
     let order = manifest.order;

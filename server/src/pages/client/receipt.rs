@@ -6,11 +6,11 @@ use axum::response::Response;
 use chrono_tz::Tz;
 use stemvault_storage::checks::Severity;
 use stemvault_storage::ids::{FileHash, SessionId};
-use stemvault_storage::session::{Manifest, Receipt, Review};
+use stemvault_storage::session::{Manifest, Receipt};
 
 use super::code;
 use crate::form::{INCOMPLETE, LEFT_OUT, label};
-use crate::pages::language::Language;
+use crate::language::Language;
 use crate::pages::{Shell, answer};
 
 #[derive(Template)]
@@ -50,11 +50,6 @@ pub fn page(receipt: &Receipt, zone: Tz, words: Language, prefix: &str) -> Respo
         ..Shell::default()
     };
     let review = &receipt.row.review;
-    let (state, reasons) = match review {
-        Review::Submitted => ("submitted", None),
-        Review::Accepted { .. } => ("accepted", None),
-        Review::Returned { reasons, .. } => ("returned", Some(&reasons[..])),
-    };
     let sealed = manifest.sealed_at.with_timezone(&zone);
     let form = manifest.form.iter();
     let page = Page {
@@ -69,12 +64,12 @@ pub fn page(receipt: &Receipt, zone: Tz, words: Language, prefix: &str) -> Respo
             ],
         ),
         sealed: format!("{} ({zone})", sealed.format("%Y-%m-%d %H:%M:%S")),
-        state: words.with("receipt-state-is", [("state", state.into())]),
+        state: words.with("receipt-state-is", [("state", review.name().into())]),
         session: receipt.row.session,
         form: form
             .map(|(name, value)| (named(name, words), value.as_str()))
             .collect(),
-        reasons,
+        reasons: review.is_returned().then(|| review.reasons()),
         findings: findings(manifest, words),
         compared: compared(manifest, words),
         hash: words.with("receipt-hash", [("program", code("b3sum").into())]),

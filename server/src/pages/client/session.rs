@@ -12,7 +12,7 @@ use super::code;
 use crate::app::App;
 use crate::attachment::encoded;
 use crate::error::Answer;
-use crate::pages::language::Language;
+use crate::language::Language;
 use crate::pages::{Shell, answer, wants};
 use crate::wire;
 

@@ -7,12 +7,12 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use stemvault_storage::order::Order;
-use stemvault_storage::session::{Review, SessionRow};
+use stemvault_storage::session::SessionRow;
 use stemvault_storage::upload::{Upload, UploadState};
 
 use super::code;
 use crate::assets;
-use crate::pages::language::Language;
+use crate::language::Language;
 use crate::pages::{Shell, answer};
 
 /// The query that asks for the page without its script.
@@ -44,6 +44,7 @@ struct Page<'a> {
     words: Language,
     not_built: bool,
     loading: String,
+    accepted: bool,
     receipt: Option<String>,
     title: Option<&'a str>,
     here: String,
@@ -98,6 +99,7 @@ pub fn page(seen: &Seen<'_>, words: Language, prefix: &str) -> Response {
         words,
         not_built: !built,
         loading: words.with("link-loading", [("other", other.into())]),
+        accepted: seen.accepted,
         receipt,
         title: order.client.title.as_deref(),
         here: here(seen.uploads, words),
@@ -143,18 +145,15 @@ fn open(uploads: &[Arc<Upload>], words: Language) -> Vec<String> {
 }
 
 fn submitted(row: &SessionRow, words: Language) -> Submitted<'_> {
-    let (state, reasons) = match &row.review {
-        Review::Submitted => ("submitted", None),
-        Review::Accepted { .. } => ("accepted", None),
-        Review::Returned { reasons, .. } => ("returned", Some(&reasons[..])),
-    };
+    let review = &row.review;
     let said = words.with(
         "link-session",
         [
             ("files", row.files.into()),
             ("day", row.sealed_at.format("%Y-%m-%d").to_string().into()),
-            ("state", state.into()),
+            ("state", review.name().into()),
         ],
     );
+    let reasons = review.is_returned().then(|| review.reasons());
     Submitted { said, reasons }
 }

@@ -8,10 +8,11 @@ import fr from "../../../messages/fr/upload.ftl?raw";
 
 const SOURCES = { en, fr };
 
-export type Language = keyof typeof SOURCES;
-export type Facts = Record<string, FluentVariable>;
+type Language = keyof typeof SOURCES;
+type Facts = Record<string, FluentVariable>;
 
-function bundle(language: Language): FluentBundle {
+/** The messages of a language. */
+export function messages(language: Language): FluentBundle {
   // Nothing is written from right to left here, and marks of direction would be copied along.
   const made = new FluentBundle(language, { useIsolating: false });
   made.addResource(new FluentResource(SOURCES[language]));
@@ -19,22 +20,13 @@ function bundle(language: Language): FluentBundle {
 }
 
 export const language: Language = globalThis.document?.documentElement.lang === "fr" ? "fr" : "en";
-const spoken = bundle(language);
+const spoken = messages(language);
 
 /** A message in this language. */
 export function say(id: string, facts: Facts = {}): string {
-  return from(spoken, id, facts);
-}
-
-function from(bundle: FluentBundle, id: string, facts: Facts): string {
-  const pattern = bundle.getMessage(id)?.value;
+  const pattern = spoken.getMessage(id)?.value;
   if (!pattern) throw new Error(`there is no message ${id}`);
-  return bundle.formatPattern(pattern, facts);
-}
-
-/** The same in a language that is asked for, for those who compare. */
-export function sayIn(language: Language, id: string, facts: Facts = {}): string {
-  return from(bundle(language), id, facts);
+  return spoken.formatPattern(pattern, facts);
 }
 
 const MARK = "\u0001";
