@@ -86,7 +86,9 @@ class HaltingStack extends DefaultHttpStack {
   }
 
   whenSent(request, halt) {
-    const socket = request.getUnderlyingObject().socket;
+    const { destroyed, socket } = request.getUnderlyingObject();
+    // Aborted beside the one that came first: what it holds will never be sent.
+    if (destroyed) return;
     if (halt.readableLength === 0 && socket?.writableLength === 0) this.halted(request);
     else setTimeout(() => this.whenSent(request, halt), 5);
   }
