@@ -168,7 +168,7 @@ impl Run {
             let started_us = self.started_at.timestamp_micros();
             let key = tables::run_note(started_us, self.id, self.noted);
             vault
-                .catalog()
+                .core.catalog()
                 .commit(put(Batch::new(), key, &note))
                 .await?;
         }
@@ -188,7 +188,7 @@ impl Run {
 
     /// The same, of one whose process died.
     pub(crate) async fn interrupted(mut self, vault: &Vault, now: DateTime<Utc>) -> Result<Self> {
-        self.noted = vault.catalog().scan_prefix(&self.notes_key()).await?.len() as u64;
+        self.noted = vault.core.catalog().scan_prefix(&self.notes_key()).await?.len() as u64;
         let message = format!(
             "its process ended after {} steps; the next run goes on where it stopped",
             self.noted
@@ -212,7 +212,7 @@ impl Run {
         if let Some(before) = from.checked_sub(1) {
             range = range.after(tables::run_note(started_us, self.id, before as u64));
         }
-        let rows = vault.catalog().scan(range, limit).await?;
+        let rows = vault.core.catalog().scan(range, limit).await?;
         rows.iter()
             .map(|(_, row)| tables::decode(&row.value))
             .collect()

@@ -64,7 +64,7 @@ impl App {
     ) -> Self {
         Self {
             jobs: Arc::new(Jobs::new(Arc::clone(&vault), &settings)),
-            clock: Arc::clone(vault.clock()),
+            clock: Arc::clone(vault.core.clock()),
             tries: Tries::new(&settings.server),
             paces: Paces::default(),
             spending: Spending::default(),

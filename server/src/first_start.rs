@@ -115,8 +115,8 @@ impl CliFile {
 /// # Errors
 /// When the store does not take it.
 pub async fn put_readme(vault: &Vault) -> anyhow::Result<()> {
-    vault.expect_stores().await?;
-    for store in [vault.working(), vault.archive()] {
+    vault.core.marks.expect_stores().await?;
+    for store in [vault.core.working(), vault.core.archive()] {
         let there = store.get_opt(&paths::readme()).await?;
         if there.is_none_or(|there| there != README) {
             store.put_now(&paths::readme(), README.into()).await?;

@@ -93,7 +93,7 @@ impl Installation {
         check_mirror(stores.mirror.as_ref()).await;
         let vault = Vault::new(shared, stores.working, stores.archive, keys, clock, limits);
         let vault = vault.with_mirror(stores.mirror);
-        vault.time().allow(settings.retention.clock_jump);
+        vault.core.time().allow(settings.retention.clock_jump);
         Ok(Self {
             vault: Arc::new(vault),
             catalog,

@@ -186,7 +186,7 @@ pub(crate) async fn check(
         Scope::All | Scope::Part => files::<Head>(&app, headers, &body).await?,
         Scope::Together => files::<Again>(&app, headers, &body).await?,
     };
-    let order = app.vault.order(link.order).await?;
+    let order = app.vault.core.order(link.order).await?;
     stemvault_storage::Vault::check_takes_files(&order)?;
     let standing = app.vault.standing(&order, Kind::Material).await?;
     let mut room = app.vault.room(order.id, Some(&link)).await?;

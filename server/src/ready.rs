@@ -85,17 +85,17 @@ async fn ready(State(app): State<SharedApp>) -> Response {
 pub(crate) async fn look(vault: &Vault) -> Vec<Wrong> {
     let catalog = async {
         vault
-            .catalog()
+            .core.catalog()
             .get(&tables::orders())
             .await
             .map_err(Error::from)
     };
     let (catalog, working, archive, keys, away) = tokio::join!(
         within(async { catalog.await.map(drop) }),
-        within(vault.working().answers()),
-        within(vault.archive().answers()),
-        within(vault.keys().answers()),
-        within(vault.stores_away()),
+        within(vault.core.working().answers()),
+        within(vault.core.archive().answers()),
+        within(vault.core.keys().answers()),
+        within(vault.core.marks.stores_away()),
     );
     let answers = [
         ("the catalog", catalog),
@@ -126,7 +126,7 @@ pub(crate) async fn look(vault: &Vault) -> Vec<Wrong> {
 /// Says which stores are not the ones they should be. They may be back in a minute, so that keeps
 /// nobody from starting; nothing is deleted meanwhile.
 pub(crate) async fn name_away(vault: &Vault) {
-    match vault.stores_away().await {
+    match vault.core.marks.stores_away().await {
         Ok(away) => {
             for away in away {
                 terminal::tell(&away.says);

@@ -96,7 +96,7 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
         paces: Paces::default(),
         spending: Spending::default(),
         settings: Arc::new(settings),
-        clock: Arc::clone(opened.vault.clock()),
+        clock: Arc::clone(opened.vault.core.clock()),
         hands,
         public_url,
         metrics,
@@ -244,7 +244,7 @@ async fn leave_cli_file(
         .transpose()?;
     // Whoever signed it: commands on this machine trust what this machine serves.
     file.ca = Some(certificate.chain.clone());
-    let catalog = opened.vault.catalog();
+    let catalog = opened.vault.core.catalog();
     if file.renew_token(&**catalog, clock.now()).await? {
         tracing::info!("made an API token for commands on this machine");
     }

@@ -78,7 +78,7 @@ async fn look(
 async fn page(app: &App, link: &str, query: Option<&str>, words: Language) -> Answer {
     let (by, accepted) = known(app, link).await?;
     let (order, uploads) = uploads(app, &by).await?;
-    let rows = app.vault.sessions(order.id).await?.into_iter();
+    let rows = app.vault.core.sessions(order.id).await?.into_iter();
     let session = rows.rev().find(|row| row.kind == Kind::Material);
     let base = app.public_url.as_str().trim_end_matches('/');
     let seen = Seen {
@@ -138,7 +138,7 @@ async fn receipt_of(
     session: &str,
 ) -> Answer<stemvault_storage::session::Receipt> {
     let (link, _) = known(app, link).await?;
-    let rows = app.vault.sessions(link.order).await?;
+    let rows = app.vault.core.sessions(link.order).await?;
     let wanted = session.parse::<SessionId>().ok();
     let found = rows
         .iter()
@@ -237,7 +237,7 @@ async fn known(app: &App, text: &str) -> Answer<(Link, bool)> {
 
 /// The uploads of material of a link's order: what the studio uploads is not for this link.
 async fn uploads(app: &App, link: &Link) -> Answer<(Order, Vec<Arc<Upload>>)> {
-    let order = app.vault.order(link.order).await?;
+    let order = app.vault.core.order(link.order).await?;
     let mut uploads = app.vault.listed(order.id).await?;
     uploads.retain(|upload| upload.kind == Kind::Material);
     Ok((order, uploads))

@@ -26,8 +26,8 @@ impl Vault {
     /// [`RefusalKind::WrongStage`] unless the order is open and everything uploaded is submitted.
     pub async fn complete(&self, order: OrderId, policy: Policy) -> Result<Order> {
         for _ in 0..TRIES {
-            let at = self.settled(order).await?;
-            let latest = load::<Arrival>(&*self.catalog, &tables::arrival(order)).await?;
+            let at = self.core.settled(order).await?;
+            let latest = load::<Arrival>(&*self.core.catalog, &tables::arrival(order)).await?;
             let latest = latest.map_or(Expect::Absent, |(_, version)| Expect::At(version));
             let uploads = self.uploads(order).await?;
             let open = |upload: &Upload| !matches!(upload.state, UploadState::Sealed { .. });
@@ -35,7 +35,7 @@ impl Vault {
             if !left.is_empty() {
                 return Err(not_submitted(&at.order, &left).into());
             }
-            let now = self.clock.now();
+            let now = self.core.clock.now();
             self.check_time_of(&at.order, now).await?;
             let next = at.order.complete(now, policy)?;
             let batch = Batch::new().expect(tables::arrival(order), latest);
@@ -43,7 +43,7 @@ impl Vault {
                 Stage::Open => self.without_loose_parts(batch, order).await?,
                 _ => batch,
             };
-            if let Some(order) = self.decide(&at, next, batch).await? {
+            if let Some(order) = self.core.decide(&at, next, batch).await? {
                 self.intake.forget_usage(order.id);
                 return Ok(order);
             }
@@ -60,7 +60,7 @@ impl Vault {
                 .of_order(number)
                 .into())
         };
-        if let Some(doubt) = self.time.doubt() {
+        if let Some(doubt) = self.core.time.doubt() {
             return refuse(format!("order {number} cannot be completed now: {doubt}"));
         }
         let entry = self.last_entry(order).await?;
@@ -77,7 +77,7 @@ impl Vault {
 
     /// Removes the rows of all parts. Their objects are left for the sweep.
     async fn without_loose_parts(&self, mut batch: Batch, order: OrderId) -> Result<Batch> {
-        let rows = load_all::<Upload>(&*self.catalog, &tables::uploads(order)).await?;
+        let rows = load_all::<Upload>(&*self.core.catalog, &tables::uploads(order)).await?;
         for (key, part, version) in rows.into_iter().filter(|(_, it, _)| it.role.is_part()) {
             batch = self.without_upload(batch, order, part.id).await?;
             // Whoever still writes to it may have committed a block meanwhile.

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::audit::{Head, What};
 use crate::block::{Logical, open, seal_copy};
 use crate::catalog::Batch;
+use crate::core::OrderAt;
 use crate::error::{Damage, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
 use crate::order::{Order, OrderNumber};
@@ -20,7 +21,7 @@ use crate::session::{Kind, SessionRow};
 use crate::sweep::Swept;
 use crate::tables::{self, Record, put};
 use crate::upload::Upload;
-use crate::vault::{OrderAt, Vault};
+use crate::vault::Vault;
 
 /// The longest tombstone that is read, in bytes.
 const TOMBSTONE_MAX: usize = 16 << 20;
@@ -72,14 +73,18 @@ impl Vault {
     /// # Errors
     /// Those of the stores; doing it again goes on.
     pub async fn delete_released(&self, order: &Order) -> Result<Swept> {
-        self.expect_stores().await?;
+        self.core.marks.expect_stores().await?;
         let mut swept = Swept::default();
         for upload in self.released_uploads(order).await? {
-            let (objects, bytes) = self.working.empty(&paths::upload(order.id, upload)).await?;
+            let (objects, bytes) = self
+                .core
+                .working
+                .empty(&paths::upload(order.id, upload))
+                .await?;
             swept.objects += objects;
             swept.bytes += bytes;
         }
-        self.working.settle(&paths::working(order.id)).await?;
+        self.core.working.settle(&paths::working(order.id)).await?;
         Ok(swept)
     }
 
@@ -90,7 +95,7 @@ impl Vault {
     pub async fn has_to_release(&self, order: &Order) -> Result<bool> {
         for upload in self.released_uploads(order).await? {
             let folder = paths::upload(order.id, upload);
-            if !self.working.list(&folder).await?.is_empty() {
+            if !self.core.working.list(&folder).await?.is_empty() {
                 return Ok(true);
             }
         }
@@ -105,10 +110,11 @@ impl Vault {
     pub async fn close_release(&self, at: &OrderAt) -> Result<Option<Order>> {
         let order = &at.order;
         let next = order.released()?;
-        self.expect_stores().await?;
+        self.core.marks.expect_stores().await?;
         let mut batch = Batch::new();
         for upload in self.released_uploads(order).await? {
             if !self
+                .core
                 .working
                 .list(&paths::upload(order.id, upload))
                 .await?
@@ -119,7 +125,12 @@ impl Vault {
             batch = batch
                 .delete(tables::upload(order.id, upload))
                 .delete(tables::order_of_upload(upload));
-            for (part, _) in self.catalog.scan_prefix(&tables::parts(upload)).await? {
+            for (part, _) in self
+                .core
+                .catalog
+                .scan_prefix(&tables::parts(upload))
+                .await?
+            {
                 batch = batch.delete(part);
             }
         }
@@ -134,11 +145,11 @@ impl Vault {
                 },
             );
         }
-        self.decide(at, next, batch).await
+        self.core.decide(at, next, batch).await
     }
 
     async fn proven(&self, order: &Order) -> Result<Vec<SessionRow>> {
-        let mut rows = self.sessions(order.id).await?;
+        let mut rows = self.core.sessions(order.id).await?;
         rows.retain(|row| order.proof().is_some_and(|proof| proof.covers(row)));
         Ok(rows)
     }
@@ -170,15 +181,15 @@ impl Vault {
     /// Those of the stores; doing it again goes on.
     pub async fn destroy(&self, order: &Order) -> Result<Swept> {
         let id = order.id;
-        self.expect_stores().await?;
-        self.keys.destroy(id).await?;
+        self.core.marks.expect_stores().await?;
+        self.core.keys.destroy(id).await?;
         self.forget_documents(id);
         // A mirror that does not answer keeps nothing else here; but then the purge is not over.
         let mirrored_key = self.destroy_mirrored_key(id).await;
         self.bury(order).await?;
-        let (objects, bytes) = self.working.empty(&paths::order(id)).await?;
+        let (objects, bytes) = self.core.working.empty(&paths::order(id)).await?;
         let mut swept = Swept { objects, bytes };
-        let (objects, bytes) = self.archive.empty(&paths::order(id)).await?;
+        let (objects, bytes) = self.core.archive.empty(&paths::order(id)).await?;
         swept.objects += objects;
         swept.bytes += bytes;
         mirrored_key?;
@@ -188,18 +199,18 @@ impl Vault {
 
     async fn bury(&self, order: &Order) -> Result<()> {
         let path = paths::tombstone(order.id);
-        if self.working.get_opt(&path).await?.is_some() {
+        if self.core.working.get_opt(&path).await?.is_some() {
             return Ok(());
         }
-        let sessions = self.sessions(order.id).await?;
-        let now = self.clock.now();
+        let sessions = self.core.sessions(order.id).await?;
+        let now = self.core.clock.now();
         let tombstone = Tombstone {
             order: order.id,
             number: order.number.clone(),
             version: order.version,
             completed_at: order.completed_at(),
             destroyed_at: now,
-            last_backup_ends_at: self.keys.last_backup_ends(now).await?,
+            last_backup_ends_at: self.core.keys.last_backup_ends(now).await?,
             sessions: sessions
                 .into_iter()
                 .map(|row| Buried {
@@ -212,11 +223,17 @@ impl Vault {
             audit: order.audit,
         };
         let bytes = tables::encode(&tombstone);
-        let sealed = seal_copy(self.keys.records(), order.id, &Logical::Tombstone, &bytes);
-        self.working
+        let sealed = seal_copy(
+            self.core.keys.records(),
+            order.id,
+            &Logical::Tombstone,
+            &bytes,
+        );
+        self.core
+            .working
             .prepare(&object_store::path::Path::from("tombstones"))
             .await?;
-        self.working.put_now(&path, sealed).await
+        self.core.working.put_now(&path, sealed).await
     }
 
     /// Reads the tombstone of an order, if it has one.
@@ -225,11 +242,11 @@ impl Vault {
     /// [`Damaged`](crate::error::Error::Damaged).
     pub async fn tombstone(&self, order: OrderId) -> Result<Option<Tombstone>> {
         let path = paths::tombstone(order);
-        let Some(sealed) = self.working.get_opt(&path).await? else {
+        let Some(sealed) = self.core.working.get_opt(&path).await? else {
             return Ok(None);
         };
         let plain = open(
-            self.keys.records(),
+            self.core.keys.records(),
             order,
             &Logical::Tombstone,
             sealed,
@@ -239,7 +256,7 @@ impl Vault {
             order,
             file: None,
             what: "the tombstone".to_owned(),
-            store: self.working.name(),
+            store: self.core.working.name(),
             object: path.to_string(),
             detail: error.to_string(),
         })?;
@@ -253,11 +270,11 @@ impl Vault {
     /// Those of the stores and the catalog.
     pub async fn close_purge(&self, at: &OrderAt) -> Result<Option<Order>> {
         let id = at.order.id;
-        self.expect_stores().await?;
-        if self.keys.holds(id).await? {
+        self.core.marks.expect_stores().await?;
+        if self.core.keys.holds(id).await? {
             return Ok(None);
         }
-        for store in [&self.working, &self.archive] {
+        for store in [&self.core.working, &self.core.archive] {
             if !store.list(&paths::order(id)).await?.is_empty() {
                 return Ok(None);
             }
@@ -265,10 +282,10 @@ impl Vault {
         if !self.is_gone_from_mirror(id).await? {
             return Ok(None);
         }
-        let logged = (What::Purged, &self.who);
+        let logged = (What::Purged, &self.core.who);
         let batch = self.watch(self.rows_of(id).await?, id);
-        let (next, batch) = self.log(at.order.purged()?, logged, batch);
-        self.step(at, next, batch).await
+        let (next, batch) = self.core.log(at.order.purged()?, logged, batch);
+        self.core.step(at, next, batch).await
     }
 
     /// The end of every row of an order but the four that bear its name, and its audit log.
@@ -277,7 +294,7 @@ impl Vault {
         for upload in self.all_uploads(id).await? {
             batch = batch.and(self.rows_of_upload(&upload).await?);
         }
-        for link in self.links(id).await? {
+        for link in self.core.links(id).await? {
             batch = batch
                 .delete(tables::link(link.digest))
                 .delete(tables::order_of_link(link.id));
@@ -294,7 +311,7 @@ impl Vault {
             tables::mirrored(id),
             tables::fetched(id),
         ] {
-            for (row, _) in self.catalog.scan_prefix(&table).await? {
+            for (row, _) in self.core.catalog.scan_prefix(&table).await? {
                 batch = batch.delete(row);
             }
         }
@@ -324,7 +341,7 @@ impl Vault {
             tables::parts(upload.id),
             tables::part_use(upload.id),
         ] {
-            for (row, _) in self.catalog.scan_prefix(&table).await? {
+            for (row, _) in self.core.catalog.scan_prefix(&table).await? {
                 batch = batch.delete(row);
             }
         }

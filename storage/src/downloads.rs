@@ -35,20 +35,22 @@ impl Vault {
     /// # Errors
     /// Those of the catalog and of storing the record of the order.
     pub async fn downloaded(&self, order: OrderId, session: SessionId) -> Result<()> {
-        let row = tables::fetched_by(order, session, &self.who.to_string());
+        let row = tables::fetched_by(order, session, &self.core.who.to_string());
         for _ in 0..TRIES {
-            let now = self.clock.now();
-            let known = load::<Fetched>(&*self.catalog, &row).await?;
+            let now = self.core.clock.now();
+            let known = load::<Fetched>(&*self.core.catalog, &row).await?;
             if known.is_some_and(|(known, _)| (now - known.at).abs() < ONE) {
                 return Ok(());
             }
-            let at = self.settled(order).await?;
+            let at = self.core.settled(order).await?;
             if at.order.is_gone() {
                 // Its bytes are on their way to nowhere.
                 return Ok(());
             }
             let batch = put(Batch::new(), row.clone(), &Fetched { at: now });
-            let logged = self.decide_about(&at, What::Downloaded(session), batch);
+            let logged = self
+                .core
+                .decide_about(&at, What::Downloaded(session), batch);
             if Box::pin(logged).await?.is_some() {
                 return Ok(());
             }

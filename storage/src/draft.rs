@@ -26,7 +26,7 @@ impl Vault {
     pub async fn keep_draft(&self, order: OrderId, form: &Form) -> Result<()> {
         let key = tables::draft(order);
         for _ in 0..TRIES {
-            let at = self.settled(order).await?;
+            let at = self.core.settled(order).await?;
             Self::check_takes_files(&at.order)?;
             if matches!(at.order.stage(), Stage::Sealing) {
                 self.resume_sealing(order).await?;
@@ -39,11 +39,11 @@ impl Vault {
                 batch.delete(key.clone())
             } else {
                 let plain = serde_json::to_vec(form).expect("a form is plain data");
-                let keys = self.keys.order(order).await?;
+                let keys = self.core.keys.order(order).await?;
                 let sealed = seal_copy(&keys, order, &Logical::Draft, &plain);
                 batch.put(key.clone(), sealed)
             };
-            match self.catalog.commit(batch).await {
+            match self.core.catalog.commit(batch).await {
                 Ok(()) => return Ok(()),
                 Err(CommitError::Conflict(_)) => {}
                 Err(CommitError::Failed(error)) => return Err(error.into()),
@@ -57,10 +57,10 @@ impl Vault {
     /// # Errors
     /// [`Error::BadRecord`] when it does not open.
     pub async fn draft(&self, order: OrderId) -> Result<Option<Form>> {
-        let Some(row) = self.catalog.get(&tables::draft(order)).await? else {
+        let Some(row) = self.core.catalog.get(&tables::draft(order)).await? else {
             return Ok(None);
         };
-        let keys = self.keys.order(order).await?;
+        let keys = self.core.keys.order(order).await?;
         let bad = |detail: String| Error::BadRecord {
             what: "draft of a form",
             detail,
@@ -79,7 +79,7 @@ impl Vault {
         if let Some(draft) = self.draft(order).await? {
             return Ok(draft);
         }
-        let sessions = self.sessions(order).await?;
+        let sessions = self.core.sessions(order).await?;
         match sessions.iter().rfind(|row| row.kind == Kind::Material) {
             Some(row) => Ok(self.manifest(order, row.session).await?.form.clone()),
             None => Ok(Form::new()),

@@ -13,7 +13,7 @@ impl Vault {
         let of = self.parts_of(upload.id).await?;
         let folders = of.iter().map(|of| of.part);
         for folder in folders.chain((upload.role != Role::Final).then_some(upload.id)) {
-            let rows = load_all::<BlockRef>(&*self.catalog, &tables::blocks(folder)).await?;
+            let rows = load_all::<BlockRef>(&*self.core.catalog, &tables::blocks(folder)).await?;
             let count = u32::try_from(rows.len()).expect("fewer than bytes of the longest file");
             blocks.extend(rows.into_iter().map(|(_, block, _)| block));
             if upload.role == Role::Final {

@@ -11,6 +11,7 @@ use object_store::path::Path;
 
 use crate::block::{BLOCK_MAX, Logical, aside, open, seal_copy};
 use crate::catalog::{Batch, CommitError, Expect};
+use crate::core::OrderAt;
 use crate::error::{Damage, Error, Result};
 use crate::flaw::{Flaw, Part, Tier};
 use crate::ids::SessionId;
@@ -22,7 +23,7 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{BlockRef, SessionRow};
 use crate::store::{Lease, Store};
 use crate::tables::{self, Gate, Outbox, load, put};
-use crate::vault::{OrderAt, Vault};
+use crate::vault::Vault;
 
 /// An object, and what must be in it.
 struct Spot {
@@ -114,7 +115,7 @@ impl Vault {
             Part::File => return None,
         };
         let store = match flaw.tier {
-            Tier::Mirror => self.mirror.as_ref()?.bucket.clone(),
+            Tier::Mirror => self.core.mirror.as_ref()?.bucket.clone(),
             Tier::Working | Tier::Archive => self.first_of(&flaw.part),
         };
         Some(Spot {
@@ -128,9 +129,9 @@ impl Vault {
     /// The store in which the first copy of a part lies.
     fn first_of(&self, part: &Part) -> Store {
         match part {
-            Part::Index(_) => self.archive.clone(),
-            Part::Block { source, .. } if source.is_archived() => self.archive.clone(),
-            _ => self.working.clone(),
+            Part::Index(_) => self.core.archive.clone(),
+            Part::Block { source, .. } if source.is_archived() => self.core.archive.clone(),
+            _ => self.core.working.clone(),
         }
     }
 
@@ -140,7 +141,7 @@ impl Vault {
             let first = self.first_of(&flaw.part);
             return Some((first.name(), first));
         }
-        let mirror = self.mirror.as_ref()?;
+        let mirror = self.core.mirror.as_ref()?;
         debug_assert_ne!(spot.store.name(), mirror.bucket.name());
         Some(("mirror", mirror.bucket.clone()))
     }
@@ -150,7 +151,7 @@ impl Vault {
         let Some(sealed) = store.get_opt(&spot.path).await? else {
             return Ok(None);
         };
-        let keys = self.keys.order(at.order.id).await?;
+        let keys = self.core.keys.order(at.order.id).await?;
         let (id, logical, holds) = (at.order.id, spot.logical.clone(), spot.holds);
         let copy = Bytes::copy_from_slice(&sealed);
         let good = aside(sealed.len(), move || {
@@ -201,7 +202,7 @@ impl Vault {
         if plain.len() != block.length as usize || blake3::hash(&plain) != *block.hash.as_bytes() {
             return Ok(None);
         }
-        let (id, keys) = (at.order.id, self.keys.order(at.order.id).await?);
+        let (id, keys) = (at.order.id, self.core.keys.order(at.order.id).await?);
         let sealed = aside(plain.len(), move || {
             seal_copy(&keys, id, &Logical::Block(block.hash), &plain)
         });
@@ -255,12 +256,12 @@ impl Vault {
         let batch = put(Batch::new(), tables::outbox(id), &owed)
             .expect(tables::outbox(id), Expect::Absent)
             .expect(tables::order(id), Expect::At(at.row));
-        match self.catalog.commit(batch).await {
+        match self.core.catalog.commit(batch).await {
             Ok(()) | Err(CommitError::Conflict(_)) => {}
             Err(CommitError::Failed(error)) => return Err(error.into()),
         }
-        self.drain(id).await?;
-        self.read_record(id, at.order.version).await?;
+        self.core.drain(id).await?;
+        self.core.read_record(id, at.order.version).await?;
         metrics::counter!("stemvault_mended_total", "store" => "working", "from" => "catalog")
             .increment(1);
         Ok(Some("the catalog"))
@@ -269,7 +270,7 @@ impl Vault {
     /// Puts an object anew, at its name, and reads it back.
     async fn put_anew(&self, at: &OrderAt, spot: &Spot, sealed: Bytes) -> Result<()> {
         if spot.store.name() != "mirror" {
-            self.expect_store(&spot.store).await?;
+            self.core.marks.expect_store(&spot.store).await?;
         }
         self.put_compared(at, &spot.store, &spot.path, sealed).await
     }
@@ -305,8 +306,8 @@ impl Vault {
 
     /// A lease for puts that rest on the order's gate as it was read.
     pub(crate) async fn lease_at(&self, at: &OrderAt) -> Result<Lease> {
-        let lease = self.lease(&at.order);
-        match load::<Gate>(&*self.catalog, &tables::gate(at.order.id)).await? {
+        let lease = self.core.lease(&at.order);
+        match load::<Gate>(&*self.core.catalog, &tables::gate(at.order.id)).await? {
             Some((row, _)) if row.gate == at.order.gate => Ok(lease),
             _ => Err(Refusal::new(
                 RefusalKind::TakenOver,

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use object_store::path::Path;
 
 use crate::block::{Logical, open};
+use crate::core::OrderAt;
+use crate::core::record::OrderRecord;
 use crate::error::{Damage, Error, Result};
 use crate::flaw::{Flaw, Part, Tier, found};
 use crate::ids::{AttemptId, SessionId};
@@ -14,8 +16,7 @@ use crate::manifests::DOCUMENT_MAX;
 use crate::order::{Order, Stage};
 use crate::outlet::Source;
 use crate::paths;
-use crate::record::OrderRecord;
-use crate::vault::{OrderAt, Vault};
+use crate::vault::Vault;
 
 /// A file of a session in one of the tiers.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ impl Vault {
         if matches!(tier, Tier::Archive | Tier::Mirror) {
             held.extend(self.held_archive(at, flaws).await?);
         }
-        let (Tier::Mirror, Some(mirror)) = (tier, &self.mirror) else {
+        let (Tier::Mirror, Some(mirror)) = (tier, &self.core.mirror) else {
             return Ok(held);
         };
         let Some(copied) = self.as_mirrored(at).await? else {
@@ -68,7 +69,7 @@ impl Vault {
         if at.order.stage() == Stage::Releasing {
             return Ok(held);
         }
-        for row in self.sessions(id).await? {
+        for row in self.core.sessions(id).await? {
             let session = row.session;
             let manifest = self.read_manifest(id, session).await;
             let part = || Part::Manifest(session);
@@ -100,7 +101,7 @@ impl Vault {
             return Ok(held);
         };
         let index = Arc::new(index);
-        let mut rows = self.sessions(id).await?;
+        let mut rows = self.core.sessions(id).await?;
         rows.retain(|row| proof.covers(row));
         for session in rows.into_iter().map(|row| row.session) {
             let manifest = self.read_manifest(id, session).await;
@@ -134,7 +135,7 @@ impl Vault {
     /// Those of the stores.
     pub async fn examine_records(&self, at: &OrderAt, flaws: &mut Vec<Flaw>) -> Result<()> {
         for version in self.known_records(at).await? {
-            let record = self.read_record(at.order.id, version).await;
+            let record = self.core.read_record(at.order.id, version).await;
             found(flaws, Tier::Working, || Part::Record(version), record)?;
         }
         Ok(())
@@ -158,7 +159,7 @@ impl Vault {
             let part = Part::Record(version);
             flaws.extend(self.in_mirror(at, path, logical, part).await?);
         }
-        for row in self.sessions(id).await? {
+        for row in self.core.sessions(id).await? {
             let session = row.session;
             if !has_session(&copied, session) {
                 continue;
@@ -183,10 +184,10 @@ impl Vault {
         logical: Logical,
         part: Part,
     ) -> Result<Option<Flaw>> {
-        let Some(mirror) = &self.mirror else {
+        let Some(mirror) = &self.core.mirror else {
             return Ok(None);
         };
-        let keys = self.keys.order(at.order.id).await?;
+        let keys = self.core.keys.order(at.order.id).await?;
         let detail = match mirror.bucket.get_opt(&path).await? {
             None => "it is missing".to_owned(),
             Some(sealed) => match open(&keys, at.order.id, &logical, sealed, DOCUMENT_MAX) {
@@ -237,7 +238,7 @@ impl Vault {
         let known = self.orders().await?;
         let known: HashSet<_> = known.iter().map(|order| order.id.to_string()).collect();
         let mut unknown = BTreeSet::new();
-        for store in [&self.working, &self.archive] {
+        for store in [&self.core.working, &self.core.archive] {
             unknown.extend(store.folders(&Path::from("orders")).await?);
         }
         unknown.retain(|name| !known.contains(name));

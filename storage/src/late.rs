@@ -41,7 +41,7 @@ fn watched(order: OrderId) -> Key {
 impl Vault {
     /// Adds to the last batch of a purge that the order is looked at again.
     pub(crate) fn watch(&self, batch: Batch, order: OrderId) -> Batch {
-        let until = self.clock.now() + WATCHED;
+        let until = self.core.clock.now() + WATCHED;
         put(batch, watched(order), &Watched { order, until })
     }
 
@@ -50,7 +50,7 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn watched(&self) -> Result<Vec<Watched>> {
-        let rows = load_all::<Watched>(&*self.catalog, &tables::watched(None)).await?;
+        let rows = load_all::<Watched>(&*self.core.catalog, &tables::watched(None)).await?;
         Ok(rows.into_iter().map(|(_, row, _)| row).collect())
     }
 
@@ -60,13 +60,13 @@ impl Vault {
     /// # Errors
     /// Those of the stores; the next time goes on.
     pub async fn look_again(&self, order: OrderId) -> Result<Swept> {
-        self.expect_stores().await?;
+        self.core.marks.expect_stores().await?;
         let mut swept = Swept::default();
-        if self.keys.holds(order).await? {
-            self.keys.destroy(order).await?;
+        if self.core.keys.holds(order).await? {
+            self.core.keys.destroy(order).await?;
             swept.objects += 1;
         }
-        for store in [&self.working, &self.archive] {
+        for store in [&self.core.working, &self.core.archive] {
             let (objects, bytes) = store.empty(&paths::order(order)).await?;
             swept.objects += objects;
             swept.bytes += bytes;
@@ -90,6 +90,7 @@ impl Vault {
     /// Those of the catalog.
     pub async fn end_watch(&self, order: OrderId) -> Result<()> {
         Ok(self
+            .core
             .catalog
             .commit(Batch::new().delete(watched(order)))
             .await?)

@@ -17,7 +17,7 @@ impl Vault {
             return Err(being_deleted(order, stands));
         }
         let open = match &order.state {
-            State::Recalled { until, .. } => self.clock.now() < *until,
+            State::Recalled { until, .. } => self.core.clock.now() < *until,
             State::Released(_) => row.kind == Kind::Delivery,
             _ => true,
         };
@@ -48,10 +48,10 @@ impl Vault {
         if let Err(refusal) = refused {
             return Some(refusal.message);
         }
-        if let Some(doubt) = self.time().doubt() {
+        if let Some(doubt) = self.core.time().doubt() {
             return Some(doubt);
         }
-        let stores = self.expect_stores().await;
+        let stores = self.core.marks.expect_stores().await;
         stores.err().map(|error| error.to_string())
     }
 }

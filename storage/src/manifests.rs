@@ -81,9 +81,9 @@ impl Vault {
     /// # Errors
     /// [`NotFound`](crate::refusal::RefusalKind::NotFound).
     pub async fn session_row(&self, order: OrderId, session: SessionId) -> Result<SessionRow> {
-        match load::<SessionRow>(&*self.catalog, &tables::session(order, session)).await? {
+        match load::<SessionRow>(&*self.core.catalog, &tables::session(order, session)).await? {
             Some((row, _)) => Ok(row),
-            None => Err(no_session(&self.order(order).await?, session).into()),
+            None => Err(no_session(&self.core.order(order).await?, session).into()),
         }
     }
 
@@ -93,7 +93,7 @@ impl Vault {
     /// Not found, or the manifest is damaged.
     pub async fn receipt(&self, order: OrderId, session: SessionId) -> Result<Receipt> {
         let row = self.session_row(order, session).await?;
-        crate::orders::gone(&self.order(order).await?)?;
+        crate::orders::gone(&self.core.order(order).await?)?;
         Ok(Receipt {
             row,
             manifest: self.manifest(order, session).await?,
@@ -145,11 +145,11 @@ impl Vault {
         lease: &Lease,
     ) -> Result<SessionId> {
         let session = SessionId(*blake3::hash(bytes).as_bytes());
-        let keys = self.keys.order(order).await?;
+        let keys = self.core.keys.order(order).await?;
         let document = self.manifest_document(order, session);
         let sealed = seal_copy(&keys, order, &document.logical, bytes);
-        self.working.prepare(&paths::sessions(order)).await?;
-        self.working.put(&document.path, sealed, lease).await?;
+        self.core.working.prepare(&paths::sessions(order)).await?;
+        self.core.working.put(&document.path, sealed, lease).await?;
         Ok(session)
     }
 
@@ -180,11 +180,11 @@ impl Vault {
 
     pub(crate) async fn put_index(&self, index: &Index, lease: &Lease) -> Result<u64> {
         let order = index.order;
-        let keys = self.keys.order(order).await?;
+        let keys = self.core.keys.order(order).await?;
         let document = self.index_document(order, index.attempt);
         let sealed = seal_copy(&keys, order, &document.logical, &tables::encode(index));
         let length = sealed.len() as u64;
-        self.archive.put(&document.path, sealed, lease).await?;
+        self.core.archive.put(&document.path, sealed, lease).await?;
         Ok(length)
     }
 
@@ -199,7 +199,7 @@ impl Vault {
 
     fn manifest_document(&self, order: OrderId, session: SessionId) -> Document<'_> {
         Document {
-            store: &self.working,
+            store: &self.core.working,
             path: paths::manifest(order, session),
             logical: Logical::Manifest(session),
             what: "the manifest",
@@ -208,7 +208,7 @@ impl Vault {
 
     fn index_document(&self, order: OrderId, attempt: AttemptId) -> Document<'_> {
         Document {
-            store: &self.archive,
+            store: &self.core.archive,
             path: paths::index(order, attempt),
             logical: Logical::Index(attempt),
             what: "the archive index",
@@ -216,7 +216,7 @@ impl Vault {
     }
 
     async fn read_document(&self, order: OrderId, document: &Document<'_>) -> Result<Bytes> {
-        let keys = self.keys.order(order).await?;
+        let keys = self.core.keys.order(order).await?;
         let sealed = document.store.get_opt(&document.path).await?;
         let sealed = sealed.ok_or_else(|| document.damage(order, "it is missing".into()))?;
         Ok(open(&keys, order, &document.logical, sealed, DOCUMENT_MAX)

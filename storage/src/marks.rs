@@ -9,7 +9,7 @@
 //! and changes with no master key. What stays in this process only saves asking again for a moment.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,15 +17,16 @@ use chrono::{DateTime, Utc};
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::Batch;
+use crate::catalog::{Batch, Catalog};
+use crate::clock::SharedClock;
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
+use crate::keys::KeyStore;
 use crate::order::Order;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::Store;
-use crate::tables::{self, Marked, Record, load, put};
-use crate::vault::Vault;
+use crate::tables::{self, Marked, Record, all_orders, load, put};
 
 /// So long a store that was ours is taken for ours by who only writes. Who deletes asks.
 const FRESH: Duration = Duration::from_secs(5);
@@ -64,7 +65,7 @@ pub struct Away {
 
 /// When each store was last seen to be ours.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(Mutex<HashMap<&'static str, Duration>>);
+struct Seen(Mutex<HashMap<&'static str, Duration>>);
 
 impl Seen {
     fn is_fresh(&self, store: &Store, now: Duration) -> bool {
@@ -83,7 +84,34 @@ impl Seen {
     }
 }
 
-impl Vault {
+/// Whose the stores are, as their marks say.
+#[derive(Clone, Debug)]
+pub struct Marks {
+    catalog: Arc<dyn Catalog>,
+    working: Store,
+    archive: Store,
+    keys: Arc<KeyStore>,
+    clock: SharedClock,
+    seen: Arc<Seen>,
+}
+
+impl Marks {
+    pub(crate) fn new(
+        catalog: Arc<dyn Catalog>,
+        [working, archive]: [Store; 2],
+        keys: Arc<KeyStore>,
+        clock: SharedClock,
+    ) -> Self {
+        Self {
+            catalog,
+            working,
+            archive,
+            keys,
+            clock,
+            seen: Arc::default(),
+        }
+    }
+
     /// Asks all three stores whose they are; marks one that shows that it is ours and bears no mark
     /// yet. Those that are not the ones they should be, with what to do.
     ///
@@ -223,7 +251,7 @@ impl Vault {
 
     /// What a store without a mark lacks of what this catalog says it holds; `None` if it is ours.
     async fn lacks(&self, store: &Store) -> Result<Option<String>> {
-        let orders = self.orders().await?;
+        let orders = all_orders(&*self.catalog).await?;
         let there = self.orders_in(store).await?;
         let expected = self.expected_in(store, &orders).await?;
         let found: Vec<_> = expected
@@ -295,8 +323,8 @@ impl Vault {
 }
 
 impl Marked {
-    fn is_of(&self, vault: &Vault) -> bool {
-        self.installation == vault.installation()
+    fn is_of(&self, marks: &Marks) -> bool {
+        self.installation == marks.installation()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::ids::AttemptId;
 use crate::keys::{KeyStore, MasterKey, MasterKeys};
 use crate::limits::Limits;
 use crate::order::{Client, Policy, Proof};
+use crate::vault::Vault;
 
 /// Three stores of their own, a catalog, and what holds them together.
 struct Place {
@@ -60,7 +61,7 @@ impl Place {
             archive_months: 24,
             time_zone: chrono_tz::Tz::UTC,
         };
-        let now = vault.clock().now();
+        let now = vault.core.clock().now();
         let proof = Proof {
             attempt,
             proven_at: now,
@@ -72,10 +73,13 @@ impl Place {
         let index = paths::index(order.id, attempt);
         self.archive.put(&index, "index".into()).await.unwrap();
         vault
+            .core
             .change(order.id, |order| order.complete(now, policy))
             .await
             .unwrap();
-        let archived = vault.change(order.id, |order| order.archived(proof.clone()));
+        let archived = vault
+            .core
+            .change(order.id, |order| order.archived(proof.clone()));
         archived.await.unwrap().id
     }
 
@@ -94,7 +98,7 @@ impl Place {
     }
 
     async fn away(&self) -> Vec<&'static str> {
-        let away = self.vault().await.stores_away().await.unwrap();
+        let away = self.vault().await.core.marks.stores_away().await.unwrap();
         away.into_iter().map(|away| away.store).collect()
     }
 }
@@ -112,7 +116,14 @@ async fn a_first_start_marks_all_three_and_what_is_emptied_then_is_named() {
     assert!(bears(&place.keys, "keys").await);
     let archive = std::mem::take(&mut place.archive);
     assert_eq!(place.away().await, ["archive"]);
-    let refused = place.vault().await.expect_stores().await.unwrap_err();
+    let refused = place
+        .vault()
+        .await
+        .core
+        .marks
+        .expect_stores()
+        .await
+        .unwrap_err();
     assert!(matches!(refused, Error::Away { .. }), "{refused}");
     let said = refused.to_string();
     for word in ["archive store", "mounted", "store mark archive"] {
@@ -135,7 +146,7 @@ async fn swapped_or_foreign_stores_are_named_and_never_taken_over() {
     assert!(other.away().await.is_empty());
     place.archive = Arc::clone(&other.archive);
     assert_eq!(place.away().await, ["archive"]);
-    let taken = place.vault().await.mark_store("archive").await;
+    let taken = place.vault().await.core.marks.mark_store("archive").await;
     assert!(
         taken
             .unwrap_err()
@@ -152,7 +163,14 @@ async fn a_garbled_mark_is_not_ours_until_somebody_says_so() {
     let mark = paths::mark("working");
     place.working.put(&mark, "{".into()).await.unwrap();
     assert_eq!(place.away().await, ["working"]);
-    place.vault().await.mark_store("working").await.unwrap();
+    place
+        .vault()
+        .await
+        .core
+        .marks
+        .mark_store("working")
+        .await
+        .unwrap();
     assert!(place.away().await.is_empty());
 }
 
@@ -171,7 +189,7 @@ async fn an_empty_archive_under_archived_orders_is_not_marked() {
     place.archived("2026-0117").await;
     place.unmark().await;
     let full = std::mem::take(&mut place.archive);
-    let away = place.vault().await.stores_away().await.unwrap();
+    let away = place.vault().await.core.marks.stores_away().await.unwrap();
     let [archive] = &away[..] else {
         panic!("{away:?}");
     };
@@ -183,7 +201,14 @@ async fn an_empty_archive_under_archived_orders_is_not_marked() {
     place.archive.put(&strange, "x".into()).await.unwrap();
     assert_eq!(place.away().await, ["archive"]);
     // Somebody says that it is meant; or the right one is back.
-    place.vault().await.mark_store("archive").await.unwrap();
+    place
+        .vault()
+        .await
+        .core
+        .marks
+        .mark_store("archive")
+        .await
+        .unwrap();
     assert!(place.away().await.is_empty());
     place.archive = full;
     assert_eq!(place.away().await, ["archive"]);
@@ -213,11 +238,11 @@ async fn what_vanishes_while_it_runs_is_seen_by_the_next_deletion() {
     let place = Place::new();
     let order = place.archived("2026-0117").await;
     let vault = place.vault().await;
-    vault.expect_stores().await.unwrap();
+    vault.core.marks.expect_stores().await.unwrap();
     place.archive.delete(&paths::mark("archive")).await.unwrap();
     let swept = vault.sweep(order).await;
     assert!(matches!(swept, Err(Error::Away { .. })), "{swept:?}");
-    let order = vault.order(order).await.unwrap();
+    let order = vault.core.order(order).await.unwrap();
     let released = vault.delete_released(&order).await;
     assert!(matches!(released, Err(Error::Away { .. })), "{released:?}");
     let gone = vault.destroy(&order).await;

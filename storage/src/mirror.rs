@@ -17,6 +17,7 @@ use object_store::path::Path;
 
 use crate::block::{BLOCK_MAX, Logical, aside, open};
 use crate::catalog::{Batch, CommitError, Expect};
+use crate::core::OrderAt;
 use crate::error::{Damage, Error, Result};
 use crate::flaw::{Flaw, Part, Tier};
 use crate::holdings::Held;
@@ -27,7 +28,7 @@ use crate::order::{Order, Stage};
 use crate::paths;
 use crate::store::Store;
 use crate::tables::{self, Mirrored, put};
-use crate::vault::{OrderAt, Vault};
+use crate::vault::Vault;
 
 /// Objects that are copied at once.
 const AT_ONCE: usize = 4;
@@ -67,16 +68,10 @@ struct Wanted {
 }
 
 impl Vault {
-    /// The same, with a mirror.
-    #[must_use]
-    pub fn with_mirror(self, mirror: Option<Mirror>) -> Self {
-        Self { mirror, ..self }
-    }
-
     /// The mirror, if there is one.
     #[must_use]
     pub fn mirror(&self) -> Option<&Mirror> {
-        self.mirror.as_ref()
+        self.core.mirror.as_ref()
     }
 
     /// Brings the mirror's copy of an order up to date, its key aside. A flaw in the first copy
@@ -88,8 +83,8 @@ impl Vault {
         let id = at.order.id;
         let wanted = self.wanted(at).await?;
         let there = list(&mirror.bucket, id).await?;
-        let mut first = list(&self.working, id).await?;
-        first.extend(list(&self.archive, id).await?);
+        let mut first = list(&self.core.working, id).await?;
+        first.extend(list(&self.core.archive, id).await?);
         let missing = wanted.iter().filter(|want| {
             let size = there.get(&want.path);
             size.is_none() || size != first.get(&want.path)
@@ -103,11 +98,11 @@ impl Vault {
             copied.objects += 1;
             copied.bytes += bytes;
         }
-        if !self.is_still(at).await? {
+        if !self.core.is_still(at).await? {
             return Ok(copied);
         }
         let named: HashSet<_> = wanted.iter().map(|want| &want.path).collect();
-        self.expect_stores().await?;
+        self.core.marks.expect_stores().await?;
         let stays = stays_whole(&at.order);
         let superfluous = there.keys().filter(|_| !stays);
         let superfluous: Vec<_> = superfluous.filter(|path| !named.contains(path)).collect();
@@ -125,7 +120,7 @@ impl Vault {
         };
         let batch = put(Batch::new(), tables::mirrored(id), &row)
             .expect(tables::order(id), Expect::At(at.row));
-        match self.catalog.commit(batch).await {
+        match self.core.catalog.commit(batch).await {
             Ok(()) | Err(CommitError::Conflict(_)) => Ok(copied),
             Err(CommitError::Failed(error)) => Err(error.into()),
         }
@@ -143,7 +138,7 @@ impl Vault {
                 return Err(flaw.damage.into());
             }
         }
-        let (working, archive) = (&self.working, &self.archive);
+        let (working, archive) = (&self.core.working, &self.core.archive);
         let document = |path, from: &Store, logical, part| Wanted {
             path,
             from: from.clone(),
@@ -155,7 +150,7 @@ impl Vault {
             let (path, logical) = (paths::record(id, version), Logical::Record(version));
             wanted.push(document(path, working, logical, Part::Record(version)));
         }
-        for row in self.sessions(id).await? {
+        for row in self.core.sessions(id).await? {
             let session = row.session;
             let (path, logical) = (paths::manifest(id, session), Logical::Manifest(session));
             wanted.push(document(path, working, logical, Part::Manifest(session)));
@@ -198,7 +193,7 @@ impl Vault {
                 object: want.path.to_string(),
                 detail: detail.clone(),
             };
-            let tier = if want.from.name() == self.archive.name() {
+            let tier = if want.from.name() == self.core.archive.name() {
                 Tier::Archive
             } else {
                 Tier::Working
@@ -229,7 +224,7 @@ impl Vault {
         let Some(sealed) = want.from.get_opt(&want.path).await? else {
             return Ok(Err("it is missing".to_owned()));
         };
-        let keys = self.keys.order(at.order.id).await?;
+        let keys = self.core.keys.order(at.order.id).await?;
         let (id, logical) = (at.order.id, want.logical.clone());
         let block = matches!(want.part, Part::Block { .. });
         let limit = if block { BLOCK_MAX } else { DOCUMENT_MAX };
@@ -253,15 +248,15 @@ impl Vault {
     /// # Errors
     /// Those of the stores.
     pub async fn mirror_rest(&self, mirror: &Mirror) -> Result<()> {
-        self.expect_stores().await?;
+        self.core.marks.expect_stores().await?;
         let mut rest = vec![paths::readme(), Path::from("FORMATS.md")];
-        for folder in self.working.folders(&Path::default()).await? {
+        for folder in self.core.working.folders(&Path::default()).await? {
             if folder == "orders" || folder == "marks" {
                 continue;
             }
             let folder = Path::from(folder);
             let (first, there) = (
-                self.working.list(&folder).await?,
+                self.core.working.list(&folder).await?,
                 mirror.bucket.list(&folder).await?,
             );
             let named: HashSet<_> = first.iter().map(|(path, _)| path.clone()).collect();
@@ -281,7 +276,9 @@ impl Vault {
         }
         // A mirror that takes the place of what was lost is known for what it is.
         for (store, copies) in
-            self.stores()
+            self.core
+                .marks
+                .stores()
                 .into_iter()
                 .zip([&mirror.bucket, &mirror.bucket, &mirror.keys])
         {
@@ -291,7 +288,7 @@ impl Vault {
             }
         }
         for path in rest {
-            if let Some(bytes) = self.working.get_opt(&path).await? {
+            if let Some(bytes) = self.core.working.get_opt(&path).await? {
                 copy(&mirror.bucket, &path, bytes).await?;
             }
         }
@@ -301,7 +298,7 @@ impl Vault {
     /// Destroys the mirror's copy of a key, and reads back that it is gone: from the mirror, and not
     /// from an empty folder where its disk should be.
     pub(crate) async fn destroy_mirrored_key(&self, order: OrderId) -> Result<()> {
-        let Some(mirror) = &self.mirror else {
+        let Some(mirror) = &self.core.mirror else {
             return Ok(());
         };
         self.check_mirror().await?;
@@ -316,11 +313,11 @@ impl Vault {
 
     /// Deletes the mirror's copy of an order, and leaves its tombstone.
     pub(crate) async fn empty_mirror(&self, order: OrderId) -> Result<(u64, u64)> {
-        let Some(mirror) = &self.mirror else {
+        let Some(mirror) = &self.core.mirror else {
             return Ok((0, 0));
         };
         let path = paths::tombstone(order);
-        if let Some(tombstone) = self.working.get_opt(&path).await? {
+        if let Some(tombstone) = self.core.working.get_opt(&path).await? {
             copy(&mirror.bucket, &path, tombstone).await?;
         }
         mirror.bucket.empty(&paths::order(order)).await
@@ -328,7 +325,7 @@ impl Vault {
 
     /// Whether the mirror has nothing of an order.
     pub(crate) async fn is_gone_from_mirror(&self, order: OrderId) -> Result<bool> {
-        let Some(mirror) = &self.mirror else {
+        let Some(mirror) = &self.core.mirror else {
             return Ok(true);
         };
         self.check_mirror().await?;

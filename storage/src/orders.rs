@@ -9,8 +9,8 @@ use crate::order::{Client, Order, OrderNumber, Stage};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review, SessionRow};
 use crate::store::Lease;
-use crate::tables::{self, DigestOf, Gate, OrderOf, Outbox, load, load_all, put};
-use crate::vault::{OrderAt, Vault};
+use crate::tables::{self, DigestOf, Gate, OrderOf, Outbox, all_orders, load, put};
+use crate::vault::Vault;
 
 /// How often a change that lost a race is made again.
 const TRIES: usize = 64;
@@ -35,7 +35,7 @@ impl Vault {
             let message = format!("order {number} exists already: choose another number");
             Refusal::new(RefusalKind::AlreadyExists, message).of_order(number)
         };
-        if load::<OrderOf>(&*self.catalog, &tables::number(&number))
+        if load::<OrderOf>(&*self.core.catalog, &tables::number(&number))
             .await?
             .is_some()
         {
@@ -44,12 +44,17 @@ impl Vault {
         let by_number = tables::number(&number);
         for _ in 0..TRIES {
             let number = number.clone();
-            let order = Order::new(OrderId::random(), number, client.clone(), self.clock.now());
+            let order = Order::new(
+                OrderId::random(),
+                number,
+                client.clone(),
+                self.core.clock.now(),
+            );
             let id = order.id;
-            let lease = Lease::new(&self.clock, &order.number);
+            let lease = Lease::new(&self.core.clock, &order.number);
             let current = self.current_master().await?;
-            self.expect_store(self.keys.store()).await?;
-            self.keys.create(id, &current.id, &lease).await?;
+            self.core.marks.expect_store(self.core.keys.store()).await?;
+            self.core.keys.create(id, &current.id, &lease).await?;
             let gate = Gate {
                 gate: order.gate,
                 stage: order.stage().name().to_owned(),
@@ -58,17 +63,17 @@ impl Vault {
             let mut batch = current.expected(Batch::new());
             batch = batch.expect(by_number.clone(), Expect::Absent);
             batch = put(batch, by_number.clone(), &OrderOf { order: id });
-            let (order, mut batch) = self.log(order, (What::Created, &self.who), batch);
+            let (order, mut batch) = self.core.log(order, (What::Created, &self.core.who), batch);
             batch = put(batch, tables::order(id), &order);
             batch = put(batch, tables::gate(id), &gate);
             batch = put(batch, tables::outbox(id), &Outbox { version });
-            match self.catalog.commit(batch).await {
+            match self.core.catalog.commit(batch).await {
                 Ok(()) => {
-                    self.drain(id).await?;
+                    self.core.drain(id).await?;
                     return Ok(order);
                 }
                 Err(CommitError::Conflict(row)) => {
-                    self.keys.discard(id).await?;
+                    self.core.keys.discard(id).await?;
                     if row == by_number {
                         return Err(exists(&order.number).into());
                     }
@@ -88,10 +93,7 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn orders(&self) -> Result<Vec<Order>> {
-        let rows = load_all::<Order>(&*self.catalog, &tables::orders()).await?;
-        let mut orders: Vec<_> = rows.into_iter().map(|(_, order, _)| order).collect();
-        orders.sort_by(|a, b| a.number.cmp(&b.number));
-        Ok(orders)
+        all_orders(&*self.core.catalog).await
     }
 
     /// Makes a link of an order.
@@ -138,10 +140,10 @@ impl Vault {
                 }
             }
         }
-        let (link, token) = Link::new(order, scope, self.clock.now(), expires_at);
+        let (link, token) = Link::new(order, scope, self.core.clock.now(), expires_at);
         let link = Link { most, ..link };
         for _ in 0..TRIES {
-            let at = self.settled(order).await?;
+            let at = self.core.settled(order).await?;
             gone(&at.order)?;
             let mut batch = put(Batch::new(), tables::link(link.digest), &link);
             batch = put(
@@ -152,7 +154,7 @@ impl Vault {
                 },
             );
             batch = put(batch, tables::order_of_link(link.id), &OrderOf { order });
-            let made = self.decide_about(&at, What::LinkMade(link.id), batch);
+            let made = self.core.decide_about(&at, What::LinkMade(link.id), batch);
             if made.await?.is_some() {
                 return Ok((link, token));
             }
@@ -166,11 +168,12 @@ impl Vault {
     /// [`RefusalKind::NotFound`].
     pub async fn revoke_link(&self, id: LinkId) -> Result<Link> {
         let missing = || Refusal::new(RefusalKind::NotFound, format!("there is no link {id}"));
-        let order = load::<OrderOf>(&*self.catalog, &tables::order_of_link(id)).await?;
+        let order = load::<OrderOf>(&*self.core.catalog, &tables::order_of_link(id)).await?;
         let order = order.ok_or_else(missing)?.0.order;
         for _ in 0..TRIES {
-            let at = self.settled(order).await?;
+            let at = self.core.settled(order).await?;
             let link = self
+                .core
                 .links(order)
                 .await?
                 .into_iter()
@@ -180,7 +183,7 @@ impl Vault {
                 ..link.ok_or_else(missing)?
             };
             let batch = put(Batch::new(), tables::link(link.digest), &link);
-            let revoked = self.decide_about(&at, What::LinkRevoked(id), batch);
+            let revoked = self.core.decide_about(&at, What::LinkRevoked(id), batch);
             if revoked.await?.is_some() {
                 return Ok(link);
             }
@@ -193,10 +196,10 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn open_link(&self, token: &Token) -> Result<Option<Link>> {
-        let link = load::<Link>(&*self.catalog, &tables::link(Digest(token.digest()))).await?;
+        let link = load::<Link>(&*self.core.catalog, &tables::link(Digest(token.digest()))).await?;
         Ok(link
             .map(|row| row.0)
-            .filter(|link| link.is_open(self.clock.now())))
+            .filter(|link| link.is_open(self.core.clock.now())))
     }
 
     /// The upload link that a token opened until the studio accepted what came by it. One that was
@@ -205,14 +208,15 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn accepted_link(&self, token: &Token) -> Result<Option<Link>> {
-        let link = load::<Link>(&*self.catalog, &tables::link(Digest(token.digest()))).await?;
+        let link = load::<Link>(&*self.core.catalog, &tables::link(Digest(token.digest()))).await?;
         let Some((link, _)) = link.filter(|(link, _)| !link.revoked) else {
             return Ok(None);
         };
         let Some(session) = link.accepted else {
             return Ok(None);
         };
-        let row = load::<SessionRow>(&*self.catalog, &tables::session(link.order, session)).await?;
+        let row =
+            load::<SessionRow>(&*self.core.catalog, &tables::session(link.order, session)).await?;
         let accepted = row
             .map(|(row, _)| row)
             .filter(|row| matches!(row.review, Review::Accepted { .. }));
@@ -240,7 +244,7 @@ impl Vault {
                 .of_order(&number)
                 .into());
         }
-        let now = self.clock.now();
+        let now = self.core.clock.now();
         self.review(order, session, Review::Accepted { at: now, reason })
             .await
     }
@@ -260,7 +264,7 @@ impl Vault {
             return Err(Refusal::new(RefusalKind::BadRequest, message).into());
         }
         check_text("reasons", &reasons.concat())?;
-        let now = self.clock.now();
+        let now = self.core.clock.now();
         self.review(order, session, Review::Returned { at: now, reasons })
             .await
     }
@@ -276,7 +280,7 @@ impl Vault {
             _ => What::Accepted(session),
         };
         for _ in 0..TRIES {
-            let at = self.settled(order).await?;
+            let at = self.core.settled(order).await?;
             gone(&at.order)?;
             if matches!(at.order.stage(), Stage::Sealing) {
                 // The manifest in the making follows from the reviews: finish it first.
@@ -284,7 +288,7 @@ impl Vault {
                 continue;
             }
             let key = tables::session(order, session);
-            let Some((row, _)) = load::<SessionRow>(&*self.catalog, &key).await? else {
+            let Some((row, _)) = load::<SessionRow>(&*self.core.catalog, &key).await? else {
                 return Err(no_session(&at.order, session).into());
             };
             if review.is_returned() && at.order.stage() != Stage::Open {
@@ -303,8 +307,8 @@ impl Vault {
             };
             let mut batch = put(Batch::new(), key, &row);
             if row.kind == Kind::Material && matches!(review, Review::Accepted { .. }) {
-                let now = self.clock.now();
-                let open = self.links(order).await?.into_iter();
+                let now = self.core.clock.now();
+                let open = self.core.links(order).await?.into_iter();
                 for link in open.filter(|link| link.scope == Scope::Upload && link.is_open(now)) {
                     let ended = Link {
                         expires_at: Some(now),
@@ -323,25 +327,15 @@ impl Vault {
                     Some(said.join("\n"))
                 }
             };
-            let who = &self.who;
+            let who = &self.core.who;
             let reviewed =
-                self.decide_that(&at, at.order.clone(), Logged { what, who, why }, batch);
+                self.core
+                    .decide_that(&at, at.order.clone(), Logged { what, who, why }, batch);
             if reviewed.await?.is_some() {
                 return Ok(row);
             }
         }
         Err(Error::Busy { order })
-    }
-
-    /// A decision about a link or a session: the order stays as it is.
-    pub(crate) async fn decide_about(
-        &self,
-        at: &OrderAt,
-        what: What,
-        batch: Batch,
-    ) -> Result<Option<Order>> {
-        let next = at.order.clone();
-        self.decide_that(at, next, (what, &self.who), batch).await
     }
 }
 

@@ -55,7 +55,7 @@ impl Vault {
     /// # Errors
     /// [`RefusalKind::NotFound`]; [`RefusalKind::Gone`] with the date and what to do.
     pub async fn file(&self, order: OrderId, session: SessionId, path: &str) -> Result<Source> {
-        let order = self.order(order).await?;
+        let order = self.core.order(order).await?;
         gone(&order)?;
         let row = self.session_row(order.id, session).await?;
         self.check_may_leave(&order, &row).await?;
@@ -105,10 +105,10 @@ impl Source {
     ) -> Result<Self> {
         Ok(Self {
             order,
-            keys: vault.keys.order(order).await?,
+            keys: vault.core.keys.order(order).await?,
             manifest,
             file,
-            store: vault.working.clone(),
+            store: vault.core.working.clone(),
             place: Place::Working,
             background: None,
             notice: None,
@@ -138,7 +138,7 @@ impl Source {
                 order,
                 file,
                 what,
-                store: vault.archive.name(),
+                store: vault.core.archive.name(),
                 object,
                 detail,
             }
@@ -146,9 +146,9 @@ impl Source {
         };
         Ok(Self {
             order,
-            keys: vault.keys.order(order).await?,
+            keys: vault.core.keys.order(order).await?,
             file,
-            store: vault.archive.clone(),
+            store: vault.core.archive.clone(),
             place: Place::Archive { index, session },
             manifest,
             background: None,

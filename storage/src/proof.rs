@@ -13,6 +13,7 @@ use futures::StreamExt;
 use object_store::path::Path;
 
 use crate::catalog::{Batch, CommitError, Expect};
+use crate::core::OrderAt;
 use crate::error::{Damage, Result};
 use crate::flaw::{Flaw, Part, Tier, found};
 use crate::ids::{AttemptId, Chance, OrderId, SessionId};
@@ -20,7 +21,7 @@ use crate::order::{Order, Proof, Unproven};
 use crate::outlet::Source;
 use crate::paths;
 use crate::tables::{self, Proven, load, load_all, put};
-use crate::vault::{OrderAt, Vault};
+use crate::vault::Vault;
 
 /// Blocks that are read while others are decoded.
 const READ_AHEAD: usize = 2;
@@ -74,7 +75,7 @@ impl Vault {
         extent: Extent,
         chance: &mut Chance,
     ) -> Result<Reread> {
-        self.expect_stores().await?;
+        self.core.marks.expect_stores().await?;
         let mut reread = Reread::default();
         let index = self.read_index(order.id, proof.attempt).await;
         let part = || Part::Index(proof.attempt);
@@ -84,8 +85,8 @@ impl Vault {
         let index = Arc::new(index);
         // A sample reads few; what the store does not list as it was written is read in any case.
         let folder = paths::attempt(order.id, proof.attempt);
-        let listed = self.archive.list(&folder).await?.into_iter().collect();
-        let mut rows = self.sessions(order.id).await?;
+        let listed = self.core.archive.list(&folder).await?.into_iter().collect();
+        let mut rows = self.core.sessions(order.id).await?;
         rows.retain(|row| proof.covers(row));
         for session in rows.into_iter().map(|row| row.session) {
             let manifest = self.read_manifest(order.id, session).await;
@@ -126,7 +127,7 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn last_proven(&self, order: &Order) -> Result<Option<Proven>> {
-        let row = load::<Proven>(&*self.catalog, &tables::proven(order.id)).await?;
+        let row = load::<Proven>(&*self.core.catalog, &tables::proven(order.id)).await?;
         Ok(last(order, row.map(|(row, _)| row)))
     }
 
@@ -135,7 +136,7 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn all_last_proven(&self, orders: &[Order]) -> Result<Vec<(OrderId, Proven)>> {
-        let rows = load_all::<Proven>(&*self.catalog, &tables::provens()).await?;
+        let rows = load_all::<Proven>(&*self.core.catalog, &tables::provens()).await?;
         let rows: HashMap<_, _> = rows.into_iter().map(|(key, row, _)| (key, row)).collect();
         let of = |order: &Order| {
             let row = rows.get(&tables::proven(order.id)).copied();
@@ -152,7 +153,7 @@ impl Vault {
         let id = at.order.id;
         let batch = put(Batch::new(), tables::proven(id), proven)
             .expect(tables::gate(id), Expect::At(at.gate));
-        match self.catalog.commit(batch).await {
+        match self.core.catalog.commit(batch).await {
             Ok(()) => Ok(true),
             Err(CommitError::Conflict(_)) => Ok(false),
             Err(CommitError::Failed(error)) => Err(error.into()),

@@ -91,7 +91,7 @@ impl Vault {
     /// When a store cannot be listed or the catalog not written. What is merely damaged or missing
     /// is reported in [`Rebuilt::problems`].
     pub async fn rebuild(&self) -> Result<Rebuilt> {
-        if !self.working.is_local() || !self.archive.is_local() {
+        if !self.core.working.is_local() || !self.core.archive.is_local() {
             tokio::time::sleep(hurried(QUIET_AFTER)).await;
         }
         self.rebuild_now().await
@@ -143,10 +143,10 @@ impl Vault {
     /// Every order that left anything, as the stores list them; and whether it has a tombstone.
     async fn found_orders(&self) -> Result<(Vec<OrderId>, HashMap<OrderId, bool>)> {
         let orders = Path::from("orders");
-        let mut names = self.working.folders(&orders).await?;
-        names.extend(self.archive.folders(&orders).await?);
+        let mut names = self.core.working.folders(&orders).await?;
+        names.extend(self.core.archive.folders(&orders).await?);
         let mut found: Vec<OrderId> = names.iter().filter_map(|name| name.parse().ok()).collect();
-        let tombstones = self.working.list(&Path::from("tombstones")).await?;
+        let tombstones = self.core.working.list(&Path::from("tombstones")).await?;
         let tombstones = tombstones.iter().filter_map(|(path, _)| path.filename());
         let tombstones: Vec<OrderId> = tombstones.filter_map(|name| name.parse().ok()).collect();
         let mut buried: HashMap<_, _> = found.iter().map(|&id| (id, false)).collect();
@@ -197,7 +197,7 @@ impl Vault {
             let batch = some.fold(Batch::new(), |batch, row| {
                 batch.put(Key(row.key.into()), row.value.to_string())
             });
-            self.catalog.commit(batch).await?;
+            self.core.catalog.commit(batch).await?;
         }
         Ok(count)
     }

@@ -27,9 +27,9 @@ pub use read::Snapshot;
 pub use take::Taken;
 
 use crate::audit::Entry;
+use crate::core::record::OrderRecord;
 use crate::decimal;
 use crate::ids::{OrderId, SnapshotId, UploadId};
-use crate::record::OrderRecord;
 use crate::session::{Form, Kind};
 use crate::tables::{Proven, Record};
 use crate::upload::Role;

@@ -111,7 +111,7 @@ impl Vault {
     }
 
     async fn taken_of(&self, order: OrderId, kind: Kind, uploads: &[Arc<Upload>]) -> Result<Taken> {
-        let sessions = self.sessions(order).await?;
+        let sessions = self.core.sessions(order).await?;
         let latest = sessions.into_iter().rfind(|row| row.kind == kind);
         let returned = latest
             .as_ref()

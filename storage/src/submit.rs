@@ -51,14 +51,14 @@ impl Vault {
     ) -> Result<Receipt> {
         self.wait_for_joins(order, kind).await?;
         for _ in 0..TRIES {
-            let at = self.settled(order).await?;
+            let at = self.core.settled(order).await?;
             Self::check_takes_files(&at.order)?;
             if matches!(at.order.stage(), Stage::Sealing) {
                 self.resume_sealing(order).await?;
                 continue;
             }
             let arrival = tables::arrival(order);
-            let newest = load::<Arrival>(&*self.catalog, &arrival).await?;
+            let newest = load::<Arrival>(&*self.core.catalog, &arrival).await?;
             // Looked at and let go: the rows of many files are read again once they cannot change.
             let done = self.taken(order, kind).await?.check(&at.order, kind)?;
             if let Some(done) = done {
@@ -72,16 +72,16 @@ impl Vault {
             };
             let sealing = Sealing {
                 kind,
-                sealed_at: self.clock.now(),
+                sealed_at: self.core.clock.now(),
                 form: form.clone(),
                 rules,
-                who: self.who.clone(),
+                who: self.core.who.clone(),
             };
             let next = at.order.begin_sealing(sealing)?;
             // Nothing has begun that was not looked at: its name could be one that cannot be sealed.
             let newest = newest.map_or(Expect::Absent, |(_, version)| Expect::At(version));
             let batch = Batch::new().expect(arrival, newest);
-            if self.step(&at, next, batch).await?.is_some()
+            if self.core.step(&at, next, batch).await?.is_some()
                 && let Some(session) = self.finish_sealing(order).await?
             {
                 return self.receipt(order, session).await;
@@ -93,7 +93,7 @@ impl Vault {
     /// An order holds its sessions in its record, whole, with every decision: they are not without end.
     async fn check_may_submit(&self, order: &Order) -> Result<()> {
         let number = &order.number;
-        let sessions = self.sessions(order.id).await?;
+        let sessions = self.core.sessions(order.id).await?;
         if sessions.len() >= SESSIONS_MAX {
             let message = format!(
                 "order {number} has {} sessions, and takes no more: go on in a new order",
@@ -104,12 +104,12 @@ impl Vault {
                 .into());
         }
         let hour = TimeDelta::hours(1);
-        let since = self.clock.now() - hour;
+        let since = self.core.clock.now() - hour;
         let mut late = sessions.iter().filter(|row| row.sealed_at > since);
         if let Some(first) = late.clone().map(|row| row.sealed_at).min()
             && late.by_ref().count() >= SUBMITS_PER_HOUR
         {
-            let wait = (first + hour - self.clock.now()).clamp(TimeDelta::zero(), hour);
+            let wait = (first + hour - self.core.clock.now()).clamp(TimeDelta::zero(), hour);
             let message = format!(
                 "order {number} was submitted {SUBMITS_PER_HOUR} times in an hour: put together what belongs together, and submit it in {} minutes",
                 wait.num_minutes() + 1
@@ -130,15 +130,15 @@ impl Vault {
     }
 
     async fn finish_sealing(&self, order: OrderId) -> Result<Option<SessionId>> {
-        let lease = Lease::new(&self.clock, &order);
-        let at = self.settled(order).await?;
+        let lease = Lease::new(&self.core.clock, &order);
+        let at = self.core.settled(order).await?;
         let State::Sealing { sealing, .. } = &at.order.state else {
             return Ok(None);
         };
-        self.expect_store(&self.working).await?;
+        self.core.marks.expect_store(&self.core.working).await?;
         let taken = self.taken(order, sealing.kind).await?;
         let manifest = self.build(&at.order, sealing, &taken).await?;
-        if !self.is_still(&at).await? {
+        if !self.core.is_still(&at).await? {
             // Someone else finished it while this was read: what was read belongs to no one moment.
             return Ok(None);
         }
@@ -153,7 +153,7 @@ impl Vault {
             What::Submitted(session)
         };
         let logged = (what, &sealing.who);
-        let decided = self.decide_that(&at, next, logged, batch).await?;
+        let decided = self.core.decide_that(&at, next, logged, batch).await?;
         Ok(decided.map(|_| session))
     }
 
@@ -223,7 +223,12 @@ impl Vault {
             batch = batch.delete(tables::draft(order));
         }
         for upload in taken.finished.into_iter().chain(taken.again) {
-            for (block, _) in self.catalog.scan_prefix(&tables::blocks(upload.id)).await? {
+            for (block, _) in self
+                .core
+                .catalog
+                .scan_prefix(&tables::blocks(upload.id))
+                .await?
+            {
                 batch = batch.delete(block);
             }
             if matches!(upload.state, UploadState::Finished { .. }) {

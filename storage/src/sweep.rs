@@ -40,13 +40,13 @@ impl Vault {
     /// # Errors
     /// Those of the stores; what is left is found by the next sweep.
     pub async fn sweep(&self, order: OrderId) -> Result<Swept> {
-        self.drain(order).await?;
-        let now = self.order(order).await?;
+        self.core.drain(order).await?;
+        let now = self.core.order(order).await?;
         // What nothing names may be what a newer, damaged record named: that is what a hold is for.
         if now.is_gone() || now.hold.is_some() {
             return Ok(Swept::default());
         }
-        self.expect_stores().await?;
+        self.core.marks.expect_stores().await?;
         let mut swept = Swept::default();
         self.sweep_uploads(order, &mut swept).await?;
         self.sweep_attempts(order, &mut swept).await?;
@@ -61,8 +61,8 @@ impl Vault {
         let Some(newest) = versions.last().filter(|_| versions.len() > RECORDS_KEPT) else {
             return Ok(());
         };
-        let order = self.order(id).await?;
-        let opens = match self.read_record(id, *newest).await {
+        let order = self.core.order(id).await?;
+        let opens = match self.core.read_record(id, *newest).await {
             Ok(record) => record.order == order,
             // A scrub names it; until then all that there is stays.
             Err(Error::Damaged(_)) => false,
@@ -77,17 +77,17 @@ impl Vault {
             .iter()
             .map(|version| paths::record(id, **version))
             .collect();
-        for (path, bytes) in self.working.list(&folder).await? {
+        for (path, bytes) in self.core.working.list(&folder).await? {
             if old.contains(&path) {
-                self.working.delete(&path).await?;
+                self.core.working.delete(&path).await?;
                 swept.add((1, bytes));
             }
         }
-        self.working.settle(&folder).await
+        self.core.working.settle(&folder).await
     }
 
     async fn sweep_uploads(&self, order: OrderId, swept: &mut Swept) -> Result<()> {
-        let folders = self.working.folders(&paths::working(order)).await?;
+        let folders = self.core.working.folders(&paths::working(order)).await?;
         let mut closed = Vec::new();
         for id in folders
             .iter()
@@ -104,22 +104,22 @@ impl Vault {
             let Some(named) = named.get(&id) else {
                 // A new upload has its folder before its row. Objects come after the row: where
                 // there are some and no row is found afterwards, it was removed for good.
-                let any = !self.working.list(&folder).await?.is_empty();
+                let any = !self.core.working.list(&folder).await?.is_empty();
                 if any && self.is_closed(order, id).await? {
-                    swept.add(self.working.empty(&folder).await?);
+                    swept.add(self.core.working.empty(&folder).await?);
                 }
                 continue;
             };
             let mut deleted = false;
-            for (path, bytes) in self.working.list(&folder).await? {
+            for (path, bytes) in self.core.working.list(&folder).await? {
                 if path.filename().is_some_and(|name| !named.contains(name)) {
-                    self.working.delete(&path).await?;
+                    self.core.working.delete(&path).await?;
                     swept.add((1, bytes));
                     deleted = true;
                 }
             }
             if deleted {
-                self.working.settle(&folder).await?;
+                self.core.working.settle(&folder).await?;
             }
         }
         Ok(())
@@ -127,7 +127,7 @@ impl Vault {
 
     /// Whether nobody writes to this upload any more: it is sealed, or has no row.
     async fn is_closed(&self, order: OrderId, id: UploadId) -> Result<bool> {
-        let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+        let row = load::<Upload>(&*self.core.catalog, &tables::upload(order, id)).await?;
         Ok(row.is_none_or(|(upload, _)| matches!(upload.state, UploadState::Sealed { .. })))
     }
 
@@ -141,9 +141,10 @@ impl Vault {
         if uploads.is_empty() {
             return Ok(named);
         }
-        let keys = self.keys.order(order).await?;
+        let keys = self.core.keys.order(order).await?;
         let wanted: HashSet<_> = uploads.iter().copied().collect();
         for row in self
+            .core
             .sessions(order)
             .await?
             .into_iter()
@@ -161,11 +162,15 @@ impl Vault {
     }
 
     async fn sweep_attempts(&self, order: OrderId, swept: &mut Swept) -> Result<()> {
-        let folders = self.archive.folders(&paths::archive(order)).await?;
+        let folders = self.core.archive.folders(&paths::archive(order)).await?;
         let folders: Vec<AttemptId> = folders.iter().flat_map(|name| name.parse()).collect();
-        let rows = self.catalog.scan_prefix(&tables::attempts(order)).await?;
+        let rows = self
+            .core
+            .catalog
+            .scan_prefix(&tables::attempts(order))
+            .await?;
         let progress = tables::all_progress(order);
-        let progress = self.catalog.scan_prefix(&progress).await?;
+        let progress = self.core.catalog.scan_prefix(&progress).await?;
         let noted = |(key, _): &(_, _)| tables::attempt_of(key);
         let mut progress: Vec<_> = progress.iter().filter_map(noted).collect();
         progress.dedup();
@@ -176,7 +181,7 @@ impl Vault {
         let mut seen = HashSet::new();
         attempts.retain(|&id| seen.insert(id));
         // The order is read after these: an attempt begun since is not among them.
-        let at = self.order(order).await?;
+        let at = self.core.order(order).await?;
         for id in attempts {
             if at.proof().is_some_and(|proof| proof.attempt == id) {
                 if progress.contains(&id) {
@@ -185,12 +190,12 @@ impl Vault {
                 continue;
             }
             let key = tables::attempt(order, id);
-            let row = load::<Attempt>(&*self.catalog, &key).await?;
+            let row = load::<Attempt>(&*self.core.catalog, &key).await?;
             if row.is_some_and(|(attempt, _)| attempt.gate == at.gate) {
                 continue;
             }
             if folders.contains(&id) {
-                swept.add(self.archive.empty(&paths::attempt(order, id)).await?);
+                swept.add(self.core.archive.empty(&paths::attempt(order, id)).await?);
             }
             if row.is_some() || progress.contains(&id) {
                 self.forget_attempt(order, id).await?;

@@ -380,3 +380,14 @@ pub fn job(name: &str) -> Key {
 
 #[cfg(test)]
 mod letters;
+
+/// All orders, by number.
+///
+/// # Errors
+/// Those of the catalog.
+pub async fn all_orders(catalog: &dyn Catalog) -> Result<Vec<Order>> {
+    let rows = load_all::<Order>(catalog, &orders()).await?;
+    let mut orders: Vec<_> = rows.into_iter().map(|(_, order, _)| order).collect();
+    orders.sort_by(|a, b| a.number.cmp(&b.number));
+    Ok(orders)
+}

@@ -181,19 +181,16 @@ impl TrustedClock {
 impl Vault {
     /// The clock with what is known of its truth.
     #[must_use]
-    pub fn time(&self) -> &TrustedClock {
-        &self.time
-    }
 
     /// What a start does first: holds the machine's clock against what was known before.
     ///
     /// # Errors
     /// Those of the catalog.
     pub async fn recover_time(&self) -> Result<()> {
-        let row = load::<KnownTime>(&*self.catalog, &tables::known_time()).await?;
+        let row = load::<KnownTime>(&*self.core.catalog, &tables::known_time()).await?;
         let (known, most) = match row {
             Some((row, _)) => {
-                self.time.state().accepted = row.accepted;
+                self.core.time.state().accepted = row.accepted;
                 let most = if row.in_doubt {
                     TimeDelta::zero()
                 } else {
@@ -203,13 +200,13 @@ impl Vault {
             }
             None => (self.newest_date().await?, DOWNTIME),
         };
-        let says = self.time.base.now();
-        if known.is_some_and(|known| self.time.is_near(known, says)) {
+        let says = self.core.time.base.now();
+        if known.is_some_and(|known| self.core.time.is_near(known, says)) {
             return Ok(());
         }
         let store = self.store_time().await;
         let believed = match (known, store) {
-            (_, Some(store)) => self.time.is_near(store, says),
+            (_, Some(store)) => self.core.time.is_near(store, says),
             (Some(known), None) => (TimeDelta::zero()..=most).contains(&(says - known)),
             (None, None) => true,
         };
@@ -220,8 +217,8 @@ impl Vault {
         let Some(known) = known.or(store) else {
             return Ok(());
         };
-        self.time.go_on_from(known);
-        if let Some(doubt) = self.time.doubt() {
+        self.core.time.go_on_from(known);
+        if let Some(doubt) = self.core.time.doubt() {
             tracing::error!(%known, %says, ?store, "{doubt}");
         }
         Ok(())
@@ -231,7 +228,7 @@ impl Vault {
     /// jump, even if the process died before the next row.
     fn known_now(&self, row: &KnownTime) -> DateTime<Utc> {
         let by_then = row.let_pass_ms.map(TimeDelta::milliseconds);
-        let since = by_then.map(|by_then| self.time.base.let_pass() - by_then);
+        let since = by_then.map(|by_then| self.core.time.base.let_pass() - by_then);
         row.at + since.unwrap_or_default()
     }
 
@@ -241,19 +238,19 @@ impl Vault {
     /// Those of the catalog.
     pub async fn keep_time(&self) -> Result<()> {
         let key = tables::known_time();
-        let row = load::<KnownTime>(&*self.catalog, &key).await?;
+        let row = load::<KnownTime>(&*self.core.catalog, &key).await?;
         let row = row.map(|(row, _)| row);
         if let Some(row) = row
             .as_ref()
-            .filter(|it| it.accepted > self.time.state().accepted)
+            .filter(|it| it.accepted > self.core.time.state().accepted)
         {
             // Another process was told so; if this one's clock says the same, it holds here too.
-            self.time.state().accepted = row.accepted;
-            if self.time.is_near(row.at, self.time.base.now()) {
-                self.time.accept();
+            self.core.time.state().accepted = row.accepted;
+            if self.core.time.is_near(row.at, self.core.time.base.now()) {
+                self.core.time.accept();
             }
         }
-        let (at, in_doubt) = (self.time.now(), self.time.doubt().is_some());
+        let (at, in_doubt) = (self.core.time.now(), self.core.time.doubt().is_some());
         let known = row.clone().unwrap_or(KnownTime {
             at,
             in_doubt: !in_doubt,
@@ -261,7 +258,7 @@ impl Vault {
             accepted_at: None,
             let_pass_ms: None,
         });
-        let let_pass_ms = Some(self.time.base.let_pass().num_milliseconds());
+        let let_pass_ms = Some(self.core.time.base.let_pass().num_milliseconds());
         if known.in_doubt == in_doubt && (at - known.at).abs() < KEPT_EVERY {
             return Ok(());
         }
@@ -271,7 +268,10 @@ impl Vault {
             let_pass_ms,
             ..known
         };
-        self.catalog.commit(put(Batch::new(), key, &row)).await?;
+        self.core
+            .catalog
+            .commit(put(Batch::new(), key, &row))
+            .await?;
         Ok(())
     }
 
@@ -281,19 +281,22 @@ impl Vault {
     /// Those of the catalog.
     pub async fn accept_time(&self) -> Result<()> {
         let key = tables::known_time();
-        let row = load::<KnownTime>(&*self.catalog, &key).await?;
+        let row = load::<KnownTime>(&*self.core.catalog, &key).await?;
         let accepted = row.map_or(0, |(row, _)| row.accepted) + 1;
-        self.time.accept();
+        self.core.time.accept();
         let row = KnownTime {
-            at: self.time.now(),
+            at: self.core.time.now(),
             in_doubt: false,
             accepted,
-            accepted_at: Some(self.time.now()),
-            let_pass_ms: Some(self.time.base.let_pass().num_milliseconds()),
+            accepted_at: Some(self.core.time.now()),
+            let_pass_ms: Some(self.core.time.base.let_pass().num_milliseconds()),
         };
-        self.time.state().accepted = accepted;
+        self.core.time.state().accepted = accepted;
         tracing::warn!(at = %row.at, "the clock was accepted as it is");
-        self.catalog.commit(put(Batch::new(), key, &row)).await?;
+        self.core
+            .catalog
+            .commit(put(Batch::new(), key, &row))
+            .await?;
         Ok(())
     }
 
@@ -302,7 +305,7 @@ impl Vault {
         let mut newest = None;
         let mut range = KeyRange::prefix(&tables::runs());
         loop {
-            let page = self.catalog.scan(range.clone(), PAGE).await?;
+            let page = self.core.catalog.scan(range.clone(), PAGE).await?;
             let Some((last, _)) = page.last() else {
                 break;
             };
@@ -322,11 +325,11 @@ impl Vault {
     /// What time it is by the clock of a store that is another machine: of an object just put. It
     /// knows nothing of what was let pass on purpose.
     async fn store_time(&self) -> Option<DateTime<Utc>> {
-        if !self.working.has_clock() {
+        if !self.core.working.has_clock() {
             return None;
         }
-        match tokio::time::timeout(ASKED, self.working.time()).await {
-            Ok(Ok(time)) => Some(time + self.time.base.let_pass()),
+        match tokio::time::timeout(ASKED, self.core.working.time()).await {
+            Ok(Ok(time)) => Some(time + self.core.time.base.let_pass()),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the store did not say what time it is");
                 None

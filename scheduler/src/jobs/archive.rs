@@ -23,9 +23,9 @@ pub(super) const FACTS: Facts = Facts {
 };
 
 async fn run(pass: &mut Pass<'_>) -> Result<()> {
-    pass.vault.expect_stores().await?;
+    pass.vault.core.marks.expect_stores().await?;
     for order in pass.vault.orders().await? {
-        if order.stage() != Stage::Completed || pass.vault.sessions(order.id).await?.is_empty() {
+        if order.stage() != Stage::Completed || pass.vault.core.sessions(order.id).await?.is_empty() {
             continue;
         }
         if pass.request.dry_run {
@@ -60,7 +60,7 @@ async fn write_and_read(vault: &Vault, order: &Order, claim: &Claim) -> Result<(
 async fn archive(pass: &mut Pass<'_>, order: &Order) -> Result<String> {
     let changed = || Ok("the order changed meanwhile; the next run looks again".to_owned());
     let vault = pass.vault;
-    let begun = vault.settled(order.id).await?;
+    let begun = vault.core.settled(order.id).await?;
     if begun.order.stage() != Stage::Completed {
         return changed();
     }

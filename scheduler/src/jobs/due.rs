@@ -40,7 +40,7 @@ impl Jobs {
             if plan::overdue(&order, true, now).is_none() {
                 continue;
             }
-            let has_sessions = !self.vault.sessions(order.id).await?.is_empty();
+            let has_sessions = !self.vault.core.sessions(order.id).await?.is_empty();
             let why = plan::overdue(&order, has_sessions, now);
             overdue.extend(why.map(|why| (order.number.clone(), why)));
         }
@@ -50,7 +50,7 @@ impl Jobs {
     pub(super) async fn subjects(&self) -> Result<Vec<(Order, Vec<SessionRow>)>> {
         let mut subjects = Vec::new();
         for order in self.vault.orders().await? {
-            let sessions = self.vault.sessions(order.id).await?;
+            let sessions = self.vault.core.sessions(order.id).await?;
             subjects.push((order, sessions));
         }
         Ok(subjects)

@@ -29,7 +29,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
             continue;
         }
         // It may have been extended since it was read.
-        let ended = pass.vault.change(order.id, |order| {
+        let ended = pass.vault.core.change(order.id, |order| {
             if is_over(order) {
                 order.end_recall()
             } else {

@@ -22,7 +22,7 @@ pub(super) const FACTS: Facts = Facts {
 };
 
 async fn run(pass: &mut Pass<'_>) -> Result<()> {
-    pass.vault.expect_stores().await?;
+    pass.vault.core.marks.expect_stores().await?;
     // What could not be joined when its last part came is tried again.
     if !pass.request.dry_run {
         pass.jobs.vault.resume_joins().await?;

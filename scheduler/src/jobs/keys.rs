@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
+use stemvault_storage::core::OrderAt;
 use stemvault_storage::error::{Error, Result};
 use stemvault_storage::keys::mend::KeyFound;
 use stemvault_storage::order::Order;
 use stemvault_storage::refusal::RefusalKind;
-use stemvault_storage::vault::OrderAt;
 
 use super::Jobs;
 use crate::run::Note;
@@ -53,7 +53,7 @@ impl Jobs {
             found => found?,
         };
         // Its purge was decided meanwhile: then the key has to be missing.
-        let gone = found != KeyFound::Sound && self.vault.order(at.order.id).await?.is_gone();
+        let gone = found != KeyFound::Sound && self.vault.core.order(at.order.id).await?.is_gone();
         let found = if gone { KeyFound::Sound } else { found };
         Ok(self.looked(at.order.number.to_string(), found))
     }
@@ -112,7 +112,7 @@ impl Jobs {
             if self.vault.orders().await?.iter().all(Order::is_gone) {
                 return Ok(());
             }
-            self.vault.keys().last_backup().await.map(note_backup)
+            self.vault.core.keys().last_backup().await.map(note_backup)
         };
         if let Err(error) = measured.await {
             tracing::error!(%error, "how old the backup of the key store is, is not known");

@@ -65,10 +65,10 @@ impl Jobs {
         }
         let now = self.clock.now();
         let key = tables::job(job.name());
-        let Some((row, _)) = load::<JobRow>(&**self.vault.catalog(), &key).await? else {
+        let Some((row, _)) = load::<JobRow>(&**self.vault.core.catalog(), &key).await? else {
             let row = JobRow::first_seen(now);
             let batch = put(Batch::new(), key.clone(), &row).expect(key, Expect::Absent);
-            return match self.vault.catalog().commit(batch).await {
+            return match self.vault.core.catalog().commit(batch).await {
                 Ok(()) | Err(CommitError::Conflict(_)) => Ok(false),
                 Err(CommitError::Failed(error)) => Err(error.into()),
             };
@@ -82,7 +82,7 @@ impl Jobs {
     /// node began one in the same moment.
     pub(super) async fn lease(&self, run: &Run) -> Result<bool> {
         let key = tables::job(run.job.name());
-        let before = load::<JobRow>(&**self.vault.catalog(), &key).await?;
+        let before = load::<JobRow>(&**self.vault.core.catalog(), &key).await?;
         let expect = before
             .as_ref()
             .map_or(Expect::Absent, |(_, version)| Expect::At(*version));
@@ -98,7 +98,7 @@ impl Jobs {
             ..before
         };
         let batch = run.put(put(batch, key.clone(), &row).expect(key, expect));
-        match self.vault.catalog().commit(batch).await {
+        match self.vault.core.catalog().commit(batch).await {
             Ok(()) => Ok(true),
             Err(CommitError::Conflict(_)) => Ok(false),
             Err(CommitError::Failed(error)) => Err(error.into()),
@@ -109,7 +109,7 @@ impl Jobs {
     pub(super) async fn end_lease(&self, run: &Run) -> Result<()> {
         let key = tables::job(run.job.name());
         loop {
-            let before = load::<JobRow>(&**self.vault.catalog(), &key).await?;
+            let before = load::<JobRow>(&**self.vault.core.catalog(), &key).await?;
             let expect = before
                 .as_ref()
                 .map_or(Expect::Absent, |(_, version)| Expect::At(*version));
@@ -123,7 +123,7 @@ impl Jobs {
             let batch = run.put(put(Batch::new(), key.clone(), &row));
             match self
                 .vault
-                .catalog()
+                .core.catalog()
                 .commit(batch.expect(key.clone(), expect))
                 .await
             {
@@ -144,7 +144,7 @@ impl Jobs {
         }
         for job in Job::all() {
             let key = tables::job(job.name());
-            let Some((row, version)) = load::<JobRow>(&**self.vault.catalog(), &key).await? else {
+            let Some((row, version)) = load::<JobRow>(&**self.vault.core.catalog(), &key).await? else {
                 continue;
             };
             if row.under_way.is_none() {
@@ -152,7 +152,7 @@ impl Jobs {
             }
             let (row, batch) = self.interrupted(row).await?;
             let batch = put(batch, key.clone(), &row).expect(key, Expect::At(version));
-            match self.vault.catalog().commit(batch).await {
+            match self.vault.core.catalog().commit(batch).await {
                 Ok(()) | Err(CommitError::Conflict(_)) => {}
                 Err(CommitError::Failed(error)) => return Err(error.into()),
             }
@@ -161,7 +161,7 @@ impl Jobs {
         for run in Run::latest(&self.vault, None, LOOKED_AT).await? {
             if run.outcome == Outcome::Running && run.job != scrub::JOB {
                 let run = run.interrupted(&self.vault, self.clock.now()).await?;
-                self.vault.catalog().commit(run.put(Batch::new())).await?;
+                self.vault.core.catalog().commit(run.put(Batch::new())).await?;
             }
         }
         Ok(())
@@ -175,7 +175,7 @@ impl Jobs {
         };
         let started_us = under_way.started_at.timestamp_micros();
         let key = tables::run(started_us, under_way.run);
-        if let Some((run, _)) = load::<Run>(&**self.vault.catalog(), &key).await? {
+        if let Some((run, _)) = load::<Run>(&**self.vault.core.catalog(), &key).await? {
             let run = run.interrupted(&self.vault, self.clock.now()).await?;
             tracing::warn!(job = run.job.name(), run.id = %run.id, message = run.message, "job was interrupted");
             row.ended(&run);
@@ -191,7 +191,7 @@ impl Jobs {
     pub async fn states(&self) -> Result<Vec<JobState>> {
         let mut states = Vec::new();
         for job in Job::all().chain([scrub::JOB]) {
-            let row = load::<JobRow>(&**self.vault.catalog(), &tables::job(job.name())).await?;
+            let row = load::<JobRow>(&**self.vault.core.catalog(), &tables::job(job.name())).await?;
             states.extend(row.map(|(row, _)| JobState {
                 job,
                 due_since: self.next(job, row.succeeded_at.unwrap_or(row.started_at)),

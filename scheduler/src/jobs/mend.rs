@@ -1,10 +1,11 @@
 //! Mending, as proof, scrub and repair do it: every flaw is tried, and each comes out as a note.
 
+use stemvault_storage::core::OrderAt;
 use stemvault_storage::error::{Error, Result};
 use stemvault_storage::flaw::Flaw;
 use stemvault_storage::order::Order;
 use stemvault_storage::refusal::RefusalKind;
-use stemvault_storage::vault::{OrderAt, Vault};
+use stemvault_storage::vault::Vault;
 
 use crate::run::Note;
 

@@ -53,7 +53,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
     let Some(mirror) = pass.vault.mirror().cloned() else {
         return Ok(());
     };
-    pass.vault.expect_stores().await?;
+    pass.vault.core.marks.expect_stores().await?;
     let began = pass.jobs.clock.now();
     if let Err(error) = begin(pass, &mirror).await {
         let Error::Refused(refusal) = error else {
@@ -93,7 +93,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
     if complete {
         let row = Complete { at: began };
         let batch = put(Batch::new(), tables::job(COMPLETE), &row);
-        pass.vault.catalog().commit(batch).await?;
+        pass.vault.core.catalog().commit(batch).await?;
     }
     pass.jobs.measure_mirror().await?;
     Ok(())
@@ -108,15 +108,15 @@ async fn begin(pass: &Pass<'_>, mirror: &Mirror) -> Result<()> {
     if pass.request.new_mirror {
         vault.begin_mirror_anew(mirror).await?;
         let batch = Batch::new().delete(complete);
-        return Ok(vault.catalog().commit(batch).await?);
+        return Ok(vault.core.catalog().commit(batch).await?);
     }
-    let was_complete = load::<Complete>(&**vault.catalog(), &complete).await?;
+    let was_complete = load::<Complete>(&**vault.core.catalog(), &complete).await?;
     vault.begin_mirror(mirror, was_complete.is_some()).await
 }
 
 /// Whether the copy of an order is complete now.
 async fn mirrored(pass: &mut Pass<'_>, mirror: &Mirror, id: OrderId) -> Result<bool> {
-    let at = pass.vault.settled(id).await?;
+    let at = pass.vault.core.settled(id).await?;
     // Keys change with the master key, and no order does.
     let key = pass.jobs.look_after_key(&at, true).await?;
     if !pass.looked(key).await? {
@@ -132,11 +132,11 @@ async fn mirrored(pass: &mut Pass<'_>, mirror: &Mirror, id: OrderId) -> Result<b
                 copied.objects, copied.bytes, copied.deleted
             );
             pass.note(&at.order.number, "mirror", detail).await?;
-            let now = pass.vault.order(id).await?;
+            let now = pass.vault.core.order(id).await?;
             pass.vault.is_mirrored(&now).await
         }
         Err(error) => {
-            let now = pass.vault.order(id).await?;
+            let now = pass.vault.core.order(id).await?;
             let taken_over =
                 matches!(&error, Error::Refused(refusal) if refusal.kind == RefusalKind::TakenOver);
             // What a release or a purge removes meanwhile is missing, and no fault.
@@ -154,7 +154,7 @@ impl Jobs {
     /// # Errors
     /// Those of the catalog.
     pub async fn mirror_state(&self) -> Result<MirrorState> {
-        let row = load::<Complete>(&**self.vault.catalog(), &tables::job(COMPLETE)).await?;
+        let row = load::<Complete>(&**self.vault.core.catalog(), &tables::job(COMPLETE)).await?;
         let is_set = self.vault.mirror().is_some();
         let mut behind = 0;
         if is_set {

@@ -93,7 +93,7 @@ impl Jobs {
         };
         let crons = job::every();
         let crons = crons.filter_map(|facts| Some((facts.job, times(facts)?)));
-        let clock = Arc::clone(vault.clock());
+        let clock = Arc::clone(vault.core.clock());
         let retention = &settings.retention;
         Self {
             brake: Brake {

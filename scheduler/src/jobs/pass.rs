@@ -81,13 +81,13 @@ impl<'a> Pass<'a> {
     /// Why nothing may be decided by the time. Who only asks may ask what would be if the machine's
     /// clock were accepted.
     pub(super) fn doubt(&self) -> Option<String> {
-        let doubt = self.vault.time().doubt();
+        let doubt = self.vault.core.time().doubt();
         doubt.filter(|_| !self.request.accept_clock)
     }
 
     fn now(&self) -> DateTime<Utc> {
         if self.request.dry_run && self.request.accept_clock {
-            return self.vault.time().machine();
+            return self.vault.core.time().machine();
         }
         self.jobs.clock.now()
     }

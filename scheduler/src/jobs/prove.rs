@@ -5,12 +5,13 @@
 //! mended is named, block by block; the order bears the doubt, in its record as
 //! well, and its working files stay until a reading of the whole ends it.
 
+use stemvault_storage::core::OrderAt;
 use stemvault_storage::error::{Damage, Error, Result};
 use stemvault_storage::ids::{AttemptId, Chance, OrderId};
 use stemvault_storage::order::{Order, Proof};
 use stemvault_storage::proof::{Extent, Reread, unproven};
 use stemvault_storage::tables::Proven;
-use stemvault_storage::vault::{OrderAt, Vault};
+use stemvault_storage::vault::Vault;
 
 use super::job::{Facts, Job, Lane, Time};
 use super::mend::{left_over, mend};
@@ -33,7 +34,7 @@ pub(super) const FACTS: Facts = Facts {
 };
 
 async fn run(pass: &mut Pass<'_>) -> Result<()> {
-    pass.vault.expect_stores().await?;
+    pass.vault.core.marks.expect_stores().await?;
     for order in pass.vault.orders().await? {
         let only = pass.request.order;
         if only.is_some_and(|only| only != order.id) || !has_archive(&order) {
@@ -57,7 +58,7 @@ fn has_archive(order: &Order) -> bool {
 }
 
 async fn prove(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
-    let at = pass.vault.settled(id).await?;
+    let at = pass.vault.core.settled(id).await?;
     let Some(proof) = at.order.proof().cloned().filter(|_| has_archive(&at.order)) else {
         return Ok(());
     };
@@ -82,7 +83,7 @@ pub(super) async fn read_again(
         let mut chance = pass.jobs.chance.lock().await.another();
         let read = pass.vault.reread(&at.order, proof, extent, &mut chance);
         let read = read.await;
-        let now = pass.vault.order(id).await?;
+        let now = pass.vault.core.order(id).await?;
         if now.proof() != Some(proof) || !has_archive(&now) {
             let detail = "the order changed meanwhile";
             pass.note(&now.number, "prove", detail).await?;
@@ -147,7 +148,7 @@ async fn proven(
     if whole && at.order.unproven().is_some() {
         let attempt = proof.attempt;
         let again = |order: &Order| order.proven_again(attempt);
-        match pass.vault.change(at.order.id, again).await {
+        match pass.vault.core.change(at.order.id, again).await {
             Ok(_) => detail.push_str(": it is proven again, and may be released when it is due"),
             Err(Error::Refused(_)) => {}
             Err(error) => return Err(error),
@@ -164,13 +165,13 @@ pub(super) async fn doubt(
     damaged: &[Damage],
 ) -> Result<()> {
     // What is missing from a disk that is away is not bad.
-    vault.expect_stores().await?;
+    vault.core.marks.expect_stores().await?;
     metrics::counter!("stemvault_proof_failures_total").increment(1);
-    let Some(unproven) = unproven(damaged, attempt, vault.clock().now()) else {
+    let Some(unproven) = unproven(damaged, attempt, vault.core.clock().now()) else {
         return Ok(());
     };
     let doubted = |order: &Order| order.doubted(unproven.clone());
-    match vault.change(id, doubted).await {
+    match vault.core.change(id, doubted).await {
         // It was archived anew, or its purge has begun.
         Ok(_) | Err(Error::Refused(_)) => Ok(()),
         Err(error) => Err(error),

@@ -23,7 +23,7 @@ pub(super) const FACTS: Facts = Facts {
 };
 
 async fn run(pass: &mut Pass<'_>) -> Result<()> {
-    pass.vault.expect_stores().await?;
+    pass.vault.core.marks.expect_stores().await?;
     let overdue = pass.jobs.overdue().await?;
     for (order, why) in &overdue {
         pass.note(order, "kept", why.clone()).await?;
@@ -41,7 +41,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
             .await?;
             continue;
         }
-        let id = pass.vault.order_id(&action.order).await?;
+        let id = pass.vault.core.order_id(&action.order).await?;
         if let Err(error) = begin(pass, id).await {
             pass.fail(&action.order, "purge", &error).await?;
         }
@@ -62,21 +62,21 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
 /// Commits Purging; every guard of the order is read again in the same batch.
 async fn begin(pass: &Pass<'_>, id: OrderId) -> Result<()> {
     loop {
-        let at = pass.vault.settled(id).await?;
+        let at = pass.vault.core.settled(id).await?;
         // Whose working files are still to go is purged by a later run; that is no failure.
         if let Stage::Purging | Stage::Archived | Stage::Releasing = at.order.stage() {
             return Ok(());
         }
-        let has_sessions = !pass.vault.sessions(id).await?.is_empty();
+        let has_sessions = !pass.vault.core.sessions(id).await?.is_empty();
         let next = at.order.purging(pass.jobs.clock.now(), has_sessions)?;
-        if pass.vault.decide(&at, next, Batch::new()).await?.is_some() {
+        if pass.vault.core.decide(&at, next, Batch::new()).await?.is_some() {
             return Ok(());
         }
     }
 }
 
 async fn go_on(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
-    let at = pass.vault.settled(id).await?;
+    let at = pass.vault.core.settled(id).await?;
     if at.order.stage() != Stage::Purging {
         return Ok(());
     }

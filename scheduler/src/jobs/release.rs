@@ -8,11 +8,11 @@ use std::collections::HashSet;
 
 use stemvault_storage::block::BLOCK_MAX;
 use stemvault_storage::catalog::Batch;
+use stemvault_storage::core::OrderAt;
 use stemvault_storage::error::Result;
 use stemvault_storage::ids::{AttemptId, OrderId};
 use stemvault_storage::order::{Proof, Stage};
 use stemvault_storage::proof::Extent;
-use stemvault_storage::vault::OrderAt;
 
 use super::Pass;
 use super::job::{Facts, Job, Lane, Time};
@@ -40,7 +40,7 @@ pub(super) const FACTS: Facts = Facts {
 };
 
 async fn run(pass: &mut Pass<'_>) -> Result<()> {
-    pass.vault.expect_stores().await?;
+    pass.vault.core.marks.expect_stores().await?;
     let mut came = Came::new();
     for action in pass.may_begin(Verb::Release).await? {
         if pass.request.dry_run {
@@ -55,7 +55,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
             .await?;
             continue;
         }
-        let id = pass.vault.order_id(&action.order).await?;
+        let id = pass.vault.core.order_id(&action.order).await?;
         if let Err(error) = begin(pass, id, &mut came).await {
             pass.fail(&action.order, "release", &error).await?;
         }
@@ -76,11 +76,11 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
 /// Commits Releasing; every guard of the order is read again in the same batch.
 async fn begin(pass: &mut Pass<'_>, id: OrderId, came: &mut Came) -> Result<()> {
     loop {
-        let at = pass.vault.settled(id).await?;
+        let at = pass.vault.core.settled(id).await?;
         if at.order.stage() == Stage::Releasing {
             return Ok(());
         }
-        let sessions = pass.vault.sessions(id).await?;
+        let sessions = pass.vault.core.sessions(id).await?;
         let proof = at.order.proof();
         let sessions = sessions.into_iter();
         let sessions = sessions.filter(|row| proof.is_none_or(|proof| !proof.covers(row)));
@@ -89,7 +89,7 @@ async fn begin(pass: &mut Pass<'_>, id: OrderId, came: &mut Came) -> Result<()> 
         if !comes_back(pass, &at, came).await? {
             return Ok(());
         }
-        if pass.vault.decide(&at, next, Batch::new()).await?.is_some() {
+        if pass.vault.core.decide(&at, next, Batch::new()).await?.is_some() {
             return Ok(());
         }
     }
@@ -131,7 +131,7 @@ fn extent(rules: ReleaseRules, proof: &Proof) -> Extent {
 }
 
 async fn go_on(pass: &mut Pass<'_>, id: OrderId, came: &mut Came) -> Result<()> {
-    let at = pass.vault.settled(id).await?;
+    let at = pass.vault.core.settled(id).await?;
     if at.order.stage() != Stage::Releasing {
         return Ok(());
     }

@@ -27,13 +27,13 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
         return Ok(());
     }
     // What is missing from a disk that is away is not bad.
-    pass.vault.expect_stores().await?;
+    pass.vault.core.marks.expect_stores().await?;
     let mut of = BTreeMap::<OrderId, Vec<Flaw>>::new();
     for flaw in pass.vault.take_noticed() {
         of.entry(flaw.damage.order).or_default().push(flaw);
     }
     for (id, flaws) in of {
-        let order = pass.vault.order(id).await?;
+        let order = pass.vault.core.order(id).await?;
         if let Err(error) = repair(pass, id, flaws).await {
             pass.fail(&order.number, "heal", &error).await?;
         }
@@ -42,7 +42,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
 }
 
 async fn repair(pass: &mut Pass<'_>, id: OrderId, flaws: Vec<Flaw>) -> Result<()> {
-    let at = pass.vault.settled(id).await?;
+    let at = pass.vault.core.settled(id).await?;
     let mended = mend(pass.vault, &at, flaws).await?;
     pass.notes(mended.notes).await?;
     if mended.left.is_empty() {

@@ -135,7 +135,7 @@ impl Jobs {
             within: 0,
         };
         let batch = put(scrub.run().put(Batch::new()), tables::job(ROW), &scrub);
-        self.vault.catalog().commit(batch).await?;
+        self.vault.core.catalog().commit(batch).await?;
         self.go_on_scrubbing(scrub.clone());
         Ok(scrub)
     }
@@ -149,7 +149,7 @@ impl Jobs {
         if known.is_some() {
             return Ok(known);
         }
-        let row = load::<Scrub>(&**self.vault.catalog(), &tables::job(ROW)).await?;
+        let row = load::<Scrub>(&**self.vault.core.catalog(), &tables::job(ROW)).await?;
         Ok(row.map(|(row, _)| row))
     }
 
@@ -197,7 +197,7 @@ impl Jobs {
 
     async fn save_scrub(&self, scrub: &Scrub) -> Result<()> {
         let batch = put(Batch::new(), tables::job(ROW), scrub);
-        Ok(self.vault.catalog().commit(batch).await?)
+        Ok(self.vault.core.catalog().commit(batch).await?)
     }
 }
 

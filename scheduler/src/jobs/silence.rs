@@ -53,7 +53,7 @@ impl Jobs {
             overdue.map(|state| state.job).collect()
         };
         metrics::counter!("stemvault_beats_total").increment(1);
-        let doubt = self.vault.time().doubt().is_some();
+        let doubt = self.vault.core.time().doubt().is_some();
         metrics::gauge!("stemvault_clock_in_doubt").set(f64::from(u8::from(doubt)));
         for job in Job::all() {
             let silent = self.silence.heard().overdue.contains(&job) && overdue.contains(&job);

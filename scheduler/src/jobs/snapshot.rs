@@ -30,7 +30,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53 bytes")]
     metrics::gauge!("stemvault_snapshot_bytes").set(taken.bytes as f64);
     let removed = pass.vault.remove_old_snapshots().await?;
-    let runs = match pass.vault.time().doubt() {
+    let runs = match pass.vault.core.time().doubt() {
         None => history::prune(pass.vault, pass.jobs.clock.now()).await?,
         Some(_) => 0,
     };
@@ -56,7 +56,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
 pub(super) async fn measure_newest(vault: &Vault) -> Result<()> {
     if let Some(newest) = vault.newest_snapshot(&mut Vec::new()).await? {
         // One of the future is of a clock that was wrong.
-        measure(newest.name.begun_at.min(vault.clock().now()));
+        measure(newest.name.begun_at.min(vault.core.clock().now()));
     }
     Ok(())
 }

@@ -21,8 +21,8 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
     if pass.request.dry_run {
         return Ok(());
     }
-    pass.vault.expect_stores().await?;
-    pass.vault.drain_all().await?;
+    pass.vault.core.marks.expect_stores().await?;
+    pass.vault.core.drain_all().await?;
     look_again(pass).await?;
     for order in pass.vault.orders().await? {
         if order.stage() == Stage::Purged {
@@ -60,7 +60,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
 async fn look_again(pass: &mut Pass<'_>) -> Result<()> {
     let now = pass.jobs.clock.now();
     for watched in pass.vault.watched().await? {
-        let order = pass.vault.order(watched.order).await?;
+        let order = pass.vault.core.order(watched.order).await?;
         match pass.vault.look_again(order.id).await {
             Ok(late) if late.objects > 0 => {
                 let detail = format!(

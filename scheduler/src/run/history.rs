@@ -68,7 +68,7 @@ async fn back(
     limit: usize,
     wanted: impl Fn(&Run) -> bool,
 ) -> Result<Vec<Run>> {
-    let newest = before.map_or_else(|| vault.clock().now(), |run| run.started_at);
+    let newest = before.map_or_else(|| vault.core.clock().now(), |run| run.started_at);
     let mut span = STRETCH;
     let mut end = before.map(Run::key);
     let mut found = Vec::new();
@@ -99,7 +99,7 @@ async fn for_each(
     mut take: impl FnMut(Key, Run),
 ) -> Result<()> {
     loop {
-        let page: Vec<(Key, Row)> = vault.catalog().scan(range.clone(), PAGE).await?;
+        let page: Vec<(Key, Row)> = vault.core.catalog().scan(range.clone(), PAGE).await?;
         let full = page.len() == PAGE;
         let last = page.last().map(|(key, _)| key.clone());
         for (key, row) in page {
@@ -130,14 +130,14 @@ pub(crate) async fn prune(vault: &Vault, now: DateTime<Utc>) -> Result<u64> {
     .await?;
     for run in &old {
         let mut batch = Batch::new().delete(run.key());
-        let notes = vault.catalog().scan_prefix(&run.notes_key()).await?;
+        let notes = vault.core.catalog().scan_prefix(&run.notes_key()).await?;
         for page in notes.chunks(PAGE) {
             for (key, _) in page {
                 batch = batch.delete(key.clone());
             }
-            vault.catalog().commit(std::mem::take(&mut batch)).await?;
+            vault.core.catalog().commit(std::mem::take(&mut batch)).await?;
         }
-        vault.catalog().commit(batch).await?;
+        vault.core.catalog().commit(batch).await?;
     }
     Ok(old.len() as u64)
 }

@@ -135,7 +135,7 @@ async fn whoever_lost_the_attempt_cannot_prove_it() {
         studio.node(u64::MAX, false).await,
     );
     let (order, session) = a.completed(&files).await;
-    let at = a.vault.settled(order).await.unwrap();
+    let at = a.vault.core.settled(order).await.unwrap();
     let Turn::Ours(claim) = a.turn(order).await else {
         panic!("nobody else is there");
     };
@@ -189,7 +189,7 @@ async fn an_order_that_changed_is_archived_anew_and_the_old_attempt_is_swept() {
     let (order, session) = node.completed(&files).await;
     assert_eq!(node.archive().await.outcome, Outcome::Failed);
     let begun = node.puts();
-    let reopened = node.vault.change(order, Order::reopen).await;
+    let reopened = node.vault.core.change(order, Order::reopen).await;
     reopened.unwrap();
     node.vault.complete(order, POLICY).await.unwrap();
     node.archive.good.store(u64::MAX, Ordering::SeqCst);
@@ -198,7 +198,7 @@ async fn an_order_that_changed_is_archived_anew_and_the_old_attempt_is_swept() {
     assert_eq!(run.outcome, Outcome::Done, "{run:?}");
     let left = node
         .vault
-        .archive()
+        .core.archive()
         .list(&paths::archive(order))
         .await
         .unwrap();

@@ -245,12 +245,12 @@ impl Node {
     }
 
     pub async fn turn(&self, order: OrderId) -> Turn {
-        let at = self.vault.settled(order).await.unwrap();
+        let at = self.vault.core.settled(order).await.unwrap();
         self.vault.claim_attempt(&at).await.unwrap()
     }
 
     pub async fn stage(&self, order: OrderId) -> Stage {
-        self.vault.order(order).await.unwrap().stage()
+        self.vault.core.order(order).await.unwrap().stage()
     }
 
     pub fn puts(&self) -> BTreeSet<Path> {
@@ -259,12 +259,12 @@ impl Node {
 
     /// Every file comes back from the proven attempt.
     pub async fn comes_back(&self, order: OrderId, session: SessionId, files: &Files) {
-        let order = self.vault.order(order).await.unwrap();
+        let order = self.vault.core.order(order).await.unwrap();
         assert_eq!(order.stage(), Stage::Archived);
         let proof = order.proof().unwrap();
         assert_eq!(proof.files, files.len() as u64);
         let folder = paths::attempt(order.id, proof.attempt);
-        let listed = self.vault.archive().list(&folder);
+        let listed = self.vault.core.archive().list(&folder);
         let stored: u64 = listed.await.unwrap().iter().map(|(_, size)| size).sum();
         assert_eq!(proof.stored_bytes, stored);
         let index = self.vault.index(order.id, proof.attempt).await.unwrap();
@@ -284,7 +284,7 @@ impl Node {
             );
         }
         let rows = tables::all_progress(order.id);
-        assert_eq!(self.vault.catalog().scan_prefix(&rows).await.unwrap(), []);
+        assert_eq!(self.vault.core.catalog().scan_prefix(&rows).await.unwrap(), []);
         // 90 days later there is nothing but the archive.
         self.clock.advance(Duration::from_secs(91 * 24 * 3600));
         while !matches!(self.stage(order.id).await, Stage::Released) {
@@ -299,10 +299,10 @@ impl Node {
             );
             self.clock.advance(Duration::from_secs(180));
         }
-        let until = self.vault.clock().now() + chrono::TimeDelta::days(1);
+        let until = self.vault.core.clock().now() + chrono::TimeDelta::days(1);
         let recalled = self
             .vault
-            .change(order.id, |order| order.recall(until))
+            .core.change(order.id, |order| order.recall(until))
             .await;
         recalled.unwrap();
         for (path, content) in files {

@@ -167,7 +167,7 @@ impl Copy {
 
 impl Office {
     async fn order(&self, told: &OrderTold) -> Checked {
-        let order = match self.vault.settled(told.id).await {
+        let order = match self.vault.core.settled(told.id).await {
             Ok(at) => at.order,
             Err(_) if told.unreadable || self.problems.iter().any(|it| names(told, it)) => {
                 return Ok(());
@@ -273,20 +273,20 @@ impl Office {
     /// Brings the order to where its files may leave.
     async fn recalled(&self, told: &OrderTold) -> Checked {
         let fail = |error| format!("I5 it cannot be recalled: {}", short(&error));
-        let order = self.vault.order(told.id).await.map_err(fail)?;
+        let order = self.vault.core.order(told.id).await.map_err(fail)?;
         if order.stage() == Stage::Releasing {
             self.vault.delete_released(&order).await.map_err(fail)?;
-            let at = self.vault.settled(told.id).await.map_err(fail)?;
+            let at = self.vault.core.settled(told.id).await.map_err(fail)?;
             let closed = self.vault.close_release(&at).await.map_err(fail)?;
             closed.ok_or("I5 a release does not end")?;
         }
-        let at = self.vault.settled(told.id).await.map_err(fail)?;
+        let at = self.vault.core.settled(told.id).await.map_err(fail)?;
         if matches!(at.order.stage(), Stage::Released | Stage::Recalled) {
             let until = self.clock.now() + TimeDelta::days(1);
             let next = at.order.recall(until).map_err(|refusal| refusal.message)?;
             let step = self
                 .vault
-                .step(&at, next, Batch::new())
+                .core.step(&at, next, Batch::new())
                 .await
                 .map_err(fail)?;
             step.ok_or("I5 nobody else is there, and yet the recall lost a race")?;
@@ -318,7 +318,7 @@ impl Office {
     async fn uploads(&self, told: &OrderTold) -> Checked {
         let fail = |error| format!("I1 the uploads cannot be read: {}", short(&error));
         let mut sealed = HashSet::new();
-        for row in self.vault.sessions(told.id).await.map_err(fail)? {
+        for row in self.vault.core.sessions(told.id).await.map_err(fail)? {
             let manifest = self
                 .vault
                 .manifest(told.id, row.session)
@@ -350,16 +350,16 @@ impl Office {
     /// All that a file made of parts needs is there, whatever became of its parts.
     async fn parts(&self, told: &OrderTold, file: &Upload) -> Checked {
         let fail = |error| format!("I1 the parts cannot be read: {}", short(&error));
-        let keys = self.vault.keys().order(told.id).await.map_err(fail)?;
+        let keys = self.vault.core.keys().order(told.id).await.map_err(fail)?;
         let mut length = 0;
         for of in self.vault.parts_of(file.id).await.map_err(fail)? {
             let rows = tables::blocks(of.part);
-            let rows = tables::load_all::<BlockRef>(&**self.vault.catalog(), &rows).await;
+            let rows = tables::load_all::<BlockRef>(&**self.vault.core.catalog(), &rows).await;
             for (_, block, _) in rows.map_err(fail)? {
                 length += u64::from(block.length);
                 let folder = paths::upload(told.id, of.part);
                 let object = folder.join(keys.object_name(block.hash));
-                let found = self.vault.working().get_opt(&object).await.map_err(fail)?;
+                let found = self.vault.core.working().get_opt(&object).await.map_err(fail)?;
                 if found.is_none() {
                     return Err(format!("I1 a block of {} is gone", file.path));
                 }
@@ -374,7 +374,7 @@ impl Office {
 
     async fn is_gone(&self, id: OrderId) -> Checked {
         let fail = |error| format!("I4 nobody can tell whether it is gone: {}", short(&error));
-        for store in [self.vault.working(), self.vault.archive()] {
+        for store in [self.vault.core.working(), self.vault.core.archive()] {
             if !store
                 .list(&paths::order(id))
                 .await

@@ -124,7 +124,7 @@ impl Deed {
         make: impl Fn(&Order) -> Result<Order, stemvault_storage::refusal::Refusal> + Send,
     ) {
         let saying = self.saying(about, loosens);
-        let answer = self.node.vault.change(self.id(), make).await;
+        let answer = self.node.vault.core.change(self.id(), make).await;
         saying.end(&answer, |_| word);
         self.answered(what, &answer);
     }
@@ -152,7 +152,7 @@ impl Deed {
     pub async fn reopen(self) {
         let began = self.world.clock.now();
         let saying = self.saying(About::Open, true);
-        let answer = self.node.vault.change(self.id(), Order::reopen).await;
+        let answer = self.node.vault.core.change(self.id(), Order::reopen).await;
         saying.end(&answer, |_| Word::Yes);
         if answer.is_ok() {
             let completions = &mut self.world.state().told.orders[self.order].completions;

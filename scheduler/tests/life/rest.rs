@@ -60,7 +60,7 @@ pub async fn rest(run: &mut Run) -> Checked {
     pass(32 * DAY).await;
     settle(run).await?;
     for order in run.nodes[0].vault.orders().await.map_err(fail)? {
-        let sessions = run.nodes[0].vault.sessions(order.id).await.map_err(fail)?;
+        let sessions = run.nodes[0].vault.core.sessions(order.id).await.map_err(fail)?;
         let told = run
             .world
             .state()
@@ -134,9 +134,9 @@ async fn resting(run: &Run) -> Checked {
     if !owed.map_err(|error| error.to_string())?.is_empty() {
         return Err("I5 a record is owed for ever".into());
     }
-    let now = node.vault.clock().now();
+    let now = node.vault.core.clock().now();
     for order in node.vault.orders().await.map_err(fail)? {
-        let sessions = node.vault.sessions(order.id).await.map_err(fail)?;
+        let sessions = node.vault.core.sessions(order.id).await.map_err(fail)?;
         let free = order.hold.is_none();
         let due =
             |at: Option<chrono::DateTime<chrono::Utc>>| free && at.is_some_and(|at| at <= now);
@@ -191,7 +191,7 @@ async fn garbage(run: &Run) -> Checked {
             .filter(|it| !matches!(it.state, UploadState::Sealed { .. }));
         prefixes.extend(open.map(|it| paths::upload(order.id, it.id).to_string() + "/"));
     }
-    let listed = [node.vault.working(), node.vault.archive()];
+    let listed = [node.vault.core.working(), node.vault.core.archive()];
     for (at, store) in listed.into_iter().enumerate() {
         for (path, _) in store.list(&Path::default()).await.map_err(fail)? {
             let path = path.to_string();
@@ -213,8 +213,8 @@ async fn garbage(run: &Run) -> Checked {
 /// Every object that belongs to an order that lives.
 async fn name(node: &Node, order: &Order, named: &mut HashSet<String>) -> Result<(), Error> {
     let (vault, id) = (&node.vault, order.id);
-    let keys = vault.keys().order(id).await?;
-    for row in vault.sessions(id).await? {
+    let keys = vault.core.keys().order(id).await?;
+    for row in vault.core.sessions(id).await? {
         named.insert(paths::manifest(id, row.session).to_string());
         if row.released {
             continue;
@@ -318,7 +318,7 @@ async fn finish(run: &Run, at: usize) -> Checked {
     if told.unreadable {
         return Ok(());
     }
-    let order = vault.order(told.id).await.map_err(fail)?;
+    let order = vault.core.order(told.id).await.map_err(fail)?;
     if order.stage() == Stage::Purged {
         return Ok(());
     }
@@ -338,7 +338,7 @@ async fn finish(run: &Run, at: usize) -> Checked {
         let known = told.uploads.iter().find(|it| it.id == upload.id);
         let expired = upload
             .expires_at
-            .is_some_and(|end| end <= vault.clock().now());
+            .is_some_and(|end| end <= vault.core.clock().now());
         let parts = known.is_some_and(|known| !known.parts.is_empty());
         if parts {
             let known = told.uploads.iter().position(|it| it.id == upload.id);
@@ -388,7 +388,7 @@ async fn finish(run: &Run, at: usize) -> Checked {
 /// What was released comes back from the archive, through the door.
 async fn recall(run: &Run, at: usize) -> Checked {
     let it = deed(run, at);
-    let order = it.node.vault.order(it.id()).await;
+    let order = it.node.vault.core.order(it.id()).await;
     if !order.is_ok_and(|order| order.stage() == Stage::Released) {
         return Ok(());
     }

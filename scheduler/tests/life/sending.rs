@@ -249,7 +249,7 @@ impl Deed {
     /// A receipt was given: from now on this session must be readable.
     pub async fn receipt(&self, receipt: &Receipt) {
         let (row, manifest) = (&receipt.row, &receipt.manifest);
-        let Ok(keys) = self.node.vault.keys().order(manifest.order).await else {
+        let Ok(keys) = self.node.vault.core.keys().order(manifest.order).await else {
             return;
         };
         let mut state = self.world.state();

@@ -23,7 +23,7 @@ async fn archived() -> (Studio, Arc<InMemory>, Path) {
     studio.upload(b"boom").await;
     studio.submit_and_complete().await;
     studio.jobs.run(only("archive")).await.unwrap();
-    let order = studio.vault.order(studio.order).await.unwrap();
+    let order = studio.vault.core.order(studio.order).await.unwrap();
     let attempt = paths::attempt(studio.order, order.proof().unwrap().attempt);
     (studio, bucket, attempt)
 }
@@ -47,7 +47,7 @@ async fn a_release_reads_the_archive_before_it_decides_anything() {
     ] {
         let (studio, bucket, attempt) = archived().await;
         let index = attempt.clone().join("index");
-        let objects = studio.vault.archive().list(&attempt).await.unwrap();
+        let objects = studio.vault.core.archive().list(&attempt).await.unwrap();
         let block = objects
             .into_iter()
             .find(|(path, _)| *path != index)
@@ -66,7 +66,7 @@ async fn a_release_reads_the_archive_before_it_decides_anything() {
             Wrong::Nothing => {}
         }
         let working = paths::working(studio.order);
-        let before = studio.vault.working().list(&working).await.unwrap();
+        let before = studio.vault.core.working().list(&working).await.unwrap();
         let runs = studio.jobs.run(only("release")).await.unwrap();
         if let Wrong::Nothing = wrong {
             assert_eq!(studio.stage().await, Stage::Releasing, "{runs:?}");
@@ -78,12 +78,12 @@ async fn a_release_reads_the_archive_before_it_decides_anything() {
             note.order == "2026-0117" && note.detail.contains("stemvault prove 2026-0117")
         });
         assert!(said, "{wrong:?}: {runs:?}");
-        let now = studio.vault.working().list(&working).await.unwrap();
+        let now = studio.vault.core.working().list(&working).await.unwrap();
         assert_eq!(now, before, "{wrong:?}");
         assert!(
             studio
                 .vault
-                .order(studio.order)
+                .core.order(studio.order)
                 .await
                 .unwrap()
                 .unproven()
@@ -95,24 +95,24 @@ async fn a_release_reads_the_archive_before_it_decides_anything() {
 #[tokio::test]
 async fn a_release_that_was_decided_reads_again_before_it_deletes_in_a_later_run() {
     let (studio, bucket, attempt) = archived().await;
-    let now = studio.vault.clock().now();
-    let sessions = studio.vault.sessions(studio.order).await.unwrap();
+    let now = studio.vault.core.clock().now();
+    let sessions = studio.vault.core.sessions(studio.order).await.unwrap();
     let sessions: Vec<_> = sessions.into_iter().map(|row| row.session).collect();
     // As a run decided it that died then.
     let decided = studio
         .vault
-        .change(studio.order, |order| order.releasing(now, &sessions));
+        .core.change(studio.order, |order| order.releasing(now, &sessions));
     decided.await.unwrap();
     spoil(&bucket, &attempt).await;
     let working = paths::working(studio.order);
-    let before = studio.vault.working().list(&working).await.unwrap();
+    let before = studio.vault.core.working().list(&working).await.unwrap();
     let runs = studio.jobs.run(only("release")).await.unwrap();
     assert_eq!(runs[0].outcome, Outcome::Failed, "{runs:?}");
-    let now = studio.vault.working().list(&working).await.unwrap();
+    let now = studio.vault.core.working().list(&working).await.unwrap();
     assert_eq!(now, before);
     // And no word of it says what is not so.
-    let order = studio.vault.order(studio.order).await.unwrap();
-    let row = &studio.vault.sessions(studio.order).await.unwrap()[0];
+    let order = studio.vault.core.order(studio.order).await.unwrap();
+    let row = &studio.vault.core.sessions(studio.order).await.unwrap()[0];
     let said = studio
         .vault
         .check_may_leave(&order, row)
@@ -121,7 +121,7 @@ async fn a_release_that_was_decided_reads_again_before_it_deletes_in_a_later_run
         .message;
     assert!(said.contains("stopped half way"), "{said}");
     let said = order
-        .recall(studio.vault.clock().now())
+        .recall(studio.vault.core.clock().now())
         .unwrap_err()
         .message;
     assert!(said.contains("stemvault order show"), "{said}");
@@ -136,14 +136,14 @@ async fn a_hold_stops_expiry_sweep_and_whoever_removes_an_upload() {
     let attempt = paths::archive(studio.order).join("0f".repeat(16));
     let left = attempt.join("block");
     let bytes = Bytes::from_static(b"of an attempt that a newer record named");
-    studio.vault.archive().put_now(&left, bytes).await.unwrap();
+    studio.vault.core.archive().put_now(&left, bytes).await.unwrap();
     let hold = |order: &Order| {
         order.hold(Hold {
             reason: "a lawyer asked".to_owned(),
             at: order.created_at,
         })
     };
-    studio.vault.change(studio.order, hold).await.unwrap();
+    studio.vault.core.change(studio.order, hold).await.unwrap();
     studio.clock.advance(Duration::from_secs(15 * 86_400));
     let expired = studio.jobs.run(only("expire")).await.unwrap();
     assert_eq!(expired[0].orders[0].action, "kept", "{expired:?}");
@@ -159,16 +159,16 @@ async fn a_hold_stops_expiry_sweep_and_whoever_removes_an_upload() {
     assert!(
         studio
             .vault
-            .archive()
+            .core.archive()
             .get_opt(&left)
             .await
             .unwrap()
             .is_some()
     );
 
-    let lifted = studio.vault.change(studio.order, Order::release_hold);
+    let lifted = studio.vault.core.change(studio.order, Order::release_hold);
     lifted.await.unwrap();
-    let plan = studio.jobs.plan(studio.vault.clock().now()).await.unwrap();
+    let plan = studio.jobs.plan(studio.vault.core.clock().now()).await.unwrap();
     assert_eq!(plan.actions[0].verb.name(), "expire", "{plan:?}");
     let expired = studio.jobs.run(only("expire")).await.unwrap();
     assert!(
@@ -179,7 +179,7 @@ async fn a_hold_stops_expiry_sweep_and_whoever_removes_an_upload() {
     let last = log.entries.last().unwrap();
     assert_eq!(last.0.what, What::Expired(upload), "{log:?}");
     studio.jobs.run(only("sweep")).await.unwrap();
-    assert_eq!(studio.vault.archive().get_opt(&left).await.unwrap(), None);
+    assert_eq!(studio.vault.core.archive().get_opt(&left).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn what_lands_after_a_purge_is_found_weeks_later() {
     let (studio, bucket) = Studio::in_memory().await;
     studio.vault.complete(studio.order, AT_ONCE).await.unwrap();
     let key = paths::order_key(studio.order);
-    let secret = studio.vault.keys().wrapped_bytes(&key).await.unwrap();
+    let secret = studio.vault.core.keys().wrapped_bytes(&key).await.unwrap();
     while studio.stage().await != Stage::Purged {
         studio.run().await;
         studio.clock.advance(Duration::from_secs(121));
@@ -221,8 +221,8 @@ async fn an_order_that_cannot_be_purged_is_named_and_its_archive_is_written_agai
         assert!(said.contains(word), "no {word} in {said}");
     }
     assert_eq!(studio.jobs.overdue().await.unwrap().len(), 1);
-    let before = studio.vault.order(studio.order).await.unwrap();
-    let again = studio.vault.change(studio.order, Order::archive_again);
+    let before = studio.vault.core.order(studio.order).await.unwrap();
+    let again = studio.vault.core.change(studio.order, Order::archive_again);
     assert_eq!(again.await.unwrap().completed_at(), before.completed_at());
     let mut stages = Vec::new();
     for _ in 0..3 {

@@ -77,7 +77,7 @@ impl Studio {
         let settings = Settings::defaults("/nowhere".as_ref()).unwrap();
         let jobs = Arc::new(Jobs::new(Arc::clone(&vault), &settings));
         // As a start does it.
-        assert_eq!(vault.stores_away().await.unwrap(), []);
+        assert_eq!(vault.core.marks.stores_away().await.unwrap(), []);
         let number = "2026-0117".to_owned().try_into().unwrap();
         let order = vault
             .create_order(number, Client::default())
@@ -102,9 +102,9 @@ impl Studio {
 
     async fn restarted_with(self, mirror: Option<Mirror>) -> Self {
         let vault = Vault::new(
-            Arc::clone(self.vault.catalog()),
-            self.vault.working().clone(),
-            self.vault.archive().clone(),
+            Arc::clone(self.vault.core.catalog()),
+            self.vault.core.working().clone(),
+            self.vault.core.archive().clone(),
             Arc::clone(&self.keys),
             Arc::clone(&self.clock) as SharedClock,
             Limits {
@@ -180,7 +180,7 @@ impl Studio {
     }
 
     async fn stage(&self) -> Stage {
-        self.vault.order(self.order).await.unwrap().stage()
+        self.vault.core.order(self.order).await.unwrap().stage()
     }
 }
 
@@ -246,10 +246,10 @@ async fn attempts_that_fail_do_not_add_up() {
     }
     // The same attempt is gone on with, and there is nothing in it yet.
     let attempts = tables::attempts(studio.order);
-    let attempts = studio.vault.catalog().scan_prefix(&attempts).await;
+    let attempts = studio.vault.core.catalog().scan_prefix(&attempts).await;
     assert_eq!(attempts.unwrap().len(), 1);
     let archive = paths::archive(studio.order);
-    assert_eq!(studio.vault.archive().list(&archive).await.unwrap(), []);
+    assert_eq!(studio.vault.core.archive().list(&archive).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -302,7 +302,7 @@ async fn a_draft_of_the_form_is_no_plain_text_and_goes_with_the_order() {
     assert_eq!(vault.known_form(order).await.unwrap(), form("submitted"));
     vault.keep_draft(order, &form("personal")).await.unwrap();
     assert_eq!(vault.known_form(order).await.unwrap(), form("personal"));
-    let row = vault.catalog().get(&tables::draft(order)).await.unwrap();
+    let row = vault.core.catalog().get(&tables::draft(order)).await.unwrap();
     let row = row.unwrap().value;
     assert!(!row.windows(8).any(|it| it == b"personal"));
     vault.complete(order, AT_ONCE).await.unwrap();
@@ -314,7 +314,7 @@ async fn a_draft_of_the_form_is_no_plain_text_and_goes_with_the_order() {
         assert!(!failed, "{runs:?}");
         studio.clock.advance(Duration::from_secs(121));
     }
-    let row = vault.catalog().get(&tables::draft(order)).await.unwrap();
+    let row = vault.core.catalog().get(&tables::draft(order)).await.unwrap();
     assert_eq!(row, None);
 }
 
@@ -324,7 +324,7 @@ async fn an_archive_in_doubt_is_not_released_and_a_whole_reading_ends_it() {
     let upload = studio.upload(b"boom").await;
     studio.submit_and_complete().await;
     studio.jobs.run(only("archive")).await.unwrap();
-    let order = studio.vault.order(studio.order).await.unwrap();
+    let order = studio.vault.core.order(studio.order).await.unwrap();
     let attempt = paths::attempt(studio.order, order.proof().unwrap().attempt);
     spoil(&bucket, &attempt).await;
     spoil(&bucket, &paths::upload(studio.order, upload)).await;

@@ -51,8 +51,8 @@ async fn an_order_of_many_sessions_is_archived_released_and_purged() {
         assert!(!failed, "{runs:?}");
         stages.push(studio.stage().await.name());
         if studio.stage().await == Stage::Releasing {
-            let order = studio.vault.order(studio.order).await.unwrap();
-            let sessions = studio.vault.sessions(studio.order).await.unwrap();
+            let order = studio.vault.core.order(studio.order).await.unwrap();
+            let sessions = studio.vault.core.sessions(studio.order).await.unwrap();
             let proof = order.proof().unwrap();
             assert!(proof.sessions.is_empty() && sessions.iter().all(|row| proof.covers(row)));
         }

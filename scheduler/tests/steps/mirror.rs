@@ -57,11 +57,11 @@ async fn scrub(studio: &Studio) -> Scrub {
 #[tokio::test]
 async fn what_was_mirrored_is_read_there_whatever_was_decided_since() {
     let (studio, copies) = mirrored().await;
-    let session = studio.vault.sessions(studio.order).await.unwrap()[0].session;
+    let session = studio.vault.core.sessions(studio.order).await.unwrap()[0].session;
     // Now a download is on record of which the mirror knows nothing.
     let logged = studio.vault.downloaded(studio.order, session);
     logged.await.unwrap();
-    let order = studio.vault.order(studio.order).await.unwrap();
+    let order = studio.vault.core.order(studio.order).await.unwrap();
     assert!(!studio.vault.is_mirrored(&order).await.unwrap());
     spoil(&copies, &paths::working(studio.order)).await;
     spoil(&copies, &paths::sessions(studio.order)).await;
@@ -98,13 +98,13 @@ async fn the_mirror_keeps_its_copy_until_a_release_has_come_to_its_end() {
     assert_eq!(studio.stage().await, Stage::Released);
     // Its archive is bad, and the mirror's copy of it as well.
     let archive = paths::archive(studio.order);
-    let bucket = studio.vault.archive().clone();
+    let bucket = studio.vault.core.archive().clone();
     for (path, _) in bucket.list(&archive).await.unwrap() {
         bucket.delete(&path).await.unwrap();
         copies.delete(&path).await.unwrap();
     }
     studio.jobs.run(only("prove")).await.unwrap();
-    let order = studio.vault.order(studio.order).await.unwrap();
+    let order = studio.vault.core.order(studio.order).await.unwrap();
     assert!(order.unproven().is_some());
     studio.jobs.run(only("mirror")).await.unwrap();
     assert_eq!(working_copies(&studio).await, 1, "what may mend it");

@@ -169,7 +169,7 @@ async fn runs_are_kept_by_a_rule_and_listed_by_the_page() {
 async fn a_run_of_the_future_is_the_newest_and_an_old_row_is_read() {
     let (studio, _) = Studio::in_memory().await;
     let id = RunId::random();
-    let now = studio.vault.clock().now();
+    let now = studio.vault.core.clock().now();
     // As it was written before notes had rows of their own.
     let old = serde_json::json!({
         "v": 1, "id": id, "job": "purge", "started_at": now, "ended_at": now, "outcome": "done",
@@ -178,7 +178,7 @@ async fn a_run_of_the_future_is_the_newest_and_an_old_row_is_read() {
     });
     let row = tables::run(now.timestamp_micros(), id);
     let old = Batch::new().put(row, old.to_string());
-    studio.vault.catalog().commit(old).await.unwrap();
+    studio.vault.core.catalog().commit(old).await.unwrap();
     studio.clock.jump(TimeDelta::days(400));
     studio.jobs.run(accepted("sweep")).await.unwrap();
     studio.clock.jump(TimeDelta::days(-400));
@@ -191,10 +191,10 @@ async fn a_run_of_the_future_is_the_newest_and_an_old_row_is_read() {
     let notes = found.notes(&studio.vault, 0, 10).await.unwrap();
     assert_eq!(notes[0].detail, "key destroyed");
     let again = put(Batch::new(), tables::job("test"), &found);
-    studio.vault.catalog().commit(again).await.unwrap();
+    studio.vault.core.catalog().commit(again).await.unwrap();
     let row = studio
         .vault
-        .catalog()
+        .core.catalog()
         .get(&tables::job("test"))
         .await
         .unwrap();

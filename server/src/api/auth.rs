@@ -30,7 +30,7 @@ impl Staff {
     pub async fn of(app: &App, headers: &HeaderMap) -> Answer<Self> {
         let token = presented(headers).ok_or_else(Failure::stranger)?;
         let found = load::<ApiToken>(
-            &**app.vault.catalog(),
+            &**app.vault.core.catalog(),
             &tables::token(Digest(token.digest())),
         )
         .await?;

@@ -146,7 +146,7 @@ pub(super) async fn backup(_: Staff, State(app): State<SharedApp>) -> Answer {
 async fn keys(app: &App) -> Answer<Keys> {
     let now = app.clock.now();
     let state = app.vault.key_state().await?;
-    let backups = app.vault.keys().backups().await?;
+    let backups = app.vault.core.keys().backups().await?;
     let from = match app.settings.keys.master_key {
         MasterKeySource::File(_) => "file",
         MasterKeySource::Environment(_) => "environment",
@@ -155,7 +155,7 @@ async fn keys(app: &App) -> Answer<Keys> {
         from,
         masters: masters(&state),
         backups: backups.into_iter().map(|note| line(note, now)).collect(),
-        last_backup_ends_at: app.vault.keys().last_backup_ends(now).await?,
+        last_backup_ends_at: app.vault.core.keys().last_backup_ends(now).await?,
         current: state.current,
         problems: state.problems,
     })

@@ -87,13 +87,13 @@ const RECALL_MAX: u32 = 3650;
 /// When it is no number, or there is no such order.
 pub async fn id_of(app: &App, number: &str) -> Answer<OrderId> {
     let number = OrderNumber::try_from(number.to_owned())?;
-    Ok(app.vault.order_id(&number).await?)
+    Ok(app.vault.core.order_id(&number).await?)
 }
 
 /// The order whole, as every change of it answers.
 pub(super) async fn whole(app: &App, order: &order::Order) -> Answer<Json<Order>> {
-    let sessions = app.vault.sessions(order.id).await?;
-    let links = app.vault.links(order.id).await?;
+    let sessions = app.vault.core.sessions(order.id).await?;
+    let links = app.vault.core.links(order.id).await?;
     let last = app.vault.last_proven(order).await?;
     let mut shown = Order::of(order).proven(last.as_ref());
     shown.stands_still = app.vault.stands_still(order).await;
@@ -126,7 +126,7 @@ pub(super) async fn create(
     } else {
         None
     };
-    let order = app.vault.order(order.id).await?;
+    let order = app.vault.core.order(order.id).await?;
     let Json(shown) = whole(&app, &order).await?;
     let shown = Order {
         upload_link,
@@ -154,7 +154,7 @@ pub(super) async fn show(
     State(app): State<SharedApp>,
     Path(number): Path<String>,
 ) -> Answer<Json<Order>> {
-    let order = app.vault.order(id_of(&app, &number).await?).await?;
+    let order = app.vault.core.order(id_of(&app, &number).await?).await?;
     whole(&app, &order).await
 }
 
@@ -165,7 +165,7 @@ pub(super) async fn complete(
     Body(Completion { empty }): Body<Completion>,
 ) -> Answer<Json<Order>> {
     let id = id_of(&app, &number).await?;
-    let sessions = app.vault.sessions(id).await?;
+    let sessions = app.vault.core.sessions(id).await?;
     let is_returned = |row: &SessionRow| row.review.is_returned();
     if !empty && sessions.iter().all(is_returned) {
         return Err(nothing_to_keep(&number, sessions.len()).into());
@@ -292,7 +292,7 @@ async fn change(
     make: impl Fn(&order::Order) -> Result<order::Order, Refusal> + Send,
 ) -> Answer<Json<Order>> {
     let id = id_of(app, number).await?;
-    let order = staff.vault(app).change(id, make).await?;
+    let order = staff.vault(app).core.change(id, make).await?;
     tracing::info!(order = %order.number, stage = order.stage().name(), "order {verb}");
     whole(app, &order).await
 }

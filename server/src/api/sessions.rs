@@ -66,7 +66,7 @@ pub(super) async fn uploads(
     State(app): State<SharedApp>,
     Path(number): Path<String>,
 ) -> Answer<Json<Uploads>> {
-    let order = app.vault.order(id_of(&app, &number).await?).await?;
+    let order = app.vault.core.order(id_of(&app, &number).await?).await?;
     let uploads = app.vault.listed(order.id).await?;
     Ok(Json(listed(&app, &order, &uploads, None).await?))
 }
@@ -254,7 +254,7 @@ pub async fn find(app: &App, order: OrderId, number: &str, text: &str) -> Answer
     if let Ok(session) = text.parse() {
         return Ok(session);
     }
-    let rows = app.vault.sessions(order).await?;
+    let rows = app.vault.core.sessions(order).await?;
     Ok(pick(rows.iter().map(|row| row.session), number, text)?)
 }
 

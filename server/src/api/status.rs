@@ -89,7 +89,7 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
     let proven = app.vault.all_last_proven(&orders).await?;
     let oldest = proven.iter().map(|(_, last)| last.at).min();
     let states = app.jobs.states().await?;
-    let backup = app.vault.keys().last_backup().await;
+    let backup = app.vault.core.keys().last_backup().await;
     let backup = backup.map_err(|error| error.to_string());
     let mut parts = vec![
         stores(&app.vault).await,
@@ -98,7 +98,7 @@ pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<
         mirror(&app.jobs.mirror_state().await?, &states, now),
         archive(&orders, oldest, now),
         retention(&app.jobs.overdue().await?),
-        clock(app.vault.time().doubt()),
+        clock(app.vault.core.time().doubt()),
         jobs(&states, app.jobs.silent(&states), now),
     ];
     let keeper = app.certificate.as_ref();

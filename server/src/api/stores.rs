@@ -16,7 +16,7 @@ pub(super) async fn mark(
     Path(store): Path<String>,
     Body(_): Body<Nothing>,
 ) -> Answer<Json<StatusPart>> {
-    app.vault.mark_store(&store).await?;
+    app.vault.core.marks.mark_store(&store).await?;
     tracing::warn!(store, by = %staff.who(), "a store is taken as it is");
     app.readiness.forget().await;
     Ok(Json(stores(&app.vault).await))

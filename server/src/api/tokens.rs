@@ -118,7 +118,7 @@ pub(super) async fn create(
         Some(text) => when(&text, now, zone)?,
         None => usual_end(now),
     };
-    let catalog = &**app.vault.catalog();
+    let catalog = &**app.vault.core.catalog();
     let (row, token) = make(catalog, &new.name, now, Some(expires_at)).await?;
     tracing::info!(token = %row.id, name = row.name, "API token made");
     let made = MadeToken {
@@ -130,7 +130,7 @@ pub(super) async fn create(
 }
 
 pub(super) async fn list(_: Staff, State(app): State<SharedApp>) -> Answer<Json<Tokens>> {
-    let rows = load_all::<ApiToken>(&**app.vault.catalog(), &tables::tokens()).await?;
+    let rows = load_all::<ApiToken>(&**app.vault.core.catalog(), &tables::tokens()).await?;
     let mut tokens: Vec<_> = rows
         .into_iter()
         .map(|(_, row, _)| TokenLine {
@@ -149,7 +149,7 @@ pub(super) async fn revoke(
     State(app): State<SharedApp>,
     Path(id): Path<String>,
 ) -> Answer<StatusCode> {
-    let catalog = &**app.vault.catalog();
+    let catalog = &**app.vault.core.catalog();
     let rows = load_all::<ApiToken>(catalog, &tables::tokens()).await?;
     let found = rows
         .into_iter()

@@ -119,7 +119,7 @@ impl Bag {
     /// Not found; gone, with the date and what to do; those of stores and catalog.
     pub async fn of(app: &App, order: OrderId, session: SessionId) -> Answer<Self> {
         let receipt = app.vault.receipt(order, session).await?;
-        let order = app.vault.order(order).await?;
+        let order = app.vault.core.order(order).await?;
         app.vault.check_may_leave(&order, &receipt.row).await?;
         let document = app.vault.manifest_bytes(order.id, session).await?;
         let now = app.clock.now();

@@ -170,10 +170,10 @@ async fn fill(
     file: File,
     now: DateTime<Utc>,
 ) -> anyhow::Result<(Ported, Imported)> {
-    let ported = portable::import(&**vault.catalog(), &mut BufReader::new(file)).await?;
+    let ported = portable::import(&**vault.core.catalog(), &mut BufReader::new(file)).await?;
     let imported = vault.check_imported().await?;
     let mut file = CliFile::read(&settings.data_dir)?;
-    file.renew_token(&**vault.catalog(), now).await?;
+    file.renew_token(&**vault.core.catalog(), now).await?;
     file.write(&settings.data_dir)?;
     Ok((ported, imported))
 }

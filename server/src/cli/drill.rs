@@ -142,7 +142,7 @@ async fn drill(
     blocks: u64,
     machine: &SharedClock,
 ) -> anyhow::Result<Outcome> {
-    let (begun, begun_at) = (machine.monotonic(), vault.clock().now());
+    let (begun, begun_at) = (machine.monotonic(), vault.core.clock().now());
     let rebuilt = vault.rebuild_now().await?;
     let seconds = (machine.monotonic() - begun).as_secs_f64();
     let numbers = in_use.numbers().await?;
@@ -194,8 +194,8 @@ async fn look(
         let Some(theirs) = in_use.order(&number).await? else {
             return Ok(None);
         };
-        let ours = match vault.order_id(&number).await {
-            Ok(id) => Some(vault.order(id).await?),
+        let ours = match vault.core.order_id(&number).await {
+            Ok(id) => Some(vault.core.order(id).await?),
             Err(_) => None,
         };
         last = match &ours {
@@ -235,8 +235,8 @@ impl InUse {
     async fn order(&self, number: &OrderNumber) -> anyhow::Result<Option<Value>> {
         match self {
             Self::None => Ok(None),
-            Self::Itself(_, vault) => match vault.order_id(number).await {
-                Ok(id) => Ok(Some(whole(vault, &vault.order(id).await?).await?)),
+            Self::Itself(_, vault) => match vault.core.order_id(number).await {
+                Ok(id) => Ok(Some(whole(vault, &vault.core.order(id).await?).await?)),
                 Err(_) => Ok(None),
             },
             Self::Server(server) => {
@@ -253,8 +253,8 @@ impl InUse {
 
 /// The order as the API shows it.
 async fn whole(vault: &Vault, order: &order::Order) -> anyhow::Result<Value> {
-    let sessions = vault.sessions(order.id).await?;
-    let links = vault.links(order.id).await?;
+    let sessions = vault.core.sessions(order.id).await?;
+    let links = vault.core.links(order.id).await?;
     let sealing = matches!(order.stage(), Stage::Sealing);
     let mut shown = serde_json::to_value(Order::of(order).with(&sessions, &links))?;
     if sealing {

@@ -80,11 +80,11 @@ async fn fill(
     vault.recover().await?;
     let rebuilt = vault.rebuild().await?;
     let mut file = CliFile::read(&settings.data_dir)?;
-    file.renew_token(&**vault.catalog(), now).await?;
+    file.renew_token(&**vault.core.catalog(), now).await?;
     file.write(&settings.data_dir)?;
     let mut lines = Lines::new();
     for order in vault.orders().await? {
-        let sessions = vault.sessions(order.id).await?;
+        let sessions = vault.core.sessions(order.id).await?;
         lines.push(vec![
             order.number.to_string(),
             order.stage().name().to_owned(),

@@ -88,7 +88,7 @@ impl Door {
                     Refusal::new(RefusalKind::BadMetadata, message)
                 })?;
                 let number = order_number(app, number)?;
-                let order = app.vault.order_id(&number).await?;
+                let order = app.vault.core.order_id(&number).await?;
                 // A mix that was filed as material would go to nobody.
                 let kind = said.ok_or_else(|| {
                     let message = format!(
@@ -101,7 +101,7 @@ impl Door {
                 Ok((order, kind))
             }
             Self::Link(link) => {
-                let order = app.vault.order(link.order).await?;
+                let order = app.vault.core.order(link.order).await?;
                 if let Some(other) = number.filter(|number| *number != order.number.as_str()) {
                     let message = format!(
                         "this link is for order {}, not {other}: use the link of that order, or leave the number out",

@@ -369,7 +369,7 @@ async fn a_closed_order_takes_nothing() {
     let now = studio.app.clock.now();
     let vault = &studio.app.vault;
     let closed = vault
-        .change(studio.order.id, |order| order.complete(now, policy))
+        .core.change(studio.order.id, |order| order.complete(now, policy))
         .await;
     closed.unwrap();
     let no = post(&studio, "b.wav", &[ALL], Body::from("b"))

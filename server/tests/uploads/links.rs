@@ -213,7 +213,7 @@ async fn what_the_sender_compared_and_left_out_is_on_the_receipt_and_acceptance_
     let again = studio.ask("POST", &submit, &[], Body::empty()).await;
     again.expect(409);
     // Taken back, it is nothing to anybody.
-    let links = vault.links(studio.order.id).await.unwrap();
+    let links = vault.core.links(studio.order.id).await.unwrap();
     let ended = links.iter().find(|link| link.accepted.is_some()).unwrap();
     vault.revoke_link(ended.id).await.unwrap();
     studio.get(&page, &["Accept: text/html"]).await.expect(404);

@@ -182,7 +182,7 @@ impl Studio {
             expires_at: None,
         };
         let batch = put(Batch::new(), tables::token(Digest(token.digest())), &row);
-        vault.catalog().commit(batch).await.unwrap();
+        vault.core.catalog().commit(batch).await.unwrap();
         let (ending, ended) = watch::channel(false);
         let public_url = settings.server.public_url.clone();
         let public_url = public_url.unwrap_or_else(|| "https://studio.example".parse().unwrap());

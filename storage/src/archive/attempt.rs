@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::catalog::{Batch, Catalog, CommitError, Expect, Key, Version};
 use crate::clock::SharedClock;
+use crate::core::OrderAt;
 use crate::error::Result;
 use crate::ids::{AttemptId, OrderId};
 use crate::order::{Order, OrderNumber, Proof};
@@ -19,7 +20,7 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::session::SessionRow;
 use crate::store::{Lease, QUIET_AFTER};
 use crate::tables::{self, Attempt, load_all, put};
-use crate::vault::{OrderAt, Vault};
+use crate::vault::Vault;
 
 /// So many sessions are named by a proof itself: 67 bytes each, of a row of 16 KiB.
 const NAMED_MAX: usize = 64;
@@ -83,11 +84,13 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn claim_attempt(&self, at: &OrderAt) -> Result<Turn> {
-        self.expect_stores().await?;
+        self.core.marks.expect_stores().await?;
         let order = at.order.id;
         let found = self.begun_attempt(&at.order).await?;
         if let Some(sight) = found
-            && !self.sights.is_still(order, sight, self.clock.monotonic())
+            && !self
+                .sights
+                .is_still(order, sight, self.core.clock.monotonic())
         {
             return Ok(Turn::Wait);
         }
@@ -108,12 +111,12 @@ impl Vault {
             let expect = beat.map_or(Expect::Absent, Expect::At);
             batch = batch.expect(tables::beat(order, attempt), expect);
         }
-        match self.catalog.commit(batch).await {
+        match self.core.catalog.commit(batch).await {
             Ok(()) => {}
             Err(CommitError::Conflict(_)) => return Ok(Turn::Changed),
             Err(CommitError::Failed(error)) => return Err(error.into()),
         }
-        let Some(row) = self.catalog.get(&key).await? else {
+        let Some(row) = self.core.catalog.get(&key).await? else {
             return Ok(Turn::Changed);
         };
         Ok(Turn::Ours(Claim {
@@ -128,7 +131,7 @@ impl Vault {
 
     /// The attempt that was begun under the order's gate.
     async fn begun_attempt(&self, order: &Order) -> Result<Option<Sight>> {
-        let rows = load_all::<Attempt>(&*self.catalog, &tables::attempts(order.id)).await?;
+        let rows = load_all::<Attempt>(&*self.core.catalog, &tables::attempts(order.id)).await?;
         let proven = order.proof().map(|proof| proof.attempt);
         let found = rows.into_iter().find_map(|(key, attempt, row)| {
             let id = tables::attempt_of(&key)?;
@@ -137,7 +140,11 @@ impl Vault {
         let Some((attempt, row)) = found else {
             return Ok(None);
         };
-        let beat = self.catalog.get(&tables::beat(order.id, attempt)).await?;
+        let beat = self
+            .core
+            .catalog
+            .get(&tables::beat(order.id, attempt))
+            .await?;
         Ok(Some(Sight {
             attempt,
             row,
@@ -152,18 +159,18 @@ impl Vault {
     /// Only a completed order can be proven; those of the catalog, and of storing the record.
     pub async fn prove(&self, claim: &Claim, proof: &Proof) -> Result<Option<Order>> {
         loop {
-            let at = self.settled(claim.order).await?;
-            let row = self.catalog.get(&claim.key()).await?;
+            let at = self.core.settled(claim.order).await?;
+            let row = self.core.catalog.get(&claim.key()).await?;
             let ours = row.is_some_and(|row| row.version == claim.row);
             if at.order.gate != claim.gate || !ours {
                 return Ok(None);
             }
             // What was read back from a disk that is not the archive's proves nothing.
-            self.expect_stores().await?;
+            self.core.marks.expect_stores().await?;
             let batch = Batch::new().expect(claim.key(), claim.expected());
             let (proof, batch) = self.named(claim.order, proof.clone(), batch).await?;
             let next = at.order.archived(proof)?;
-            if let Some(order) = self.decide(&at, next, batch).await? {
+            if let Some(order) = self.core.decide(&at, next, batch).await? {
                 self.forget_progress(claim.order, claim.attempt).await?;
                 return Ok(Some(order));
             }
@@ -176,7 +183,7 @@ impl Vault {
         if proof.sessions.len() <= NAMED_MAX {
             return Ok((proof, batch));
         }
-        for row in self.sessions(id).await? {
+        for row in self.core.sessions(id).await? {
             if proof.sessions.contains(&row.session) {
                 let proven = Some(proof.attempt);
                 let key = tables::session(id, row.session);
@@ -194,7 +201,7 @@ impl Vault {
     pub async fn forget_attempt(&self, order: OrderId, attempt: AttemptId) -> Result<()> {
         // The row first: without it nobody notes progress any more.
         let batch = Batch::new().delete(tables::attempt(order, attempt));
-        match self.catalog.commit(batch).await {
+        match self.core.catalog.commit(batch).await {
             Ok(()) | Err(CommitError::Conflict(_)) => {}
             Err(CommitError::Failed(error)) => return Err(error.into()),
         }
@@ -233,8 +240,8 @@ pub(super) struct Ground {
 impl Ground {
     pub(super) fn new(vault: &Vault, claim: &Claim) -> Self {
         Self {
-            catalog: Arc::clone(&vault.catalog),
-            clock: Arc::clone(&vault.clock),
+            catalog: Arc::clone(&vault.core.catalog),
+            clock: Arc::clone(&vault.core.clock),
             claim: claim.clone(),
             lease: tokio::sync::Mutex::default(),
         }

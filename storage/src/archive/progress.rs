@@ -51,7 +51,7 @@ impl Vault {
     pub(super) async fn progress(&self, claim: &Claim) -> Result<HashMap<FileAt, Known>> {
         let prefix = tables::progress(claim.order, claim.attempt);
         let mut files = HashMap::<FileAt, Known>::new();
-        for (key, row) in self.catalog.scan_prefix(&prefix).await? {
+        for (key, row) in self.core.catalog.scan_prefix(&prefix).await? {
             let (Some((file, first)), Ok(stretch)) = (place(&key), decode::<Stretch>(&row.value))
             else {
                 continue;
@@ -81,7 +81,7 @@ impl Vault {
             let key = tables::stretch(claim.order, claim.attempt, *session, *file, first);
             batch = put(batch, key, stretch);
         }
-        match self.catalog.commit(batch).await {
+        match self.core.catalog.commit(batch).await {
             Ok(()) => Ok(true),
             Err(CommitError::Conflict(_)) => Ok(false),
             Err(CommitError::Failed(error)) => Err(error.into()),
@@ -103,11 +103,11 @@ impl Vault {
     }
 
     async fn remove_rows(&self, prefix: &Key) -> Result<()> {
-        let rows = self.catalog.scan_prefix(prefix).await?;
+        let rows = self.core.catalog.scan_prefix(prefix).await?;
         for page in rows.chunks(PAGE) {
             let delete = |batch: Batch, (key, _): &(Key, _)| batch.delete(key.clone());
             let batch = page.iter().fold(Batch::new(), delete);
-            self.catalog.commit(batch).await?;
+            self.core.catalog.commit(batch).await?;
         }
         Ok(())
     }

@@ -36,7 +36,7 @@ impl Vault {
         let ground = Ground::new(self, claim);
         let index = Arc::new(self.read_index(order.id, claim.attempt).await?);
         let (mut files, mut sources, mut sessions) = (Vec::<FileAt>::new(), Vec::new(), Vec::new());
-        for row in self.sessions(order.id).await? {
+        for row in self.core.sessions(order.id).await? {
             let manifest = Arc::new(self.read_manifest(order.id, row.session).await?);
             for at in 0..manifest.files.len() {
                 let (manifest, index) = (Arc::clone(&manifest), Arc::clone(&index));
@@ -54,7 +54,7 @@ impl Vault {
         }
         Ok(Proof {
             attempt: claim.attempt,
-            proven_at: self.clock.now(),
+            proven_at: self.core.clock.now(),
             sessions,
             files: sources.len() as u64,
             bytes: sources.iter().map(|source| source.entry().length).sum(),

@@ -88,14 +88,14 @@ impl Vault {
     /// another run claims the attempt; a damaged source, by name. What was put is kept.
     pub async fn write_attempt(&self, order: &Order, claim: &Claim) -> Result<Written> {
         let folder = paths::attempt(order.id, claim.attempt);
-        self.archive.prepare(&folder).await?;
+        self.core.archive.prepare(&folder).await?;
         let (sessions, files) = self.files_to_write(order, claim).await?;
         let found = files.iter().filter(|file| file.sha256.is_some());
         let found_bytes = found.map(|file| file.source.entry().length).sum();
         let mut writing = Writing {
             vault: self,
             claim,
-            keys: self.keys.order(order.id).await?,
+            keys: self.core.keys.order(order.id).await?,
             ground: Arc::new(Ground::new(self, claim)),
             sessions,
             files,
@@ -126,7 +126,7 @@ impl Vault {
     ) -> Result<(Vec<SessionId>, Vec<File>)> {
         let mut progress = self.progress(claim).await?;
         let (mut sessions, mut files) = (Vec::new(), Vec::new());
-        for row in self.sessions(order.id).await? {
+        for row in self.core.sessions(order.id).await? {
             let manifest = self.manifest(order.id, row.session).await?;
             for at in 0..manifest.files.len() {
                 let source = self.source_of(order, &row, Arc::clone(&manifest), at);
@@ -255,7 +255,7 @@ impl Writing<'_> {
             Arc::clone(&self.vault.background),
             Arc::clone(&self.vault.pace),
         );
-        let store: Store = self.vault.archive.clone();
+        let store: Store = self.vault.core.archive.clone();
         tokio::spawn(async move {
             let Piece { block, plain, .. } = piece;
             let work = move || seal_archived(&keys, order, block, &plain, samples.as_ref());

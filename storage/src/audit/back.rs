@@ -67,7 +67,7 @@ impl Vault {
     ) -> Result<Batch> {
         let (id, end) = (order.id, order.audit.sequence);
         let (mut batch, mut there) = (Batch::new(), BTreeSet::new());
-        for (key, _) in self.catalog.scan_prefix(&tables::entries(id)).await? {
+        for (key, _) in self.core.catalog.scan_prefix(&tables::entries(id)).await? {
             match tables::sequence_of(&key).filter(|&sequence| sequence <= end) {
                 Some(sequence) => drop(there.insert(sequence)),
                 None => batch = batch.delete(key),
@@ -92,7 +92,11 @@ impl Vault {
 
     /// The entries of an order's log that can be read, oldest first.
     pub(crate) async fn entries(&self, order: OrderId) -> Result<Vec<Entry>> {
-        let rows = self.catalog.scan_prefix(&tables::entries(order)).await?;
+        let rows = self
+            .core
+            .catalog
+            .scan_prefix(&tables::entries(order))
+            .await?;
         let entries = rows.iter().map(|(_, row)| decode::<Entry>(&row.value));
         Ok(entries.filter_map(Result::ok).collect())
     }

@@ -51,7 +51,9 @@ impl Vault {
     /// Those of the catalog.
     pub(crate) async fn last_entry(&self, order: &Order) -> Result<Option<Entry>> {
         let key = tables::entry(order.id, order.audit.sequence);
-        Ok(load::<Entry>(&*self.catalog, &key).await?.map(|row| row.0))
+        Ok(load::<Entry>(&*self.core.catalog, &key)
+            .await?
+            .map(|row| row.0))
     }
 
     /// The audit log of an order, and whether it holds.
@@ -61,9 +63,9 @@ impl Vault {
     /// it stands in [`AuditLog::problems`].
     pub async fn audit_log(&self, id: OrderId) -> Result<AuditLog> {
         for _ in 0..TRIES {
-            let at = self.settled(id).await?;
-            let rows = self.catalog.scan_prefix(&tables::entries(id)).await?;
-            let lost = load::<LostEntries>(&*self.catalog, &tables::lost_entries(id)).await?;
+            let at = self.core.settled(id).await?;
+            let rows = self.core.catalog.scan_prefix(&tables::entries(id)).await?;
+            let lost = load::<LostEntries>(&*self.core.catalog, &tables::lost_entries(id)).await?;
             let mut reading = Reading {
                 vault: self,
                 order: &at.order,
@@ -80,7 +82,7 @@ impl Vault {
             log.entries.reverse();
             log.problems.reverse();
             log.remarks.reverse();
-            if self.is_still(&at).await? {
+            if self.core.is_still(&at).await? {
                 return Ok(log);
             }
         }
@@ -95,7 +97,7 @@ impl Vault {
                 return Ok(Some(tombstone.audit));
             }
         }
-        let record = known(self.read_record(order.id, order.version).await)?;
+        let record = known(self.core.read_record(order.id, order.version).await)?;
         Ok(record.map(|record| record.order.audit))
     }
 
@@ -106,7 +108,7 @@ impl Vault {
         let Some(version) = order.version.checked_sub(back) else {
             return Ok(None);
         };
-        let record = known(self.read_record(order.id, version).await)?;
+        let record = known(self.core.read_record(order.id, version).await)?;
         let head = record.map(|record| record.order.audit);
         Ok(head.filter(|it| it.sequence == sequence).map(|it| it.hash))
     }

@@ -4,8 +4,8 @@
 //! long as the order lives, and a purge ends every copy of it, while the hash of its entry stays what
 //! it was.
 
-use super::{Actor, Entry, Said, What};
-use crate::block::{Logical, open, seal_copy};
+use super::{Actor, Entry, What};
+use crate::block::{Logical, open};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::orders::TEXT_MAX;
@@ -33,20 +33,6 @@ impl<'a> From<(What, &'a Actor)> for Logged<'a> {
 }
 
 impl Vault {
-    /// The words, sealed; none if there are none.
-    pub(crate) async fn sealed_words(
-        &self,
-        order: OrderId,
-        why: Option<&str>,
-    ) -> Result<Option<Said>> {
-        let Some(why) = why.map(str::trim).filter(|why| !why.is_empty()) else {
-            return Ok(None);
-        };
-        let keys = self.keys.order(order).await?;
-        let sealed = seal_copy(&keys, order, &Logical::Said, why.as_bytes());
-        Ok(Some(Said::sealed(sealed)))
-    }
-
     /// Why something was decided, in the words of whoever did. None if nobody said, or the order's key
     /// is destroyed.
     ///
@@ -56,10 +42,10 @@ impl Vault {
         let Some(said) = &entry.said else {
             return Ok(None);
         };
-        if self.order(order).await?.is_gone() {
+        if self.core.order(order).await?.is_gone() {
             return Ok(None);
         }
-        let keys = self.keys.order(order).await?;
+        let keys = self.core.keys.order(order).await?;
         let bad = |detail: String| Error::BadRecord {
             what: "words of an audit log",
             detail,

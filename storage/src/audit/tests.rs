@@ -123,11 +123,11 @@ async fn write(vault: &Vault, key: Key, row: Option<Vec<u8>>) {
         Some(row) => Batch::new().put(key, row),
         None => Batch::new().delete(key),
     };
-    vault.catalog().commit(batch).await.unwrap();
+    vault.core.catalog().commit(batch).await.unwrap();
 }
 
 async fn row(vault: &Vault, key: &Key) -> Vec<u8> {
-    let row = vault.catalog().get(key).await.unwrap().unwrap();
+    let row = vault.core.catalog().get(key).await.unwrap().unwrap();
     row.value.to_vec()
 }
 
@@ -164,10 +164,14 @@ async fn every_decision_has_its_entry_and_nothing_else_does() {
         ]
     );
     // What changes nothing is no decision.
-    let before = world.vault.order(order).await.unwrap();
-    let same = world.vault.change(order, |order| Ok(order.clone())).await;
+    let before = world.vault.core.order(order).await.unwrap();
+    let same = world
+        .vault
+        .core
+        .change(order, |order| Ok(order.clone()))
+        .await;
     assert_eq!(same.unwrap(), before);
-    assert_eq!(world.vault.order(order).await.unwrap(), before);
+    assert_eq!(world.vault.core.order(order).await.unwrap(), before);
 }
 
 /// Rows of a log, by their numbers; none: there is none.
@@ -288,14 +292,14 @@ async fn decisions_at_once_make_one_chain() {
         (made + 1, made as u64 + 1)
     );
     // Of two from the same state only one is made, and only its entry is there.
-    let at = world.vault.settled(order).await.unwrap();
+    let at = world.vault.core.settled(order).await.unwrap();
     let next = at
         .order
-        .complete(world.vault.clock().now(), AT_ONCE)
+        .complete(world.vault.core.clock().now(), AT_ONCE)
         .unwrap();
     let (one, other) = tokio::join!(
-        world.vault.decide(&at, next.clone(), Batch::new()),
-        world.vault.decide(&at, next, Batch::new())
+        world.vault.core.decide(&at, next.clone(), Batch::new()),
+        world.vault.core.decide(&at, next, Batch::new())
     );
     assert_eq!(
         [one, other]

@@ -27,7 +27,7 @@ impl Vault {
         id: UploadId,
         offset: u64,
     ) -> Result<Writer> {
-        let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+        let row = load::<Upload>(&*self.core.catalog, &tables::upload(order, id)).await?;
         if let Some((upload, _)) = row
             && upload.role == Role::Final
         {
@@ -68,10 +68,10 @@ impl Vault {
         offset: u64,
         running: &Arc<Running>,
     ) -> Result<Writer> {
-        self.drain(order).await?;
-        let lease = Lease::new(&self.clock, &order);
+        self.core.drain(order).await?;
+        let lease = Lease::new(&self.core.clock, &order);
         let gate = self.open_gate(order).await?;
-        let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+        let row = load::<Upload>(&*self.core.catalog, &tables::upload(order, id)).await?;
         let row = row.filter(|(upload, _)| upload.role != Role::RemovedPart);
         let (upload, row) = row.ok_or_else(|| no_such_upload(id))?;
         if self.is_expired(&upload).await? {
@@ -94,9 +94,9 @@ impl Vault {
                 .of_file(upload.path.as_str())
                 .into());
         }
-        self.expect_store(&self.working).await?;
+        self.core.marks.expect_store(&self.core.working).await?;
         Ok(Writer {
-            keys: self.keys.order(order).await?,
+            keys: self.core.keys.order(order).await?,
             vault: Arc::clone(self),
             running: Arc::clone(running),
             cut: upload.progress.cut().clone(),
@@ -122,12 +122,12 @@ impl Vault {
     /// written down.
     async fn open_gate(&self, order: OrderId) -> Result<Version> {
         loop {
-            let row = load::<Gate>(&*self.catalog, &tables::gate(order)).await?;
+            let row = load::<Gate>(&*self.core.catalog, &tables::gate(order)).await?;
             match row {
                 Some((gate, version)) if gate.stage == "open" => return Ok(version),
                 Some((gate, _)) if gate.stage == "sealing" => self.resume_sealing(order).await?,
                 _ => {
-                    let at = self.order(order).await?;
+                    let at = self.core.order(order).await?;
                     Self::check_takes_files(&at)?;
                 }
             }

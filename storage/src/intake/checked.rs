@@ -28,7 +28,7 @@ impl Vault {
         files: &BTreeMap<UploadId, FileHash>,
     ) -> Result<Vec<UploadId>> {
         for _ in 0..TRIES {
-            let at = self.settled(order).await?;
+            let at = self.core.settled(order).await?;
             if matches!(at.order.stage(), Stage::Sealing) {
                 // Its manifest follows from the rows of the uploads: finish it first.
                 self.resume_sealing(order).await?;
@@ -41,7 +41,8 @@ impl Vault {
             let mut is_new = false;
             for (&id, hash) in files {
                 let key = tables::upload(order, id);
-                let Some((upload, version)) = load::<Upload>(&*self.catalog, &key).await? else {
+                let Some((upload, version)) = load::<Upload>(&*self.core.catalog, &key).await?
+                else {
                     continue;
                 };
                 let ours = kind.is_none_or(|kind| upload.kind == kind);
@@ -62,7 +63,7 @@ impl Vault {
             if !is_new {
                 return Ok(same);
             }
-            match self.catalog.commit(batch).await {
+            match self.core.catalog.commit(batch).await {
                 Ok(()) => return Ok(same),
                 Err(CommitError::Conflict(_)) => {}
                 Err(CommitError::Failed(error)) => return Err(error.into()),

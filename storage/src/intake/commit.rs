@@ -71,7 +71,7 @@ impl Writer {
         }
         let kept = upload.state != UploadState::Open && !upload.role.is_part();
         upload.expires_at =
-            (!kept).then(|| self.vault.time.latest() + self.vault.limits.expire_after);
+            (!kept).then(|| self.vault.core.time.latest() + self.vault.core.limits.expire_after);
         let (order, id) = (upload.order, upload.id);
         let key = tables::upload(order, id);
         for fragment in replaced.iter().filter(|fragment| fragment.inline) {
@@ -87,10 +87,10 @@ impl Writer {
             if running.is_fenced() {
                 return Err(self.taken_over().into());
             }
-            match self.vault.catalog.commit(batch.clone()).await {
+            match self.vault.core.catalog.commit(batch.clone()).await {
                 Ok(()) => {
                     self.vault.intake.ledger().commit(&upload, self.granted);
-                    let row = load::<Upload>(&*self.vault.catalog, &key).await?;
+                    let row = load::<Upload>(&*self.vault.core.catalog, &key).await?;
                     let own = row.filter(|(now, _)| *now == upload);
                     break own.ok_or_else(|| self.taken_over())?;
                 }
@@ -103,7 +103,7 @@ impl Writer {
                 Err(CommitError::Conflict(row)) if row == tables::outbox(order) => {
                     // That waits for a store, which may be slow: whoever takes over does not.
                     drop(committing);
-                    self.vault.drain(order).await?;
+                    self.vault.core.drain(order).await?;
                 }
                 Err(CommitError::Conflict(_)) => return Err(self.taken_over().into()),
             }
@@ -112,7 +112,7 @@ impl Writer {
         self.row = version;
         for fragment in replaced.iter().filter(|fragment| !fragment.inline) {
             let path = paths::upload(order, id).join(fragment.name());
-            if let Err(error) = self.vault.working.delete(&path).await {
+            if let Err(error) = self.vault.core.working.delete(&path).await {
                 tracing::warn!(%error, "fragment left for the sweep");
             }
         }
@@ -138,7 +138,7 @@ impl Writer {
     }
 
     fn now(&self) -> DateTime<Utc> {
-        self.vault.clock.now()
+        self.vault.core.clock.now()
     }
 
     pub(super) fn taken_over(&self) -> Refusal {

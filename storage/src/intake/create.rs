@@ -89,7 +89,7 @@ impl Vault {
     pub async fn create_upload(&self, order: OrderId, new: NewUpload) -> Result<Upload> {
         let mut paced = false;
         for _ in 0..TRIES {
-            let at = self.settled(order).await?;
+            let at = self.core.settled(order).await?;
             Self::check_takes_files(&at.order)?;
             if matches!(at.order.stage(), Stage::Sealing) {
                 self.resume_sealing(order).await?;
@@ -98,9 +98,12 @@ impl Vault {
             if !std::mem::replace(&mut paced, true) {
                 self.check_pace(&at.order, &new)?;
             }
-            self.expect_store(&self.working).await?;
+            self.core.marks.expect_store(&self.core.working).await?;
             let reserved = self.reserve(&at.order, &new, Vec::new()).await?;
-            self.working.prepare(&paths::upload(order, new.id)).await?;
+            self.core
+                .working
+                .prepare(&paths::upload(order, new.id))
+                .await?;
             let upload = self.new_upload(&at.order, &new);
             let key = tables::upload(order, new.id);
             let batch = Batch::new()
@@ -126,7 +129,7 @@ impl Vault {
         let batch = put(batch, tables::upload(order, id), upload);
         let batch = put(batch, tables::order_of_upload(id), &OrderOf { order });
         let batch = put(batch, tables::arrival(order), &Arrival { upload: id });
-        match self.catalog.commit(batch).await {
+        match self.core.catalog.commit(batch).await {
             Ok(()) => {
                 reserved.keep();
                 Ok(true)
@@ -140,7 +143,7 @@ impl Vault {
     }
 
     pub(super) fn new_upload(&self, order: &Order, new: &NewUpload) -> Upload {
-        let now = self.clock.now();
+        let now = self.core.clock.now();
         let progress = Progress::begin(new.length, new.sum.clone());
         let empty = new.length == Some(0);
         let hash = progress.hash();
@@ -161,7 +164,7 @@ impl Vault {
             checked: false,
             created_at: now,
             expires_at: (!empty || new.role.is_part())
-                .then(|| self.time.latest() + self.limits.expire_after),
+                .then(|| self.core.time.latest() + self.core.limits.expire_after),
             state: if empty && new.role != Role::Final {
                 UploadState::Finished { hash, at: now }
             } else {
@@ -185,7 +188,7 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn all_uploads(&self, order: OrderId) -> Result<Vec<Upload>> {
-        let rows = load_all::<Upload>(&*self.catalog, &tables::uploads(order)).await?;
+        let rows = load_all::<Upload>(&*self.core.catalog, &tables::uploads(order)).await?;
         let mut uploads: Vec<_> = rows.into_iter().map(|(_, upload, _)| upload).collect();
         uploads.sort_by(|a, b| (a.created_at, &a.path, a.id).cmp(&(b.created_at, &b.path, b.id)));
         Ok(uploads)
@@ -196,7 +199,7 @@ impl Vault {
     /// # Errors
     /// [`RefusalKind::NotFound`].
     pub async fn upload(&self, order: OrderId, id: UploadId) -> Result<Upload> {
-        let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+        let row = load::<Upload>(&*self.core.catalog, &tables::upload(order, id)).await?;
         let row = row.filter(|(upload, _)| upload.role != Role::RemovedPart);
         Ok(row.ok_or_else(|| no_such_upload(id))?.0)
     }
@@ -206,7 +209,7 @@ impl Vault {
     /// # Errors
     /// [`RefusalKind::NotFound`].
     pub async fn order_of_upload(&self, id: UploadId) -> Result<OrderId> {
-        let row = load::<OrderOf>(&*self.catalog, &tables::order_of_upload(id)).await?;
+        let row = load::<OrderOf>(&*self.core.catalog, &tables::order_of_upload(id)).await?;
         Ok(row.ok_or_else(|| no_such_upload(id))?.0.order)
     }
 
@@ -226,7 +229,7 @@ impl Vault {
     /// is not open; [`RefusalKind::Held`]; [`Error::Away`].
     pub async fn terminate(&self, order: OrderId, id: UploadId) -> Result<()> {
         // Staff took away what somebody sent: that is on record.
-        let by_staff = matches!(self.who, Actor::Token(_));
+        let by_staff = matches!(self.core.who, Actor::Token(_));
         let what = by_staff.then_some(What::UploadRemoved(id));
         self.remove_upload(order, id, what).await.map(drop)
     }
@@ -252,17 +255,17 @@ impl Vault {
             None => None,
         };
         for _ in 0..TRIES {
-            let at = self.settled(order).await?;
+            let at = self.core.settled(order).await?;
             let key = tables::upload(order, id);
-            let Some((upload, version)) = load::<Upload>(&*self.catalog, &key).await? else {
+            let Some((upload, version)) = load::<Upload>(&*self.core.catalog, &key).await? else {
                 return Err(no_such_upload(id).into());
             };
             let expires = matches!(what, Some(What::Expired(_)));
-            if expires && (self.time.doubt().is_some() || !self.is_expired(&upload).await?) {
+            if expires && (self.core.time.doubt().is_some() || !self.is_expired(&upload).await?) {
                 return Ok(None);
             }
             self.check_may_terminate(&at.order, &upload).await?;
-            self.expect_stores().await?;
+            self.core.marks.expect_stores().await?;
             let batch = Batch::new()
                 .expect(tables::gate(order), Expect::At(at.gate))
                 .expect(tables::outbox(order), Expect::Absent)
@@ -277,16 +280,16 @@ impl Vault {
                 Role::File => (self.without_upload(batch, order, id).await?, vec![id]),
             };
             let done = match what {
-                None => self.catalog.commit(batch).await,
+                None => self.core.catalog.commit(batch).await,
                 Some(what) => {
                     let next = at.order.clone();
                     // An id says nothing once the upload is gone; the path goes with the order's key.
                     let logged = Logged {
                         what,
-                        who: &self.who,
+                        who: &self.core.who,
                         why: Some(format!("it was {:?}", removed.path.as_str())),
                     };
-                    match Box::pin(self.decide_that(&at, next, logged, batch)).await? {
+                    match Box::pin(self.core.decide_that(&at, next, logged, batch)).await? {
                         Some(_) => Ok(()),
                         None => continue,
                     }
@@ -300,7 +303,10 @@ impl Vault {
                         self.intake.forget_usage(order);
                     }
                     for folder in folders.into_iter().filter(|_| !sealed) {
-                        self.working.empty(&paths::upload(order, folder)).await?;
+                        self.core
+                            .working
+                            .empty(&paths::upload(order, folder))
+                            .await?;
                     }
                     return Ok(Some(removed));
                 }

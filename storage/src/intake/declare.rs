@@ -103,7 +103,7 @@ impl Writer {
     /// that of a file may be met before: [`push`](Self::push) says so.
     #[must_use]
     pub fn room(&self) -> u64 {
-        let longest = self.vault.limits.max_file;
+        let longest = self.vault.core.limits.max_file;
         let end = self.upload.length.unwrap_or(longest);
         end.saturating_sub(self.received)
     }

@@ -22,7 +22,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Vault {
     /// The disk of the working store, asked not much more often than it changes.
     async fn recent_disk(&self) -> Result<Option<Disk>> {
-        let now = self.clock.monotonic();
+        let now = self.core.clock.monotonic();
         let known = *locked(&self.intake.disk);
         if let Some((at, disk)) = known
             && now.saturating_sub(at) < RECENT

@@ -63,18 +63,19 @@ impl Writer {
         let sealed = if fragment.inline {
             let row = self
                 .vault
+                .core
                 .catalog
                 .get(&tables::fragment(upload.id, fragment.number))
                 .await?;
             row.map(|row| row.value)
         } else {
-            self.vault.working.get_opt(&path).await?
+            self.vault.core.working.get_opt(&path).await?
         };
         let damaged = |detail: String| Damage {
             order: upload.order,
             file: Some(upload.path.as_str().to_owned()),
             what: format!("fragment {} of upload {}", fragment.number, upload.id),
-            store: self.vault.working.name(),
+            store: self.vault.core.working.name(),
             object: path.to_string(),
             detail,
         };
@@ -133,7 +134,11 @@ impl Writer {
             batch = batch.put(tables::fragment(upload.id, fragment.number), sealed);
         } else {
             let path = paths::upload(upload.order, upload.id).join(fragment.name());
-            self.vault.working.put(&path, sealed, &self.lease).await?;
+            self.vault
+                .core
+                .working
+                .put(&path, sealed, &self.lease)
+                .await?;
         }
         upload.fragments_made += 1;
         upload.fragments.push(fragment);

@@ -140,18 +140,18 @@ impl Vault {
     /// Those of the catalog.
     pub async fn resume_joins(self: &Arc<Self>) -> Result<()> {
         let mut before = None;
-        for (key, _) in self.catalog.scan_prefix(&tables::all_parts()).await? {
+        for (key, _) in self.core.catalog.scan_prefix(&tables::all_parts()).await? {
             let id = tables::made_of_parts(&key);
             if id == before {
                 continue;
             }
             before = id;
             let Some(id) = id else { continue };
-            let of = load::<OrderOf>(&*self.catalog, &tables::order_of_upload(id)).await?;
+            let of = load::<OrderOf>(&*self.core.catalog, &tables::order_of_upload(id)).await?;
             let Some((OrderOf { order }, _)) = of else {
                 continue;
             };
-            let row = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?;
+            let row = load::<Upload>(&*self.core.catalog, &tables::upload(order, id)).await?;
             if row.is_some_and(|(upload, _)| upload.state == UploadState::Open) {
                 drop(self.begin_join(order, id));
             }
@@ -192,7 +192,8 @@ impl Vault {
 
     async fn join(self: &Arc<Self>, order: OrderId, id: UploadId) -> Result<()> {
         let _turn = self.intake.joins.turn(order).await;
-        let Some((file, _)) = load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?
+        let Some((file, _)) =
+            load::<Upload>(&*self.core.catalog, &tables::upload(order, id)).await?
         else {
             return Ok(());
         };
@@ -202,7 +203,7 @@ impl Vault {
         let mut writer = self.begin_writing(order, id, file.offset).await?;
         let mut end = 0;
         for of in self.parts_of(id).await? {
-            let part = load::<Upload>(&*self.catalog, &tables::upload(order, of.part)).await?;
+            let part = load::<Upload>(&*self.core.catalog, &tables::upload(order, of.part)).await?;
             let Some((part, _)) = part.filter(|(it, _)| it.state != UploadState::Open) else {
                 return writer.joined().await;
             };
@@ -228,7 +229,8 @@ impl Writer {
     /// Takes the blocks of a whole part that begins at `start` of the file. False: someone wants
     /// this to stop.
     async fn join_part(&mut self, part: &Upload, start: u64) -> Result<bool> {
-        let rows = load_all::<BlockRef>(&*self.vault.catalog, &tables::blocks(part.id)).await?;
+        let rows =
+            load_all::<BlockRef>(&*self.vault.core.catalog, &tables::blocks(part.id)).await?;
         let (mut end, joined) = (start, self.received);
         let blocks = rows.into_iter().map(|(_, block, _)| block);
         let blocks: Vec<_> = blocks
@@ -245,13 +247,13 @@ impl Writer {
                 async move {
                     let path = folder.clone().join(keys.object_name(block.hash));
                     let plain =
-                        read_block(&vault.working, &keys, order, &path, block, None).await?;
+                        read_block(&vault.core.working, &keys, order, &path, block, None).await?;
                     plain.map_err(|detail| {
                         Error::from(Damage {
                             order,
                             file: None,
                             what: "a block of a part".to_owned(),
-                            store: vault.working.name(),
+                            store: vault.core.working.name(),
                             object: path.to_string(),
                             detail,
                         })

@@ -70,9 +70,9 @@ impl Vault {
         let Some(ByLink { id, .. }) = new.link else {
             return Ok(());
         };
-        let now = self.clock.monotonic();
+        let now = self.core.clock.monotonic();
         self.intake.note_new(id, now).map_err(|retry| {
-            let (file, most) = (new.path.as_str(), self.limits.max_new_per_minute);
+            let (file, most) = (new.path.as_str(), self.core.limits.max_new_per_minute);
             let message = format!(
                 "more than {most} files of order {} were begun by this upload link within a minute: begin {file:?} in {} s",
                 order.number,
@@ -167,7 +167,7 @@ impl Vault {
     }
 
     fn bounds(&self, link: Option<ByLink>, disk: Option<Disk>) -> Bounds {
-        let limits = &self.limits;
+        let limits = &self.core.limits;
         let link = link.map(|ByLink { most, .. }| bounds::LinkMost {
             most: Most {
                 files: most.max_files.unwrap_or(limits.max_link_files),
@@ -201,10 +201,10 @@ impl Vault {
     /// The disk of the working store as it is now. What others write between this and the check is
     /// promised to them until it is committed, so it counts once or twice, never not at all.
     pub(super) async fn disk(&self) -> Result<Option<Disk>> {
-        let space = self.working.space().await?;
+        let space = self.core.working.space().await?;
         Ok(space.map(|(free, total)| {
-            let share = total / 100 * self.limits.floor_percent;
-            let floor = self.limits.floor_bytes.max(share);
+            let share = total / 100 * self.core.limits.floor_percent;
+            let floor = self.core.limits.floor_bytes.max(share);
             Disk { free, floor }
         }))
     }
@@ -266,11 +266,11 @@ impl Vault {
     /// A link of an order, for its limits.
     async fn by_link(&self, order: OrderId, id: LinkId) -> Result<ByLink> {
         let none = LinkMost::default();
-        let pointer = load::<DigestOf>(&*self.catalog, &tables::link_of(order, id)).await?;
+        let pointer = load::<DigestOf>(&*self.core.catalog, &tables::link_of(order, id)).await?;
         let Some((DigestOf { digest }, _)) = pointer else {
             return Ok(ByLink { id, most: none });
         };
-        let link = load::<Link>(&*self.catalog, &tables::link(digest)).await?;
+        let link = load::<Link>(&*self.core.catalog, &tables::link(digest)).await?;
         let most = link.map_or(none, |(link, _)| link.most);
         Ok(ByLink { id, most })
     }
@@ -308,7 +308,7 @@ impl Writer {
 
     /// Whether a file may be as long as its parts turned out to be. They count already.
     pub(super) async fn check_made(&self, length: u64) -> Result<()> {
-        let value = self.vault.limits.max_file;
+        let value = self.vault.core.limits.max_file;
         if length <= value {
             return Ok(());
         }
@@ -352,7 +352,7 @@ impl Writer {
     pub(super) async fn refusal(&self, over: Over, asked: Asked) -> Result<Refusal> {
         let no = No {
             over,
-            number: &self.vault.order(self.upload.order).await?.number,
+            number: &self.vault.core.order(self.upload.order).await?.number,
             file: self.upload.path.as_str(),
             asked,
         };

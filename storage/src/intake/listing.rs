@@ -100,7 +100,11 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn listed(&self, order: OrderId) -> Result<Vec<Arc<Upload>>> {
-        let rows = self.catalog.scan_prefix(&tables::uploads(order)).await?;
+        let rows = self
+            .core
+            .catalog
+            .scan_prefix(&tables::uploads(order))
+            .await?;
         let listings = &self.intake.listings;
         let listing = listings.of(order).renewed(rows)?;
         listings.keep(order, &listing);

@@ -64,7 +64,7 @@ impl Vault {
         }
         let mut paced = false;
         for _ in 0..TRIES {
-            let at = self.settled(order).await?;
+            let at = self.core.settled(order).await?;
             Self::check_takes_files(&at.order)?;
             if matches!(at.order.stage(), Stage::Sealing) {
                 self.resume_sealing(order).await?;
@@ -134,7 +134,7 @@ impl Vault {
         named: &NamedPart,
     ) -> Result<(Upload, crate::catalog::Version)> {
         let row = match named.part {
-            Some(id) => load::<Upload>(&*self.catalog, &tables::upload(order, id)).await?,
+            Some(id) => load::<Upload>(&*self.core.catalog, &tables::upload(order, id)).await?,
             None => None,
         };
         if let Some((upload, version)) = row
@@ -163,13 +163,13 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn parts_of(&self, upload: UploadId) -> Result<Vec<PartOf>> {
-        let rows = load_all::<PartOf>(&*self.catalog, &tables::parts(upload)).await?;
+        let rows = load_all::<PartOf>(&*self.core.catalog, &tables::parts(upload)).await?;
         Ok(rows.into_iter().map(|(_, part, _)| part).collect())
     }
 
     /// The files that are made of a part, and what to expect of the row that says so.
     pub(super) async fn uses(&self, part: UploadId) -> Result<(PartUse, Expect)> {
-        let row = load::<PartUse>(&*self.catalog, &tables::part_use(part)).await?;
+        let row = load::<PartUse>(&*self.core.catalog, &tables::part_use(part)).await?;
         Ok(
             row.map_or((PartUse::default(), Expect::Absent), |(uses, version)| {
                 (uses, Expect::At(version))
@@ -183,7 +183,7 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn is_expired(&self, upload: &Upload) -> Result<bool> {
-        let now = self.clock.now();
+        let now = self.core.clock.now();
         let over = |upload: &Upload| upload.expires_at.is_some_and(|end| end <= now);
         if !over(upload) {
             return Ok(false);
@@ -195,7 +195,7 @@ impl Vault {
                 let mut missing = false;
                 for of in self.parts_of(upload.id).await? {
                     let key = tables::upload(upload.order, of.part);
-                    let part = load::<Upload>(&*self.catalog, &key).await?;
+                    let part = load::<Upload>(&*self.core.catalog, &key).await?;
                     let part = part.map(|(part, _)| part);
                     if part.as_ref().is_some_and(|part| !over(part)) {
                         return Ok(false);
@@ -223,7 +223,7 @@ impl Vault {
             tables::parts(id),
             tables::part_use(id),
         ] {
-            for (row, _) in self.catalog.scan_prefix(&table).await? {
+            for (row, _) in self.core.catalog.scan_prefix(&table).await? {
                 batch = batch.delete(row);
             }
         }
@@ -276,7 +276,7 @@ impl Vault {
                 continue;
             }
             batch = batch.delete(key);
-            let part = load::<Upload>(&*self.catalog, &tables::upload(order, of.part)).await?;
+            let part = load::<Upload>(&*self.core.catalog, &tables::upload(order, of.part)).await?;
             if part.is_some_and(|(part, _)| part.role == Role::RemovedPart) {
                 batch = self.without_upload(batch, order, of.part).await?;
                 folders.push(of.part);

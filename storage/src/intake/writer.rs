@@ -128,7 +128,7 @@ impl Writer {
         let mut landed = oldest.landed.clone();
         let landed = landed.wait_for(Option::is_some).await;
         let since = landed.ok().and_then(|since| *since).unwrap_or_default();
-        let waited = self.vault.clock.monotonic().saturating_sub(since);
+        let waited = self.vault.core.clock.monotonic().saturating_sub(since);
         tokio::time::sleep(TOGETHER.saturating_sub(waited)).await;
     }
 
@@ -278,9 +278,9 @@ impl Writer {
                 noted.insert(block.hash);
             }
             let path = paths::upload(order, id).join(name);
-            let done = vault.working.put(&path, sealed, &lease).await;
+            let done = vault.core.working.put(&path, sealed, &lease).await;
             drop((memory, permit));
-            note.send_replace(Some(vault.clock.monotonic()));
+            note.send_replace(Some(vault.core.clock.monotonic()));
             done.map(|()| (block, frontier))
         });
         self.hashed = Some(hashed);
@@ -298,12 +298,17 @@ impl Writer {
         if !self.lease.is_stale() {
             return Ok(());
         }
-        let lease = Lease::new(&self.vault.clock, &self.upload.order);
-        let gate = load::<Gate>(&*self.vault.catalog, &tables::gate(self.upload.order)).await?;
+        let lease = Lease::new(&self.vault.core.clock, &self.upload.order);
+        let gate =
+            load::<Gate>(&*self.vault.core.catalog, &tables::gate(self.upload.order)).await?;
         if gate.is_none_or(|(_, version)| version != self.gate) {
             return Err(self.taken_over().into());
         }
-        self.vault.expect_store(&self.vault.working).await?;
+        self.vault
+            .core
+            .marks
+            .expect_store(&self.vault.core.working)
+            .await?;
         self.lease = lease;
         Ok(())
     }

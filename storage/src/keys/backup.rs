@@ -162,8 +162,8 @@ impl Vault {
     /// When a store or the catalog fails. A key that does not open is named in the backup's
     /// problems.
     pub async fn back_up_keys(&self) -> Result<(BackupNote, Bytes)> {
-        let now = self.clock.now();
-        let others = self.keys.forget_backups(now).await?;
+        let now = self.core.clock.now();
+        let others = self.core.keys.forget_backups(now).await?;
         let made = now.format("%Y%m%dT%H%M%SZ");
         let mut note = BackupNote {
             v: 1,
@@ -173,7 +173,7 @@ impl Vault {
             keys: None,
             hash: None,
         };
-        self.keys.note_backup(&note).await?;
+        self.core.keys.note_backup(&note).await?;
         let head = Head {
             stemvault: WHAT.to_owned(),
             destroy_by: note.ends_at.format("%F").to_string(),
@@ -182,7 +182,7 @@ impl Vault {
         };
         let mut file = line(&head);
         let (mut keys, mut problems) = (0, Vec::new());
-        let mut found = futures::stream::iter(self.keys.owners().await?)
+        let mut found = futures::stream::iter(self.core.keys.owners().await?)
             .map(|owner| async move { (owner, self.kept_key(owner).await) })
             .buffered(AT_ONCE);
         while let Some((owner, kept)) = found.next().await {
@@ -202,7 +202,7 @@ impl Vault {
         let blake3 = blake3::hash(&file).to_hex().to_string();
         note.keys = Some(keys);
         note.hash = Some(blake3.clone());
-        self.keys.note_backup(&note).await?;
+        self.core.keys.note_backup(&note).await?;
         file.extend(line(&End {
             keys,
             problems,
@@ -214,10 +214,10 @@ impl Vault {
     /// A key that belongs into a backup: it opens, and its order is not being purged. That is
     /// asked after it was read, so a purge that is decided later knows of this backup.
     async fn kept_key(&self, owner: Owner) -> Result<Option<Wrapped>> {
-        let Some(wrapped) = self.keys.wrapped(owner).await? else {
+        let Some(wrapped) = self.core.keys.wrapped(owner).await? else {
             return Ok(None);
         };
-        if self.keys.secret(owner).await?.is_none() {
+        if self.core.keys.secret(owner).await?.is_none() {
             return Ok(None);
         }
         match owner {

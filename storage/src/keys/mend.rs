@@ -8,10 +8,11 @@
 use super::place::{opened, path_of, put};
 use super::restore::{Outcome, needs_records};
 use super::{KeyError, KeyStore, MasterKeys, Owner, whose};
+use crate::core::OrderAt;
 use crate::error::{Error, Result};
 use crate::mirror::{Mirror, copy};
 use crate::store::Store;
-use crate::vault::{OrderAt, Vault};
+use crate::vault::Vault;
 
 /// How a key was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl Vault {
     pub async fn look_after_key(&self, at: &OrderAt, copied: bool) -> Result<KeyFound> {
         let owner = Some(at.order.id);
         let found = self.mend_key(owner).await?;
-        match &self.mirror {
+        match &self.core.mirror {
             Some(mirror) if copied => self.mend_copy(mirror, owner, Some(at), found).await,
             _ => Ok(found),
         }
@@ -66,14 +67,14 @@ impl Vault {
     /// Those of the stores and the catalog.
     pub async fn look_after_records_key(&self, copied: bool) -> Result<KeyFound> {
         let found = self.mend_key(None).await?;
-        match &self.mirror {
+        match &self.core.mirror {
             Some(mirror) if copied => self.mend_copy(mirror, None, None, found).await,
             _ => Ok(found),
         }
     }
 
     async fn mend_key(&self, owner: Owner) -> Result<KeyFound> {
-        let problem = match self.keys.secret(owner).await {
+        let problem = match self.core.keys.secret(owner).await {
             Ok(Some(_)) => return Ok(KeyFound::Sound),
             Ok(None) => KeyError::Missing {
                 whose: whose(owner),
@@ -82,19 +83,19 @@ impl Vault {
             Err(error) => return Err(error),
         };
         let bad = |why: &str| Ok(KeyFound::Bad(format!("{problem}; {why}")));
-        let Some(mirror) = &self.mirror else {
+        let Some(mirror) = &self.core.mirror else {
             return bad("there is no mirror that may have a copy");
         };
         let Some(bytes) = mirror.keys.get_opt(&path_of(owner)).await? else {
             return bad("its copy in the mirror is missing too");
         };
-        let Ok((secret, _)) = opened(&bytes, &self.keys.masters(), owner) else {
+        let Ok((secret, _)) = opened(&bytes, &self.core.keys.masters(), owner) else {
             return bad("its copy in the mirror does not open either");
         };
         let unproven = "the copy in the mirror opens no record of the order";
         match self.restore(owner, Ok(secret), Some(unproven)).await? {
             Outcome::Restored => {
-                told(owner, &self.keys.store, &mirror.keys);
+                told(owner, &self.core.keys.store, &mirror.keys);
                 Ok(KeyFound::Mended)
             }
             Outcome::Here => Ok(KeyFound::Sound),
@@ -109,8 +110,8 @@ impl Vault {
         at: Option<&OrderAt>,
         found: KeyFound,
     ) -> Result<KeyFound> {
-        let (path, masters) = (path_of(owner), self.keys.masters());
-        let Some(wrapped) = self.keys.wrapped_bytes(&path).await? else {
+        let (path, masters) = (path_of(owner), self.core.keys.masters());
+        let Some(wrapped) = self.core.keys.wrapped_bytes(&path).await? else {
             return Ok(found);
         };
         // Also where a rotation was cut off and the key opens from beside: the next one finishes that.

@@ -84,12 +84,12 @@ impl Vault {
     /// A refusal for a backup that has ended, unless `although_ended`; those of the stores and the
     /// catalog.
     pub async fn restore_keys(&self, backup: &Backup, although_ended: bool) -> Result<Restored> {
-        let ended = backup.has_ended(self.clock.now(), although_ended)?;
+        let ended = backup.has_ended(self.core.clock.now(), although_ended)?;
         // Also of the others: a purge has to know of every backup that may hold a key.
-        let known = self.keys.backups().await?;
+        let known = self.core.keys.backups().await?;
         for note in backup.others.iter().chain([&backup.note]) {
             if !known.iter().any(|it| it.name == note.name) {
-                self.keys.note_backup(note).await?;
+                self.core.keys.note_backup(note).await?;
             }
         }
         let unproven = ended.then_some(
@@ -98,7 +98,7 @@ impl Vault {
         let mut restored = Restored::default();
         for (owner, wrapped) in &backup.keys {
             let name = whose(*owner);
-            let secret = self.keys.masters().unwrap(wrapped, &name);
+            let secret = self.core.keys.masters().unwrap(wrapped, &name);
             match self.restore(*owner, secret, unproven).await {
                 Ok(Outcome::Restored) => restored.restored.push(name),
                 Ok(Outcome::Here) => restored.here += 1,
@@ -118,7 +118,7 @@ impl Vault {
         secret: Result<[u8; 32], KeyError>,
         unproven: Option<&'static str>,
     ) -> Result<Outcome> {
-        let lease = Lease::new(&self.clock, &whose(owner));
+        let lease = Lease::new(&self.core.clock, &whose(owner));
         let current = self.current_master().await?;
         if let Some(order) = owner {
             if self.tombstone_is_there(order).await? {
@@ -128,7 +128,7 @@ impl Vault {
                 return Ok(Outcome::LeftOut("it is being purged"));
             }
         }
-        match self.keys.secret(owner).await {
+        match self.core.keys.secret(owner).await {
             Ok(Some(_)) => return Ok(Outcome::Here),
             Ok(None) | Err(Error::Key(KeyError::Damaged { .. })) => {}
             Err(Error::Key(KeyError::UnknownMaster { .. } | KeyError::RetiredMaster { .. })) => {
@@ -145,12 +145,16 @@ impl Vault {
                 _ => {}
             }
         }
-        self.keys.put(&current.id, &secret, owner, &lease).await?;
+        self.core
+            .keys
+            .put(&current.id, &secret, owner, &lease)
+            .await?;
         Ok(Outcome::Restored)
     }
 
     async fn tombstone_is_there(&self, order: OrderId) -> Result<bool> {
         Ok(self
+            .core
             .working
             .get_opt(&paths::tombstone(order))
             .await?
@@ -160,14 +164,14 @@ impl Vault {
     /// What the newest record says that this key opens.
     async fn evidence(&self, order: OrderId, secret: &[u8; 32]) -> Result<Evidence> {
         let keys = SealingKeys::derive(secret);
-        let found = self.working.list(&paths::records(order)).await?;
+        let found = self.core.working.list(&paths::records(order)).await?;
         let mut versions: Vec<u64> = found
             .iter()
             .filter_map(|(path, _)| path.filename()?.parse().ok())
             .collect();
         versions.sort_unstable();
         for version in versions.into_iter().rev() {
-            match self.open_record(&keys, order, version).await {
+            match self.core.open_record(&keys, order, version).await {
                 Ok(record) => return Ok(stage(&record.order)),
                 Err(error @ Error::Store { .. }) => return Err(error),
                 Err(_) => {}

@@ -81,26 +81,28 @@ pub struct KeyState {
 impl Vault {
     /// The master key that wraps new keys now; the first at hand if none was ever chosen.
     pub(crate) async fn current_master(&self) -> Result<Current> {
-        let row = load::<CurrentMaster>(&*self.catalog, &tables::current_master()).await?;
+        let row = load::<CurrentMaster>(&*self.core.catalog, &tables::current_master()).await?;
         self.retired_masters().await?;
         let Some((CurrentMaster { id }, version)) = row else {
-            let id = self.keys.masters().first().id().to_owned();
+            let id = self.core.keys.masters().first().id().to_owned();
             return Ok(Current { id, version: None });
         };
-        self.keys.note_current(version, self.clock.monotonic());
-        if self.keys.masters().get(&id).is_none() {
-            self.keys.reload().await?;
+        self.core
+            .keys
+            .note_current(version, self.core.clock.monotonic());
+        if self.core.keys.masters().get(&id).is_none() {
+            self.core.keys.reload().await?;
         }
         let version = Some(version);
         Ok(Current { id, version })
     }
 
     async fn retired_masters(&self) -> Result<(RetiredMasters, Expect)> {
-        let row = load::<RetiredMasters>(&*self.catalog, &tables::retired_masters()).await?;
+        let row = load::<RetiredMasters>(&*self.core.catalog, &tables::retired_masters()).await?;
         let (retired, expect) = row.map_or((RetiredMasters::default(), Expect::Absent), |row| {
             (row.0, Expect::At(row.1))
         });
-        self.keys.set_retired(retired.ids.clone());
+        self.core.keys.set_retired(retired.ids.clone());
         Ok((retired, expect))
     }
 
@@ -109,19 +111,19 @@ impl Vault {
     /// # Errors
     /// Those of the stores and the catalog.
     pub async fn key_state(&self) -> Result<KeyState> {
-        self.keys.reload().await?;
+        self.core.keys.reload().await?;
         let current = self.current_master().await?.id;
         let mut state = KeyState {
             retired: self.retired_masters().await?.0.ids,
-            at_hand: self.keys.masters().ids().map(str::to_owned).collect(),
+            at_hand: self.core.keys.masters().ids().map(str::to_owned).collect(),
             current,
             ..KeyState::default()
         };
         for id in state.at_hand.iter().chain([&state.current]) {
             state.masters.insert(id.clone(), 0);
         }
-        let mut found = futures::stream::iter(self.keys.owners().await?)
-            .map(|owner| async move { self.keys.wrapped(owner).await })
+        let mut found = futures::stream::iter(self.core.keys.owners().await?)
+            .map(|owner| async move { self.core.keys.wrapped(owner).await })
             .buffer_unordered(AT_ONCE);
         while let Some(wrapped) = found.next().await {
             match wrapped {
@@ -141,13 +143,13 @@ impl Vault {
     /// # Errors
     /// A refusal if `to` is not the first at hand, or was retired; those of stores and catalog.
     pub async fn rotate_keys(&self, to: &str) -> Result<Rotation> {
-        let _one = self.keys.rotating.lock().await;
+        let _one = self.core.keys.rotating.lock().await;
         self.switch(to).await?;
         let mut rotation = Rotation::default();
         for _ in 0..TRIES {
             rotation.problems.clear();
             let mut wrapped = 0;
-            let mut done = futures::stream::iter(self.keys.owners().await?)
+            let mut done = futures::stream::iter(self.core.keys.owners().await?)
                 .map(|owner| async move { self.wrap_again(owner, to).await })
                 .buffer_unordered(AT_ONCE);
             while let Some(again) = done.next().await {
@@ -159,7 +161,7 @@ impl Vault {
             }
             rotation.wrapped += wrapped;
             if wrapped == 0 {
-                self.keys.tidy(to).await?;
+                self.core.keys.tidy(to).await?;
                 return Ok(rotation);
             }
         }
@@ -167,7 +169,7 @@ impl Vault {
     }
 
     async fn switch(&self, to: &str) -> Result<()> {
-        let masters = self.keys.reload().await?;
+        let masters = self.core.keys.reload().await?;
         if masters.first().id() != to {
             let message = format!(
                 "master key {to} is not the first that this server has at hand: put its line in front of the others, on every machine that runs a server"
@@ -188,7 +190,7 @@ impl Vault {
                 batch = put(batch, tables::current_master(), &row);
                 batch = batch.expect(tables::retired_masters(), expect);
             }
-            match self.catalog.commit(batch).await {
+            match self.core.catalog.commit(batch).await {
                 Ok(()) => return self.current_master().await.map(drop),
                 Err(CommitError::Conflict(_)) => {}
                 Err(CommitError::Failed(error)) => return Err(error.into()),
@@ -199,7 +201,7 @@ impl Vault {
 
     /// Wraps one key again, unless it is so already or its order is being purged.
     async fn wrap_again(&self, owner: Owner, to: &str) -> Result<bool> {
-        let lease = Lease::new(&self.clock, &whose(owner));
+        let lease = Lease::new(&self.core.clock, &whose(owner));
         if self.current_master().await?.id != to {
             let message = format!(
                 "another master key than {to} became current meanwhile: that rotation does the rest"
@@ -211,26 +213,26 @@ impl Vault {
         {
             return Ok(false);
         }
-        match self.keys.wrapped(owner).await {
+        match self.core.keys.wrapped(owner).await {
             Ok(None) => return Ok(false),
             Ok(Some(wrapped)) if wrapped.master == to => {
                 // That it opens is looked at too: nothing else would notice before it is needed.
-                self.keys.secret(owner).await?;
+                self.core.keys.secret(owner).await?;
                 return Ok(false);
             }
             Ok(Some(_)) | Err(Error::Key(KeyError::Damaged { .. })) => {}
             Err(error) => return Err(error),
         }
-        let Some((secret, _)) = self.keys.secret(owner).await? else {
+        let Some((secret, _)) = self.core.keys.secret(owner).await? else {
             return Ok(false);
         };
-        self.keys.put(to, &secret, owner, &lease).await?;
+        self.core.keys.put(to, &secret, owner, &lease).await?;
         Ok(true)
     }
 
     /// Whether the order's key is to be destroyed, or was.
     pub(super) async fn is_being_purged(&self, order: OrderId) -> Result<bool> {
-        let row = load::<Order>(&*self.catalog, &tables::order(order)).await?;
+        let row = load::<Order>(&*self.core.catalog, &tables::order(order)).await?;
         Ok(row.is_some_and(|(order, _)| order.is_gone()))
     }
 
@@ -257,8 +259,8 @@ impl Vault {
                     "master key {id} still wraps {left} keys: `stemvault keys rotate` wraps them again; the key of an order that is being purged goes with the purge"
                 )));
             }
-            let passed = self.keys.current_since();
-            let passed = passed.map(|since| self.clock.monotonic().saturating_sub(since));
+            let passed = self.core.keys.current_since();
+            let passed = passed.map(|since| self.core.clock.monotonic().saturating_sub(since));
             let wait = QUIET_AFTER.saturating_sub(passed.unwrap_or_default());
             if !wait.is_zero() {
                 return Err(no(format!(
@@ -274,7 +276,7 @@ impl Vault {
             let batch = current.expected(Batch::new());
             let batch = batch.expect(tables::retired_masters(), expect);
             let batch = put(batch, tables::retired_masters(), &retired);
-            match self.catalog.commit(batch).await {
+            match self.core.catalog.commit(batch).await {
                 Ok(()) => return self.retired_masters().await.map(drop),
                 Err(CommitError::Conflict(_)) => {}
                 Err(CommitError::Failed(error)) => return Err(error.into()),

@@ -24,8 +24,8 @@ impl Vault {
     /// # Errors
     /// [`RefusalKind::Stopped`] with what to look at; those of the mirror's stores.
     pub async fn check_mirror(&self) -> Result<()> {
-        let begun = load::<MirrorBegun>(&*self.catalog, &tables::mirror_begun()).await?;
-        match &self.mirror {
+        let begun = load::<MirrorBegun>(&*self.core.catalog, &tables::mirror_begun()).await?;
+        match &self.core.mirror {
             Some(mirror) => self.expect_mark(mirror, begun.is_some()).await,
             None => Ok(()),
         }
@@ -37,7 +37,7 @@ impl Vault {
     /// # Errors
     /// Those of [`check_mirror`](Self::check_mirror).
     pub async fn begin_mirror(&self, mirror: &Mirror, was_complete: bool) -> Result<()> {
-        let begun = load::<MirrorBegun>(&*self.catalog, &tables::mirror_begun()).await?;
+        let begun = load::<MirrorBegun>(&*self.core.catalog, &tables::mirror_begun()).await?;
         self.expect_mark(mirror, begun.is_some() || was_complete)
             .await?;
         if begun.is_none() {
@@ -54,7 +54,7 @@ impl Vault {
     pub async fn begin_mirror_anew(&self, mirror: &Mirror) -> Result<()> {
         for store in mirror.places() {
             // One that cannot be read is not known to be ours.
-            let whose = self.whose(store, &paths::mirror_mark()).await?;
+            let whose = self.core.marks.whose(store, &paths::mirror_mark()).await?;
             if matches!(whose, Whose::Anothers | Whose::Unreadable) {
                 let message = format!(
                     "{} holds the mirror of another installation: empty it first, or name another place",
@@ -67,13 +67,13 @@ impl Vault {
         for order in self.orders().await? {
             batch = batch.delete(tables::mirrored(order.id));
         }
-        self.catalog.commit(batch).await?;
+        self.core.catalog.commit(batch).await?;
         self.mark_mirror(mirror).await
     }
 
     async fn expect_mark(&self, mirror: &Mirror, begun: bool) -> Result<()> {
         for store in mirror.places() {
-            match self.whose(store, &paths::mirror_mark()).await? {
+            match self.core.marks.whose(store, &paths::mirror_mark()).await? {
                 Whose::Ours => {}
                 Whose::Nobodys if !begun => {}
                 Whose::Nobodys | Whose::Anothers | Whose::Unreadable => {
@@ -85,16 +85,16 @@ impl Vault {
     }
 
     async fn mark_mirror(&self, mirror: &Mirror) -> Result<()> {
-        let mark = self.mark();
+        let mark = self.core.marks.mark();
         for store in mirror.places() {
-            if self.whose(store, &paths::mirror_mark()).await? == Whose::Nobodys {
+            if self.core.marks.whose(store, &paths::mirror_mark()).await? == Whose::Nobodys {
                 let bytes = Bytes::from(tables::encode(&mark));
                 copy(store, &paths::mirror_mark(), bytes).await?;
             }
         }
         let row = MirrorBegun { at: mark.begun_at };
         let batch = put(Batch::new(), tables::mirror_begun(), &row);
-        Ok(self.catalog.commit(batch).await?)
+        Ok(self.core.catalog.commit(batch).await?)
     }
 }
 

@@ -1,12 +1,13 @@
 //! How far the mirror is: of which version of an order it has everything. Later decisions, such as one
 //! that a download was logged with, take nothing from what it had then.
 
+use crate::core::OrderAt;
+use crate::core::record::OrderRecord;
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::order::Order;
-use crate::record::OrderRecord;
 use crate::tables::{self, Mirrored, load};
-use crate::vault::{OrderAt, Vault};
+use crate::vault::Vault;
 
 impl Vault {
     /// Whether the mirror has everything that was decided on an order.
@@ -22,7 +23,7 @@ impl Vault {
     /// # Errors
     /// Those of the catalog.
     pub async fn mirrored_version(&self, order: OrderId) -> Result<Option<u64>> {
-        let row = load::<Mirrored>(&*self.catalog, &tables::mirrored(order)).await?;
+        let row = load::<Mirrored>(&*self.core.catalog, &tables::mirrored(order)).await?;
         Ok(row.map(|(row, _)| row.version))
     }
 
@@ -37,10 +38,10 @@ impl Vault {
             None => Ok(None),
             Some(version) if version == at.order.version => Ok(Some(OrderRecord {
                 order: at.order.clone(),
-                sessions: self.sessions(id).await?,
+                sessions: self.core.sessions(id).await?,
                 links: Vec::new(),
             })),
-            Some(version) => match self.read_record(id, version).await {
+            Some(version) => match self.core.read_record(id, version).await {
                 Ok(record) => Ok(Some(record)),
                 Err(Error::Damaged(_)) => Ok(None),
                 Err(error) => Err(error),

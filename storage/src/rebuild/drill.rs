@@ -61,9 +61,9 @@ impl Vault {
     /// Those of the stores.
     pub async fn marks_amiss(&self) -> Result<Vec<String>> {
         let mut amiss = Vec::new();
-        for store in self.stores() {
-            let keys = store.name() == self.keys.store().name();
-            let refusal = match self.whose(store, &mark_of(store)).await? {
+        for store in self.core.marks.stores() {
+            let keys = store.name() == self.core.keys.store().name();
+            let refusal = match self.core.marks.whose(store, &mark_of(store)).await? {
                 Whose::Ours => continue,
                 Whose::Nobodys if keys => continue,
                 whose => not_ours(store, whose),
@@ -74,7 +74,7 @@ impl Vault {
     }
 
     async fn sample_block(&self, order: &Order) -> Result<Option<u64>> {
-        let sessions = self.sessions(order.id).await?;
+        let sessions = self.core.sessions(order.id).await?;
         let Some(row) = chosen(&sessions) else {
             return Ok(None);
         };
@@ -98,7 +98,7 @@ impl Vault {
     pub async fn rebuild_again(&self, order: &Order) -> Result<()> {
         let id = order.id;
         let rows = self.all_rows(order).await?;
-        self.catalog.commit(rows).await?;
+        self.core.catalog.commit(rows).await?;
         let known = Known {
             id,
             found: true,

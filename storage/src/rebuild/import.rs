@@ -44,7 +44,7 @@ impl Vault {
     /// When a store cannot be listed or the catalog not written.
     pub async fn check_imported(&self) -> Result<Imported> {
         let (found, buried) = self.found_orders().await?;
-        let rows = self.catalog.scan_prefix(&tables::orders()).await?;
+        let rows = self.core.catalog.scan_prefix(&tables::orders()).await?;
         let mut orders: Vec<_> = rows
             .iter()
             .filter_map(|(key, _)| tables::order_of(key))
@@ -78,7 +78,7 @@ impl Vault {
             buried,
             section: None,
         };
-        let Some((order, _)) = load::<Order>(&*self.catalog, &tables::order(id)).await? else {
+        let Some((order, _)) = load::<Order>(&*self.core.catalog, &tables::order(id)).await? else {
             let back = self.rebuild_order(known, None).await?;
             checked.unknown = back.orders;
             checked.take(back);
@@ -90,7 +90,10 @@ impl Vault {
         }
         let newest = self.record_versions(id).await?.pop_last();
         if buried || newest.is_some_and(|newest| newest > order.version) {
-            self.catalog.commit(self.all_rows(&order).await?).await?;
+            self.core
+                .catalog
+                .commit(self.all_rows(&order).await?)
+                .await?;
             let back = self.rebuild_order(known, None).await?;
             if back.orders > 0 {
                 checked.newer.push(order.number);
@@ -99,8 +102,8 @@ impl Vault {
             return Ok(checked);
         }
         checked.kept = 1;
-        let keys = self.keys.order(id).await?;
-        let owed = load::<Outbox>(&*self.catalog, &tables::outbox(id)).await?;
+        let keys = self.core.keys.order(id).await?;
+        let owed = load::<Outbox>(&*self.core.catalog, &tables::outbox(id)).await?;
         if newest.is_none_or(|newest| newest < order.version) && owed.is_none() {
             checked.problems.push(self.without_records(&order).await?);
         }
@@ -113,10 +116,10 @@ impl Vault {
         let mut held = order.clone();
         held.hold.get_or_insert(Hold {
             reason: "records of it are missing from the bucket; it was imported all the same: check stage and dates, then lift this hold".to_owned(),
-            at: self.clock.now(),
+            at: self.core.clock.now(),
         });
         let batch = put(Batch::new(), tables::order(order.id), &held);
-        self.catalog.commit(batch).await?;
+        self.core.catalog.commit(batch).await?;
         Ok(format!(
             "order {}: its record {} is missing from the bucket: restore orders/{} from the bucket's copy; the order is held until you lift it",
             order.number, order.version, order.id
@@ -153,7 +156,7 @@ impl Vault {
             }
         }
         if !broken.is_empty() {
-            self.catalog.commit(batch).await?;
+            self.core.catalog.commit(batch).await?;
         }
         Ok(lost)
     }
@@ -162,12 +165,16 @@ impl Vault {
         if upload.role == Role::Final {
             return Ok(true);
         }
-        let objects = self.working.list(&paths::upload(id, upload.id)).await?;
+        let objects = self
+            .core
+            .working
+            .list(&paths::upload(id, upload.id))
+            .await?;
         let there: HashSet<_> = objects
             .iter()
             .filter_map(|(path, _)| path.filename())
             .collect();
-        let blocks = load_all::<BlockRef>(&*self.catalog, &tables::blocks(upload.id)).await?;
+        let blocks = load_all::<BlockRef>(&*self.core.catalog, &tables::blocks(upload.id)).await?;
         let mut blocks = blocks
             .iter()
             .map(|(_, block, _)| keys.object_name(block.hash));

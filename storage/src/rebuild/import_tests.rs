@@ -10,8 +10,8 @@ use crate::vault::Vault;
 
 async fn exported(world: &World) -> Vec<u8> {
     let mut file = Vec::new();
-    let catalog = &**world.vault.catalog();
-    let now = world.vault.clock().now();
+    let catalog = &**world.vault.core.catalog();
+    let now = world.vault.core.clock().now();
     portable::export(catalog, now, &mut file).await.unwrap();
     file
 }
@@ -19,7 +19,7 @@ async fn exported(world: &World) -> Vec<u8> {
 /// The file's rows over the stores as they are now.
 async fn imported(world: &World, file: &[u8]) -> (std::sync::Arc<Vault>, Imported) {
     let vault = world.without_catalog().await;
-    let ported = portable::import(&**vault.catalog(), &mut &file[..]).await;
+    let ported = portable::import(&**vault.core.catalog(), &mut &file[..]).await;
     ported.unwrap();
     let imported = vault.check_imported().await.unwrap();
     (vault, imported)
@@ -28,9 +28,12 @@ async fn imported(world: &World, file: &[u8]) -> (std::sync::Arc<Vault>, Importe
 async fn hold(world: &World, order: OrderId) {
     let hold = Hold {
         reason: "a lawyer asked".into(),
-        at: world.vault.clock().now(),
+        at: world.vault.core.clock().now(),
     };
-    let held = world.vault.change(order, |order| order.hold(hold.clone()));
+    let held = world
+        .vault
+        .core
+        .change(order, |order| order.hold(hold.clone()));
     held.await.unwrap();
 }
 
@@ -76,15 +79,15 @@ async fn what_the_stores_know_better_wins() {
         assert!(log.remarks.iter().any(|it| it.starts_with(lost)), "{log:?}");
     }
     assert_eq!(
-        vault.order(purged_since).await.unwrap().stage(),
+        vault.core.order(purged_since).await.unwrap().stage(),
         Stage::Purging
     );
     assert_eq!(
-        vault.order(purged_before).await.unwrap().stage(),
+        vault.core.order(purged_before).await.unwrap().stage(),
         Stage::Purged
     );
     assert_eq!(
-        vault.order(unknown).await.unwrap().number.to_string(),
+        vault.core.order(unknown).await.unwrap().number.to_string(),
         "2026-0004"
     );
 }
@@ -126,11 +129,12 @@ async fn a_sample_opens_blocks_and_names_what_it_cannot_open() {
 #[tokio::test]
 async fn what_may_only_read_writes_nothing() {
     let world = World::new().await;
-    let store = world.vault.working().clone().read_only();
+    let store = world.vault.core.working().clone().read_only();
     let path = object_store::path::Path::from("x");
     assert!(store.put_now(&path, "x".into()).await.is_err());
     world
         .vault
+        .core
         .working()
         .put_now(&path, "x".into())
         .await

@@ -46,14 +46,14 @@ impl Vault {
         // The bytes of a file that is made of parts lie in the folders of its parts.
         let in_parts = known.values().any(|upload| upload.role == Role::Final);
         let mut all = Vec::new();
-        for folder in self.working.folders(&paths::working(id)).await? {
+        for folder in self.core.working.folders(&paths::working(id)).await? {
             let Ok(upload) = folder.parse::<UploadId>() else {
                 continue;
             };
             if sealed.contains(&upload) {
                 continue;
             }
-            let objects = self.working.list(&paths::upload(id, upload)).await?;
+            let objects = self.core.working.list(&paths::upload(id, upload)).await?;
             let stored = objects
                 .iter()
                 .map(|(_, bytes)| bytes.saturating_sub(Overhead::BYTES as u64))

@@ -6,11 +6,11 @@ use super::{Known, Rebuilt};
 use crate::audit::OldLog;
 use crate::block::{Logical, seal_copy};
 use crate::catalog::{Batch, CommitError, Expect};
+use crate::core::record::OrderRecord;
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId, UploadId};
 use crate::order::{Client, Ended, Hold, Order, Stage, State};
 use crate::paths;
-use crate::record::OrderRecord;
 use crate::session::{Form, Manifest, SessionRow};
 use crate::snapshot::{Section, Snapshot, Unsubmitted};
 use crate::submit::first_row;
@@ -141,7 +141,7 @@ impl Vault {
         if let Some(reason) = why {
             record.order.hold.get_or_insert(Hold {
                 reason: reason.to_owned(),
-                at: self.clock.now(),
+                at: self.core.clock.now(),
             });
         }
         Ok(Chosen {
@@ -161,10 +161,10 @@ impl Vault {
         id: OrderId,
         problems: &mut Vec<String>,
     ) -> Result<(Option<OrderRecord>, Option<u64>)> {
-        self.keys.order(id).await?;
+        self.core.keys.order(id).await?;
         let versions = self.record_versions(id).await?;
         for &version in versions.iter().rev() {
-            match self.read_record(id, version).await {
+            match self.core.read_record(id, version).await {
                 Ok(record) => return Ok((Some(record), versions.last().copied())),
                 Err(error @ Error::Store { .. }) => return Err(error),
                 Err(error) => problems.push(error.to_string()),
@@ -175,7 +175,7 @@ impl Vault {
 
     /// The versions of an order's record that the bucket holds.
     pub(crate) async fn record_versions(&self, id: OrderId) -> Result<BTreeSet<u64>> {
-        let found = self.working.list(&paths::records(id)).await?;
+        let found = self.core.working.list(&paths::records(id)).await?;
         let versions = found
             .iter()
             .filter_map(|(path, _)| path.filename()?.parse::<u64>().ok());
@@ -198,7 +198,7 @@ impl Vault {
             sessions.into_iter().map(|row| (row.session, row)).collect();
         let mut missing: BTreeSet<SessionId> = rows.keys().copied().collect();
         let (mut batch, mut sealed) = (Batch::new(), HashSet::new());
-        for (path, _) in self.working.list(&paths::sessions(id)).await? {
+        for (path, _) in self.core.working.list(&paths::sessions(id)).await? {
             let Some(session) = path.filename().and_then(|name| name.parse().ok()) else {
                 continue;
             };
@@ -251,7 +251,7 @@ impl Vault {
                 .filter(|_| rows.keys().all(|it| chosen.then.contains(it)))
             {
                 let plain = serde_json::to_vec(&draft).expect("a form is plain data");
-                let keys = self.keys.order(id).await?;
+                let keys = self.core.keys.order(id).await?;
                 batch = batch.put(
                     tables::draft(id),
                     seal_copy(&keys, id, &Logical::Draft, &plain),
@@ -279,7 +279,7 @@ impl Vault {
             .expect(number.clone(), Expect::Absent);
         batch = put(batch, tables::gate(id), &gate);
         batch = put(batch, number.clone(), &OrderOf { order: id });
-        match self.catalog.commit(batch).await {
+        match self.core.catalog.commit(batch).await {
             Err(CommitError::Conflict(key)) if key == number => Err(Error::BadRecord {
                 what: "order record",
                 detail: format!(

@@ -18,7 +18,7 @@ fn form(song: &str) -> Form {
 fn hold(world: &World) -> Hold {
     Hold {
         reason: "a lawyer asked".into(),
-        at: world.vault.clock().now(),
+        at: world.vault.core.clock().now(),
     }
 }
 
@@ -48,6 +48,7 @@ async fn a_studio(world: &World) {
     vault.accept(kept, session, None).await.unwrap();
     vault.complete(kept, AT_ONCE).await.unwrap();
     vault
+        .core
         .change(kept, |order| order.hold(hold(world)))
         .await
         .unwrap();
@@ -94,12 +95,12 @@ async fn a_snapshot_adds_what_records_do_not_say() {
     let row = ApiToken {
         id: LinkId::random(),
         name: "the mixing desk".into(),
-        created_at: world.vault.clock().now(),
+        created_at: world.vault.core.clock().now(),
         expires_at: None,
     };
     let batch = Batch::new().put(run.clone(), r#"{"job":"archive","v":1}"#);
     let batch = put(batch, tables::token(Digest(token.digest())), &row);
-    world.vault.catalog().commit(batch).await.unwrap();
+    world.vault.core.catalog().commit(batch).await.unwrap();
 
     let (_, without) = world.rebuilt().await;
     assert_eq!((without.drafts, without.runs), (0, 0));
@@ -114,9 +115,10 @@ async fn a_snapshot_adds_what_records_do_not_say() {
     let (vault, with) = world.rebuilt().await;
     assert_eq!((with.drafts, with.runs), (1, 1));
     assert_eq!(vault.draft(order).await.unwrap(), Some(form("Nachtzug")));
-    assert!(vault.catalog().get(&run).await.unwrap().is_some());
+    assert!(vault.core.catalog().get(&run).await.unwrap().is_some());
     assert_eq!(with.tokens, ["the mixing desk"]);
     let tokens = vault
+        .core
         .catalog()
         .scan_prefix(&tables::tokens())
         .await
@@ -146,14 +148,17 @@ async fn a_newer_record_and_a_tombstone_win_over_a_snapshot() {
     let order = world.order("2026-0001").await;
     let purged = world.order("2026-0002").await;
     world.vault.take_snapshot().await.unwrap();
-    let held_then = world.vault.change(order, |order| order.hold(hold(&world)));
+    let held_then = world
+        .vault
+        .core
+        .change(order, |order| order.hold(hold(&world)));
     held_then.await.unwrap();
     world.purge(purged).await;
     let (vault, rebuilt) = world.rebuilt().await;
     assert_eq!(rebuilt.problems, Vec::<String>::new());
     assert_eq!((rebuilt.orders, rebuilt.purging), (1, 1));
     assert_eq!(held(&vault, order).await.as_deref(), Some("a lawyer asked"));
-    let purged = vault.order(purged).await.unwrap();
+    let purged = vault.core.order(purged).await.unwrap();
     assert_eq!(
         (purged.stage(), purged.client.name),
         (Stage::Purging, String::new())
@@ -181,7 +186,7 @@ async fn a_damaged_record_is_healed_by_a_snapshot_that_is_as_new() {
         "{rebuilt:?}"
     );
     assert_eq!(held(&vault, order).await, None);
-    assert_eq!(vault.links(order).await.unwrap().len(), 1);
+    assert_eq!(vault.core.links(order).await.unwrap().len(), 1);
 
     // One that is older cannot know what the damaged one said.
     world.damage(&newest).await;
@@ -217,7 +222,7 @@ async fn an_order_whose_records_are_gone_comes_back_held_from_the_snapshot() {
             "{word}: {rebuilt:?}"
         );
     }
-    assert_eq!(vault.sessions(order).await.unwrap().len(), 1);
+    assert_eq!(vault.core.sessions(order).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -272,10 +277,15 @@ async fn three_hundred_orders_come_back_and_two_of_one_number_do_not() {
 /// Gives the stores an order with the number of `twin`.
 async fn adopt(world: &World, stranger: OrderId, twin: OrderId) {
     let vault = &world.vault;
-    let lease = crate::store::Lease::new(&vault.clock, &stranger);
+    let lease = crate::store::Lease::new(&vault.core.clock, &stranger);
     let master = vault.current_master().await.unwrap().id;
-    let keys = vault.keys.create(stranger, &master, &lease).await.unwrap();
-    let mut record = vault.read_record(twin, 1).await.unwrap();
+    let keys = vault
+        .core
+        .keys
+        .create(stranger, &master, &lease)
+        .await
+        .unwrap();
+    let mut record = vault.core.read_record(twin, 1).await.unwrap();
     record.order.id = stranger;
     let what = crate::block::Logical::Record(1);
     let sealed = crate::block::seal_copy(&keys, stranger, &what, &tables::encode(&record));
@@ -287,16 +297,17 @@ async fn adopt(world: &World, stranger: OrderId, twin: OrderId) {
 async fn of_many_records_the_newest_stay_and_none_goes_before_the_newest_opens() {
     let world = World::new().await;
     let order = world.order("2026-0001").await;
-    let at = world.vault.clock().now();
+    let at = world.vault.core.clock().now();
     for nth in 0..40 {
         let hold = Hold {
             reason: format!("{nth}"),
             at,
         };
         let held = |order: &Order| order.hold(hold.clone());
-        world.vault.change(order, held).await.unwrap();
+        world.vault.core.change(order, held).await.unwrap();
         world
             .vault
+            .core
             .change(order, Order::release_hold)
             .await
             .unwrap();
@@ -313,5 +324,5 @@ async fn of_many_records_the_newest_stay_and_none_goes_before_the_newest_opens()
     assert_eq!(world.vault.sweep(order).await.unwrap().objects, 0);
     let (vault, rebuilt) = world.rebuilt().await;
     assert_eq!(rebuilt.problems, Vec::<String>::new());
-    assert_eq!(vault.order(order).await.unwrap().version, 81);
+    assert_eq!(vault.core.order(order).await.unwrap().version, 81);
 }

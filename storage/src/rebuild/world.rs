@@ -71,12 +71,12 @@ impl World {
     pub(crate) fn restarted(&self) -> Vault {
         let vault = &self.vault;
         Vault::new(
-            Arc::clone(vault.catalog()),
-            vault.working().clone(),
-            vault.archive().clone(),
-            Arc::clone(&vault.keys),
+            Arc::clone(vault.core.catalog()),
+            vault.core.working().clone(),
+            vault.core.archive().clone(),
+            Arc::clone(&vault.core.keys),
             Arc::clone(&self.clock) as SharedClock,
-            vault.limits,
+            vault.core.limits,
         )
     }
 
@@ -121,10 +121,13 @@ impl World {
     pub(crate) async fn purge(&self, order: OrderId) {
         let vault = &self.vault;
         vault.complete(order, AT_ONCE).await.unwrap();
-        let now = self.vault.clock().now();
-        let purging = vault.change(order, |order| order.purging(now, false)).await;
+        let now = self.vault.core.clock().now();
+        let purging = vault
+            .core
+            .change(order, |order| order.purging(now, false))
+            .await;
         vault.destroy(&purging.unwrap()).await.unwrap();
-        let at = vault.settled(order).await.unwrap();
+        let at = vault.core.settled(order).await.unwrap();
         vault.close_purge(&at).await.unwrap().unwrap();
     }
 
@@ -134,7 +137,7 @@ impl World {
     }
 
     pub(crate) async fn objects(&self, below: &str) -> Vec<Path> {
-        let found = self.vault.working().list(&below.into()).await.unwrap();
+        let found = self.vault.core.working().list(&below.into()).await.unwrap();
         let mut paths: Vec<_> = found.into_iter().map(|(path, _)| path).collect();
         paths.sort();
         paths
@@ -184,7 +187,7 @@ async fn over(
 /// Every row of a catalog but those of `without`, by the bytes of its table.
 pub(crate) async fn rows(vault: &Vault, without: &[u8]) -> BTreeMap<Vec<u8>, String> {
     let all = KeyRange::prefix(&crate::catalog::Key(Vec::new()));
-    let all = vault.catalog().scan(all, usize::MAX).await.unwrap();
+    let all = vault.core.catalog().scan(all, usize::MAX).await.unwrap();
     all.into_iter()
         .filter(|(key, _)| !without.contains(&key.0[0]))
         .map(|(key, row)| {
@@ -198,9 +201,10 @@ pub(crate) async fn rows(vault: &Vault, without: &[u8]) -> BTreeMap<Vec<u8>, Str
 
 /// The reason why an order is held, if it is.
 pub(crate) async fn held(vault: &Vault, order: OrderId) -> Option<String> {
-    let order: (crate::order::Order, _) = tables::load(&**vault.catalog(), &tables::order(order))
-        .await
-        .unwrap()
-        .unwrap();
+    let order: (crate::order::Order, _) =
+        tables::load(&**vault.core.catalog(), &tables::order(order))
+            .await
+            .unwrap()
+            .unwrap();
     order.0.hold.map(|hold| hold.reason)
 }

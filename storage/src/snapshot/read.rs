@@ -28,7 +28,7 @@ impl Vault {
     /// # Errors
     /// Those of the store.
     pub async fn snapshots(&self) -> Result<Vec<SnapshotName>> {
-        let found = self.working.folders(&paths::snapshots()).await?;
+        let found = self.core.working.folders(&paths::snapshots()).await?;
         let mut names: Vec<SnapshotName> = found.iter().flat_map(|name| name.parse()).collect();
         names.sort_by_key(|name| name.begun_at);
         Ok(names)
@@ -65,7 +65,7 @@ impl Vault {
         let mut indexes = Vec::new();
         for name in self.snapshots().await? {
             let path = paths::snapshot_index(&name);
-            if let Some(sealed) = self.working.get_opt(&path).await? {
+            if let Some(sealed) = self.core.working.get_opt(&path).await? {
                 let index = self.open_part(&path, format!("{name}/index"), sealed);
                 indexes.push((name, index));
             }
@@ -80,7 +80,7 @@ impl Vault {
         page: u32,
     ) -> Result<Result<Page, String>> {
         let path = paths::snapshot_page(name, page);
-        Ok(match self.working.get_opt(&path).await? {
+        Ok(match self.core.working.get_opt(&path).await? {
             Some(sealed) => self.open_part(&path, format!("{name}/{page}"), sealed),
             None => Err(format!(
                 "the catalog snapshot {name} has lost {path}: restore it from the bucket's copy"
@@ -97,7 +97,7 @@ impl Vault {
         name: &SnapshotName,
         sealed: &SealedSection,
     ) -> Result<Section> {
-        let keys = self.keys.order(sealed.order).await?;
+        let keys = self.core.keys.order(sealed.order).await?;
         let what = Logical::Snapshot(name.to_string());
         let plain = open(&keys, sealed.order, &what, sealed.sealed.clone(), PART_MAX);
         let plain = plain.map_err(|error| Error::BadRecord {
@@ -109,7 +109,7 @@ impl Vault {
 
     fn open_part<T: Record>(&self, path: &Path, part: String, sealed: Bytes) -> Result<T, String> {
         let what = Logical::Snapshot(part);
-        let plain = open(self.keys.records(), NO_ORDER, &what, sealed, PART_MAX)
+        let plain = open(self.core.keys.records(), NO_ORDER, &what, sealed, PART_MAX)
             .map_err(|error| error.to_string());
         let read =
             plain.and_then(|plain| tables::decode(&plain).map_err(|error| error.to_string()));

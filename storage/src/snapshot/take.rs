@@ -11,12 +11,12 @@ use super::{
 };
 use crate::block::{Logical, seal_copy};
 use crate::catalog::{Key, KeyRange};
+use crate::core::record::OrderRecord;
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::keys::KeyError;
 use crate::link::ApiToken;
 use crate::paths;
-use crate::record::OrderRecord;
 use crate::tables::{self, load_all};
 use crate::upload::UploadState;
 use crate::vault::Vault;
@@ -74,12 +74,12 @@ impl Vault {
     /// Those of the stores and the catalog; then there is none. An order that cannot be read is
     /// named in [`Taken::problems`], and the others are in it.
     pub async fn take_snapshot(&self) -> Result<Taken> {
-        self.expect_store(&self.working).await?;
-        let now = self.clock.now();
+        self.core.marks.expect_store(&self.core.working).await?;
+        let now = self.core.clock.now();
         let name = SnapshotName::new(now);
-        self.working.prepare(&paths::snapshot(&name)).await?;
+        self.core.working.prepare(&paths::snapshot(&name)).await?;
         let before = self.newest_snapshot(&mut Vec::new()).await?;
-        let tokens = load_all::<ApiToken>(&*self.catalog, &tables::tokens()).await?;
+        let tokens = load_all::<ApiToken>(&*self.core.catalog, &tables::tokens()).await?;
         let mut writing = Writing {
             vault: self,
             page: Page::default(),
@@ -111,11 +111,11 @@ impl Vault {
     /// # Errors
     /// Those of the store; the next time goes on.
     pub async fn remove_old_snapshots(&self) -> Result<u64> {
-        if self.time.doubt().is_some() {
+        if self.core.time.doubt().is_some() {
             return Ok(0);
         }
-        self.expect_stores().await?;
-        let now = self.clock.now();
+        self.core.marks.expect_stores().await?;
+        let now = self.core.clock.now();
         let indexes = self.snapshot_indexes().await?.into_iter();
         // One that does not open is there all the same.
         let counted = indexes.map(|(name, index)| (name, index.map_or(0, |it| it.sequence)));
@@ -141,10 +141,10 @@ impl Vault {
             };
             if !stays {
                 // What is half deleted must not look whole.
-                self.working.delete(&index).await?;
+                self.core.working.delete(&index).await?;
                 let folder = paths::snapshot(&name);
-                self.working.settle(&folder).await?;
-                self.working.empty(&folder).await?;
+                self.core.working.settle(&folder).await?;
+                self.core.working.empty(&folder).await?;
                 removed += 1;
             }
         }
@@ -154,7 +154,7 @@ impl Vault {
     /// The order as it is now, between two decisions; `None` once a purge was decided.
     async fn section(&self, id: OrderId) -> Result<Option<Section>> {
         for _ in 0..TRIES {
-            let at = self.settled(id).await?;
+            let at = self.core.settled(id).await?;
             if at.order.is_gone() {
                 return Ok(None);
             }
@@ -163,8 +163,8 @@ impl Vault {
             let section = Section {
                 record: OrderRecord {
                     order: at.order.clone(),
-                    sessions: self.sessions(id).await?,
-                    links: self.links(id).await?,
+                    sessions: self.core.sessions(id).await?,
+                    links: self.core.links(id).await?,
                 },
                 audit: self.entries(id).await?,
                 draft: self.draft(id).await?,
@@ -182,8 +182,8 @@ impl Vault {
             };
             // Sessions, links and the audit log change only with the order's row, and a decision whose record is
             // owed is not made yet for anybody.
-            let owed = self.catalog.get(&tables::outbox(id)).await?.is_some();
-            if !owed && self.is_still(&at).await? {
+            let owed = self.core.catalog.get(&tables::outbox(id)).await?.is_some();
+            if !owed && self.core.is_still(&at).await? {
                 return Ok(Some(section));
             }
         }
@@ -198,7 +198,7 @@ impl Vault {
         let Some(section) = self.section(id).await? else {
             return Ok(None);
         };
-        let keys = self.keys.order(id).await?;
+        let keys = self.core.keys.order(id).await?;
         let plain = tables::encode(&section);
         let what = Logical::Snapshot(name.to_string());
         Ok(Some(SealedSection {
@@ -213,7 +213,7 @@ impl Writing<'_> {
         let (vault, name) = (self.vault, self.taken.name);
         let mut range = KeyRange::prefix(&tables::orders());
         loop {
-            let found = vault.catalog.scan(range.clone(), ROWS_AT_ONCE).await?;
+            let found = vault.core.catalog.scan(range.clone(), ROWS_AT_ONCE).await?;
             let ids = found.iter().filter_map(|(key, _)| tables::order_of(key));
             let mut sections = stream::iter(ids.collect::<Vec<_>>())
                 .map(|id| async move { (id, vault.sealed_section(id, &name).await) })
@@ -242,7 +242,7 @@ impl Writing<'_> {
 
     /// An order that cannot be read; unless its key has just been destroyed by a purge.
     async fn without(&mut self, id: OrderId, error: Error) -> Result<()> {
-        let order = self.vault.order(id).await?;
+        let order = self.vault.core.order(id).await?;
         if !order.is_gone() || !matches!(error, Error::Key(KeyError::Missing { .. })) {
             let problem = format!("order {} is not in it: {error}", order.number);
             self.taken.problems.push(problem);
@@ -254,7 +254,12 @@ impl Writing<'_> {
     async fn rows(&mut self, table: &Key) -> Result<()> {
         let mut range = KeyRange::prefix(table);
         loop {
-            let found = self.vault.catalog.scan(range.clone(), ROWS_AT_ONCE).await?;
+            let found = self
+                .vault
+                .core
+                .catalog
+                .scan(range.clone(), ROWS_AT_ONCE)
+                .await?;
             for (key, row) in &found {
                 let value = serde_json::from_slice(&row.value).map_err(|error| {
                     let detail = error.to_string();
@@ -311,9 +316,9 @@ impl Writing<'_> {
     }
 
     async fn put(&mut self, path: Path, part: String, plain: &[u8]) -> Result<()> {
-        let keys = self.vault.keys.records();
+        let keys = self.vault.core.keys.records();
         let sealed = seal_copy(keys, NO_ORDER, &Logical::Snapshot(part), plain);
         self.taken.bytes += sealed.len() as u64;
-        self.vault.working.put_now(&path, sealed).await
+        self.vault.core.working.put_now(&path, sealed).await
     }
 }

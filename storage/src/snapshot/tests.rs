@@ -98,7 +98,7 @@ async fn damage_is_named_and_costs_no_order() {
     let newer = world.vault.take_snapshot().await.unwrap().name;
     world.damage(&paths::snapshot_page(&newer, 0)).await;
     let (vault, rebuilt) = world.rebuilt().await;
-    assert!(vault.order(order).await.is_ok());
+    assert!(vault.core.order(order).await.is_ok());
     assert!(
         rebuilt.problems[0].contains(&newer.to_string()),
         "{rebuilt:?}"

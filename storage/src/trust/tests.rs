@@ -63,21 +63,25 @@ async fn a_restart_accepts_no_jump_and_a_weekend_is_none() {
     ] {
         let world = World::new().await;
         world.vault.keep_time().await.unwrap();
-        let known = world.vault.clock().now();
+        let known = world.vault.core.clock().now();
         let vault = after(&world, moved).await;
-        assert_eq!(vault.time().doubt().is_some(), doubted, "{moved}");
+        assert_eq!(vault.core.time().doubt().is_some(), doubted, "{moved}");
         if !doubted {
             continue;
         }
-        assert_eq!(vault.clock().now(), known);
+        assert_eq!(vault.core.clock().now(), known);
         vault.keep_time().await.unwrap();
         // And the next restart does not either, whatever time it takes.
         let vault = after(&world, TimeDelta::hours(2)).await;
-        assert!(vault.time().doubt().is_some(), "{moved}");
+        assert!(vault.core.time().doubt().is_some(), "{moved}");
         vault.accept_time().await.unwrap();
-        assert_eq!(vault.time().doubt(), None);
+        assert_eq!(vault.core.time().doubt(), None);
         let vault = after(&world, TimeDelta::hours(2)).await;
-        assert_eq!(vault.time().doubt(), None, "acceptance is a row: {moved}");
+        assert_eq!(
+            vault.core.time().doubt(),
+            None,
+            "acceptance is a row: {moved}"
+        );
     }
 }
 
@@ -88,10 +92,13 @@ async fn a_jump_of_a_day_that_was_seen_is_not_forgotten_by_a_restart() {
     world.clock.jump(TimeDelta::days(1));
     world.vault.keep_time().await.unwrap();
     let vault = after(&world, TimeDelta::zero()).await;
-    assert!(vault.time().doubt().is_some(), "a restart within a weekend");
+    assert!(
+        vault.core.time().doubt().is_some(),
+        "a restart within a weekend"
+    );
     // Somebody sets it right while the server is down.
     let vault = after(&world, -TimeDelta::days(1)).await;
-    assert_eq!(vault.time().doubt(), None);
+    assert_eq!(vault.core.time().doubt(), None);
 }
 
 #[tokio::test]
@@ -101,7 +108,7 @@ async fn without_a_row_the_newest_date_is_known() {
     world.order("2026-0001").await;
     for (moved, doubted) in [(3, false), (30, true), (-60, true)] {
         let vault = after(&world, TimeDelta::days(moved)).await;
-        assert_eq!(vault.time().doubt().is_some(), doubted, "{moved} days");
+        assert_eq!(vault.core.time().doubt().is_some(), doubted, "{moved} days");
         world.clock.jump(-TimeDelta::days(moved));
     }
 }
@@ -113,8 +120,8 @@ async fn what_another_process_accepted_holds_where_the_clock_says_the_same() {
     world.clock.jump(TimeDelta::days(30));
     let other = world.restarted();
     other.recover_time().await.unwrap();
-    assert!(world.vault.time().doubt().is_some());
+    assert!(world.vault.core.time().doubt().is_some());
     other.accept_time().await.unwrap();
     world.vault.keep_time().await.unwrap();
-    assert_eq!(world.vault.time().doubt(), None);
+    assert_eq!(world.vault.core.time().doubt(), None);
 }

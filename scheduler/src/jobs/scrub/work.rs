@@ -4,12 +4,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use stemvault_storage::audit::Actor;
+use stemvault_storage::core::OrderAt;
 use stemvault_storage::error::Result;
 use stemvault_storage::flaw::{Flaw, Tier};
 use stemvault_storage::holdings::Held;
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::order::Stage;
-use stemvault_storage::vault::OrderAt;
 
 use super::{JOB, Scrub};
 use crate::jobs::Jobs;
@@ -93,8 +93,8 @@ impl Scrubbing<'_> {
     async fn order(&mut self, id: OrderId) -> Result<bool> {
         let vault = &self.jobs.vault;
         // What is missing from a disk that is away is not bad.
-        vault.expect_stores().await?;
-        let at = vault.settled(id).await?;
+        vault.core.marks.expect_stores().await?;
+        let at = vault.core.settled(id).await?;
         match at.order.stage() {
             Stage::Purging => return Ok(true),
             Stage::Purged => {
@@ -121,7 +121,7 @@ impl Scrubbing<'_> {
                 self.scrub.blocks += 1;
             }
             if !flaws.is_empty() {
-                let now = vault.settled(id).await?;
+                let now = vault.core.settled(id).await?;
                 if now.order.gate != at.order.gate {
                     // What is missing may have been deleted by decision: another scrub looks again.
                     return Ok(true);

@@ -49,7 +49,7 @@ pub(crate) async fn session_page(
             .insert(header::CACHE_CONTROL, no_store);
         return Ok(response);
     }
-    let order = app.vault.order(link.order).await?;
+    let order = app.vault.core.order(link.order).await?;
     app.vault.check_may_leave(&order, &receipt.row).await?;
     let base = format!("{}/d/{text}", app.prefix());
     Ok(page(&receipt, &base, Language::of(headers), app.prefix()))

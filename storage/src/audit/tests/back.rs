@@ -21,12 +21,13 @@ async fn after_a_rebuild_the_chain_goes_on_from_the_head() {
         log.remarks,
         ["entries 1 to 6 are lost with the catalog; the chain goes on from their hash"]
     );
-    vault.change(order, Order::reopen).await.unwrap();
+    vault.core.change(order, Order::reopen).await.unwrap();
     let log = sound(&vault, order).await;
     assert_eq!((words(&log), log.remarks.len()), (vec!["reopened"], 1));
     assert_eq!(log.entries[0].0.previous, before.head.hash);
     // What was lost is lost for good; what came after is not.
     vault
+        .core
         .catalog()
         .commit(Batch::new().delete(tables::entry(order, 7)))
         .await
@@ -49,7 +50,7 @@ async fn a_snapshot_brings_entries_back_as_far_as_they_hang_together() {
     assert_eq!(sound(&vault, order).await, before);
 
     // Two decisions later the snapshot lacks two entries, and records vouch for the rest.
-    world.vault.change(order, Order::reopen).await.unwrap();
+    world.vault.core.change(order, Order::reopen).await.unwrap();
     world.vault.complete(order, AT_ONCE).await.unwrap();
     let (vault, rebuilt) = world.rebuilt().await;
     assert_eq!((rebuilt.entries, rebuilt.lost_entries), (6, 2));
@@ -100,18 +101,20 @@ async fn a_snapshot_brings_entries_back_as_far_as_they_hang_together() {
 async fn a_purge_leaves_the_log_and_nothing_about_a_person() {
     let world = World::new().await;
     let order = world.order("2026-0001").await;
-    let now = world.vault.clock().now();
+    let now = world.vault.core.clock().now();
     let hold = Hold {
         reason: "the band quarrels".into(),
         at: now,
     };
     world
         .vault
+        .core
         .change(order, |order| order.hold(hold.clone()))
         .await
         .unwrap();
     world
         .vault
+        .core
         .change(order, Order::release_hold)
         .await
         .unwrap();
@@ -136,13 +139,13 @@ async fn a_purge_leaves_the_log_and_nothing_about_a_person() {
     assert_eq!(tombstone.audit, log.entries[4].0.head(order));
 
     let (vault, _) = world.rebuilt().await;
-    let at = vault.settled(order).await.unwrap();
+    let at = vault.core.settled(order).await.unwrap();
     assert_eq!(
         (at.order.audit, at.order.stage().name()),
         (tombstone.audit, "purging")
     );
     vault.destroy(&at.order).await.unwrap();
-    let at = vault.settled(order).await.unwrap();
+    let at = vault.core.settled(order).await.unwrap();
     vault.close_purge(&at).await.unwrap().unwrap();
     let log = sound(&vault, order).await;
     assert_eq!(words(&log), ["purged"]);
@@ -178,6 +181,6 @@ async fn an_order_of_before_there_was_a_log_begins_one() {
         log.remarks[0].starts_with("the order is older than its log"),
         "{log:?}"
     );
-    let stage = world.vault.order(order).await.unwrap().stage();
+    let stage = world.vault.core.order(order).await.unwrap().stage();
     assert_eq!(stage, Stage::Completed);
 }

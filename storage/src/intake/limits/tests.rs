@@ -10,6 +10,7 @@ use object_store::memory::InMemory;
 use super::*;
 use crate::catalog::MemoryCatalog;
 use crate::clock::{MovableClock, StoppedClock};
+use crate::core::Core;
 use crate::ids::Token;
 use crate::intake::AtOnce;
 use crate::intake::Use;
@@ -62,7 +63,7 @@ impl Studio {
     /// The same stores and catalog with nothing in memory.
     fn restarted(self) -> Self {
         let vault = Arc::into_inner(self.vault).unwrap();
-        let Vault {
+        let Core {
             catalog,
             working,
             archive,
@@ -70,7 +71,7 @@ impl Studio {
             clock,
             limits,
             ..
-        } = vault;
+        } = (*vault.core).clone();
         let vault = Vault::new(catalog, working, archive, keys, clock, limits);
         Self {
             vault: Arc::new(vault),

@@ -223,6 +223,7 @@ pub(super) async fn purging(house: &House, vault: &Vault, order: OrderId) -> Ord
     house.pass(750);
     let now = house.clock_now();
     vault
+        .core
         .change(order, |order| order.purging(now, false))
         .await
         .unwrap()

@@ -26,17 +26,17 @@ async fn no_key_comes_back_that_was_destroyed_by_decision_or_that_opens_nothing(
     let vault = vault.with_mirror(Some(mirror.clone()));
     let (gone, lives) = (create(&vault, 1).await, create(&vault, 2).await);
     for order in [&gone, &lives] {
-        let at = vault.settled(order.id).await.unwrap();
+        let at = vault.core.settled(order.id).await.unwrap();
         let found = vault.look_after_key(&at, true).await.unwrap();
         assert_eq!(found, KeyFound::CopyMended);
     }
 
     purging(&house, &vault, gone.id).await;
-    let at = vault.settled(gone.id).await.unwrap();
-    vault.keys().destroy(gone.id).await.unwrap();
+    let at = vault.core.settled(gone.id).await.unwrap();
+    vault.core.keys().destroy(gone.id).await.unwrap();
     let found = vault.look_after_key(&at, true).await.unwrap();
     assert!(is_bad(&found, "it is being purged"), "{found:?}");
-    assert!(!vault.keys().holds(gone.id).await.unwrap());
+    assert!(!vault.core.keys().holds(gone.id).await.unwrap());
 
     // A key of this order by its wrapping, and of nothing that the bucket holds.
     let path = paths::order_key(lives.id);
@@ -48,7 +48,7 @@ async fn no_key_comes_back_that_was_destroyed_by_decision_or_that_opens_nothing(
         .await
         .unwrap();
     house.put_object(&path, "{}".into()).await;
-    let at = vault.settled(lives.id).await.unwrap();
+    let at = vault.core.settled(lives.id).await.unwrap();
     let found = vault.look_after_key(&at, true).await.unwrap();
     assert!(is_bad(&found, "opens no record"), "{found:?}");
     assert_eq!(house.object(&path).await.unwrap(), "{}");

@@ -11,7 +11,7 @@ use crate::vault::Vault;
 
 async fn opens_all(vault: &Vault) {
     for order in vault.orders().await.unwrap() {
-        vault.keys().order(order.id).await.unwrap();
+        vault.core.keys().order(order.id).await.unwrap();
     }
 }
 
@@ -42,7 +42,7 @@ async fn after_a_rotation_only_the_new_master_key_opens_anything() {
     house.write_masters();
     let vault = house.start().await.unwrap();
     for order in [old.id, new.id] {
-        vault.keys().order(order).await.unwrap();
+        vault.core.keys().order(order).await.unwrap();
         let beside = paths::prepared(&paths::order_key(order));
         assert!(house.object(&beside).await.is_none());
     }
@@ -78,7 +78,7 @@ async fn a_master_key_is_retired_late_and_for_good() {
     house.put_object(&path, bad.into()).await;
     drop(vault);
     let vault = house.start().await.unwrap();
-    let error = vault.keys().order(order.id).await.unwrap_err();
+    let error = vault.core.keys().order(order.id).await.unwrap_err();
     assert!(
         matches!(
             error,
@@ -166,13 +166,13 @@ async fn a_store_that_garbles_a_write_costs_no_key() {
         drop(vault);
         house.frail.sound();
         let vault = house.start().await.unwrap();
-        vault.keys().order(order.id).await.unwrap();
+        vault.core.keys().order(order.id).await.unwrap();
         let again = vault.rotate_keys(&to).await.unwrap();
         assert!(again.problems.is_empty(), "write {garbled}: {again:?}");
         drop(vault);
         house.forget_old_masters();
         let vault = house.start().await.unwrap();
-        vault.keys().order(order.id).await.unwrap();
+        vault.core.keys().order(order.id).await.unwrap();
     }
 }
 
@@ -209,17 +209,17 @@ async fn a_key_that_a_rotation_read_before_the_purge_does_not_come_back() {
     let old = house.object(&path).await.unwrap();
     let at = purging(&house, &vault, order.id).await;
     vault.destroy(&at).await.unwrap();
-    assert!(!vault.keys().holds(order.id).await.unwrap());
+    assert!(!vault.core.keys().holds(order.id).await.unwrap());
     // A put that was allowed before the purge was decided lands now.
     for late in [paths::prepared(&path), path] {
         house.put_object(&late, old.clone()).await;
         let to = house.new_master();
         vault.rotate_keys(&to).await.unwrap();
-        let settled = vault.settled(order.id).await.unwrap();
+        let settled = vault.core.settled(order.id).await.unwrap();
         assert!(vault.close_purge(&settled).await.unwrap().is_none());
         vault.destroy(&at).await.unwrap();
         assert!(house.object(&late).await.is_none());
     }
-    let settled = vault.settled(order.id).await.unwrap();
+    let settled = vault.core.settled(order.id).await.unwrap();
     assert!(vault.close_purge(&settled).await.unwrap().is_some());
 }

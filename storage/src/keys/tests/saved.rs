@@ -49,7 +49,7 @@ async fn what_is_missing_or_damaged_comes_back_and_the_rest_is_left_alone() {
     );
     // It came back under the master key of today.
     assert_eq!(vault.key_state().await.unwrap().masters[&to], 3);
-    vault.read_record(first.id, 1).await.unwrap();
+    vault.core.read_record(first.id, 1).await.unwrap();
 
     let damaged = "{}".into();
     house.put_object(&paths::order_key(first.id), damaged).await;
@@ -57,7 +57,7 @@ async fn what_is_missing_or_damaged_comes_back_and_the_rest_is_left_alone() {
     let vault = house.start().await.unwrap();
     let restored = vault.restore_keys(&backup, false).await.unwrap();
     assert_eq!(restored.restored.len(), 1);
-    vault.read_record(first.id, 1).await.unwrap();
+    vault.core.read_record(first.id, 1).await.unwrap();
 }
 
 #[tokio::test]
@@ -80,8 +80,8 @@ async fn a_key_store_that_is_lost_whole_comes_back() {
     let vault = house.start().await.unwrap();
     let restored = vault.restore_keys(&backup, false).await.unwrap();
     assert_eq!((restored.restored.len(), restored.here), (1, 1));
-    vault.read_record(order.id, 1).await.unwrap();
-    let known = vault.keys().backups().await.unwrap();
+    vault.core.read_record(order.id, 1).await.unwrap();
+    let known = vault.core.keys().backups().await.unwrap();
     assert_eq!(known[0].name, older.note.name);
     assert_eq!(known[1].ends_at, backup.note.ends_at);
 }
@@ -96,7 +96,7 @@ async fn a_purged_order_stays_purged_whatever_backup_there_is() {
     let between = made(&vault).await;
     assert_eq!(between.keys.len(), 2, "no key of an order in purge");
     // Decided, and its key lost before the tombstone: nor does it come back by its record.
-    vault.keys().destroy(gone.id).await.unwrap();
+    vault.core.keys().destroy(gone.id).await.unwrap();
     let restored = vault.restore_keys(&old, true).await.unwrap();
     assert_eq!(restored.left_out[0].1, "it is being purged");
     vault.destroy(&at).await.unwrap();
@@ -109,7 +109,7 @@ async fn a_purged_order_stays_purged_whatever_backup_there_is() {
     let restored = vault.restore_keys(&old, true).await.unwrap();
     assert_eq!(restored.restored, [format!("order {}", lives.id)]);
     assert_eq!(restored.left_out[0].1, "it was purged");
-    assert!(!vault.keys().holds(gone.id).await.unwrap());
+    assert!(!vault.core.keys().holds(gone.id).await.unwrap());
 }
 
 #[tokio::test]
@@ -118,21 +118,21 @@ async fn backups_are_known_until_they_are_of_no_interest() {
     let vault = house.start().await.unwrap();
     let first = made(&vault).await;
     let now = house.clock.now();
-    let end = vault.keys().last_backup_ends(now).await.unwrap();
+    let end = vault.core.keys().last_backup_ends(now).await.unwrap();
     assert_eq!(end, Some(now + KEPT));
     house.pass(31);
     let now = house.clock.now();
-    assert_eq!(vault.keys().last_backup_ends(now).await.unwrap(), None);
+    assert_eq!(vault.core.keys().last_backup_ends(now).await.unwrap(), None);
     let second = made(&vault).await;
     let names = |notes: Vec<crate::keys::backup::BackupNote>| {
         notes.into_iter().map(|note| note.name).collect::<Vec<_>>()
     };
-    let known = names(vault.keys().backups().await.unwrap());
+    let known = names(vault.core.keys().backups().await.unwrap());
     assert_eq!(known, [first.note.name, second.note.name.clone()]);
     house.pass(30);
     let third = made(&vault).await;
     assert_eq!(third.note.ends_at - third.note.made_at, TimeDelta::days(30));
-    let known = names(vault.keys().backups().await.unwrap());
+    let known = names(vault.core.keys().backups().await.unwrap());
     assert_eq!(known, [second.note.name, third.note.name]);
 }
 

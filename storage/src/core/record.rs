@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Core;
 use crate::block::{Logical, open, seal_copy};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Damage, Error, Result};
@@ -14,7 +15,6 @@ use crate::paths;
 use crate::session::SessionRow;
 use crate::store::Lease;
 use crate::tables::{self, DigestOf, Outbox, Record, load, load_all};
-use crate::vault::Vault;
 
 /// The longest record that is read, in bytes: far above any order's.
 const RECORD_MAX: usize = 64 << 20;
@@ -34,7 +34,7 @@ impl Record for OrderRecord {
     const WHAT: &'static str = "order record";
 }
 
-impl Vault {
+impl Core {
     /// Stores the record that an order still owes, if any. The rows that it is made of cannot
     /// change while it is owed, so whoever does this writes the same.
     ///
@@ -71,7 +71,7 @@ impl Vault {
         {
             return Ok(());
         }
-        self.expect_store(&self.working).await?;
+        self.marks.expect_store(&self.working).await?;
         let keys = self.keys.order(id).await?;
         let what = Logical::Record(owed.version);
         let sealed = seal_copy(&keys, id, &what, &tables::encode(&record));
@@ -91,28 +91,6 @@ impl Vault {
             Ok(()) | Err(CommitError::Conflict(_)) => Ok(()),
             Err(CommitError::Failed(error)) => Err(error.into()),
         }
-    }
-
-    /// What a start does before anything else writes: looks whether the clock can be believed, removes what killed puts left, stores the
-    /// records that are still owed, and counts what was promised to unfinished uploads.
-    ///
-    /// # Errors
-    /// Those of the stores.
-    pub async fn recover(&self) -> Result<()> {
-        self.recover_time().await?;
-        let swept =
-            self.working.sweep_killed_puts().await? + self.archive.sweep_killed_puts().await?;
-        let owed = self.drain_all().await?;
-        if swept + owed as u64 > 0 {
-            tracing::info!(
-                killed_puts = swept,
-                records = owed,
-                "cleaned up after a crash"
-            );
-        }
-        // Which master key is current, and since when this process knows.
-        self.current_master().await?;
-        self.count_all().await
     }
 
     /// Stores every record that is still owed. Returns how many were.
@@ -136,34 +114,6 @@ impl Vault {
             }
         }
         failed.map_or(Ok(owed.len()), Err)
-    }
-
-    /// The sessions of an order, oldest first.
-    ///
-    /// # Errors
-    /// Those of the catalog.
-    pub async fn sessions(&self, order: OrderId) -> Result<Vec<SessionRow>> {
-        let rows = load_all::<SessionRow>(&*self.catalog, &tables::sessions(order)).await?;
-        let mut sessions: Vec<_> = rows.into_iter().map(|(_, row, _)| row).collect();
-        sessions.sort_by_key(|row| (row.sealed_at, row.session));
-        Ok(sessions)
-    }
-
-    /// The links of an order, oldest first.
-    ///
-    /// # Errors
-    /// Those of the catalog.
-    pub async fn links(&self, order: OrderId) -> Result<Vec<Link>> {
-        let mut links = Vec::new();
-        for (_, of, _) in load_all::<DigestOf>(&*self.catalog, &tables::links_of(order)).await? {
-            links.extend(
-                load::<Link>(&*self.catalog, &tables::link(of.digest))
-                    .await?
-                    .map(|row| row.0),
-            );
-        }
-        links.sort_by_key(|link| (link.created_at, link.id));
-        Ok(links)
     }
 
     /// Reads one version of an order's record from the bucket.
