@@ -8,7 +8,6 @@
 //! its name is the key, its comment the description, and next to it stand its syntax, range and
 //! default. `stemvault.sample.toml` explains the same list to the owner of a studio.
 
-mod check;
 mod environment;
 mod file;
 mod keys;

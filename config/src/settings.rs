@@ -1,9 +1,10 @@
 //! All settings together: where they are looked for and how they become one checked whole.
 
+mod check;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::check;
 use crate::file::{File, Raw};
 use crate::keys::Keys;
 use crate::kind::{Kind, WholePath, Wrong, quoted};

@@ -168,7 +168,8 @@ impl Run {
             let started_us = self.started_at.timestamp_micros();
             let key = tables::run_note(started_us, self.id, self.noted);
             vault
-                .core.catalog()
+                .core
+                .catalog()
                 .commit(put(Batch::new(), key, &note))
                 .await?;
         }
@@ -188,7 +189,12 @@ impl Run {
 
     /// The same, of one whose process died.
     pub(crate) async fn interrupted(mut self, vault: &Vault, now: DateTime<Utc>) -> Result<Self> {
-        self.noted = vault.core.catalog().scan_prefix(&self.notes_key()).await?.len() as u64;
+        self.noted = vault
+            .core
+            .catalog()
+            .scan_prefix(&self.notes_key())
+            .await?
+            .len() as u64;
         let message = format!(
             "its process ended after {} steps; the next run goes on where it stopped",
             self.noted

@@ -50,6 +50,10 @@ pub async fn confirm(
             format!("{count} files in one request, at most {MOST}: send several requests");
         return Err(Refusal::new(RefusalKind::TooLarge, message).into());
     }
-    let checked = app.vault.note_checked(order, kind, &said.files).await?;
+    let checked = app
+        .vault
+        .uploads
+        .note_checked(order, kind, &said.files)
+        .await?;
     Ok(Confirmed { checked })
 }

@@ -119,14 +119,14 @@ async fn file(
 
 /// The download link that a text is, and what it opens.
 async fn open(app: &App, text: &str) -> Answer<(Link, Scope)> {
-    let link = app.vault.open_link(&Token::presented(text)).await?;
+    let link = app.vault.access.open_link(&Token::presented(text)).await?;
     let link = link.ok_or_else(closed)?;
     let scope = link.scope.clone();
     Ok((link, scope))
 }
 
 async fn send(app: &App, link: &Link, session: SessionId, path: &str, asked: &Asked<'_>) -> Answer {
-    let source = app.vault.file(link.order, session, path).await?;
+    let source = app.vault.outlet.file(link.order, session, path).await?;
     let response = serve(app, source, asked).await?;
     let who = Actor::Link(link.id);
     let status = response.status();
@@ -147,7 +147,7 @@ pub(crate) async fn note(
         return;
     }
     let name = who.to_string();
-    let noted = Box::pin(app.vault.by(who).downloaded(order, session)).await;
+    let noted = Box::pin(app.vault.by(who).downloads.downloaded(order, session)).await;
     if let Err(error) = noted {
         tracing::error!(%order, %session, who = name, %error, "a download is not in the audit log of its order");
     }

@@ -203,7 +203,9 @@ impl Stores {
         let Some(mirror) = &self.mirror else {
             return;
         };
-        if let Err(error) = KeyStore::mend_records(&self.keys, &mirror.keys, masters).await {
+        if let Err(error) =
+            stemvault_storage::key_care::mend_records(&self.keys, &mirror.keys, masters).await
+        {
             tracing::error!(%error, "the key of the order records did not come back from the mirror");
         }
     }
@@ -355,7 +357,8 @@ mod tests {
         let client = Default::default();
         installation
             .vault
-            .create_order(number, client)
+            .orders
+            .create(number, client)
             .await
             .unwrap();
         installation.close().await;
@@ -373,7 +376,8 @@ mod tests {
         let number = "2026-0117".to_owned().try_into().unwrap();
         installation
             .vault
-            .create_order(number, Default::default())
+            .orders
+            .create(number, Default::default())
             .await
             .unwrap();
         installation.close().await;

@@ -187,9 +187,9 @@ pub(crate) async fn check(
         Scope::Together => files::<Again>(&app, headers, &body).await?,
     };
     let order = app.vault.core.order(link.order).await?;
-    stemvault_storage::Vault::check_takes_files(&order)?;
-    let standing = app.vault.standing(&order, Kind::Material).await?;
-    let mut room = app.vault.room(order.id, Some(&link)).await?;
+    order.check_takes_files()?;
+    let standing = app.vault.sessions.standing(&order, Kind::Material).await?;
+    let mut room = app.vault.quota.room(order.id, Some(&link)).await?;
     // What is to go on where it stopped has its place already.
     let coming: BTreeSet<_> = candidates
         .iter()

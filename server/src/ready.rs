@@ -85,7 +85,8 @@ async fn ready(State(app): State<SharedApp>) -> Response {
 pub(crate) async fn look(vault: &Vault) -> Vec<Wrong> {
     let catalog = async {
         vault
-            .core.catalog()
+            .core
+            .catalog()
             .get(&tables::orders())
             .await
             .map_err(Error::from)
@@ -150,7 +151,7 @@ pub(crate) fn too_full(space: &DiskSpace) -> Option<String> {
 
 /// Says at a start that nothing can be uploaded, where that is so.
 pub(crate) async fn say_if_full(vault: &Vault) {
-    let space = vault.disk_space().await.ok().flatten();
+    let space = vault.quota.disk_space().await.ok().flatten();
     if let Some(why) = space.as_ref().and_then(too_full) {
         terminal::tell(&why);
         tracing::error!("{why}");

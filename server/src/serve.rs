@@ -75,7 +75,7 @@ pub async fn serve(settings: Settings, how: How) -> anyhow::Result<()> {
     if let Err(error) = opened.vault.recover().await {
         tracing::error!(%error, "what an earlier process left is not cleaned up: it is tried again later");
     }
-    if let Err(error) = opened.vault.resume_joins().await {
+    if let Err(error) = opened.vault.appends.resume_joins().await {
         tracing::error!(%error, "files made of parts are not being joined: each goes on when somebody asks for it");
     }
     if let Err(error) = put_readme(&opened.vault).await {

@@ -54,7 +54,7 @@ pub async fn submit(
     }
     let rules = rules(&app.settings);
     let vault = app.vault.by(who);
-    Ok(vault.submit(order, kind, form, rules).await?)
+    Ok(vault.sessions.submit(order, kind, form, rules).await?)
 }
 
 /// What is known of the form: the client's draft, or what was submitted last.
@@ -62,7 +62,7 @@ pub async fn submit(
 /// # Errors
 /// Those of the catalog and the stores.
 pub async fn known_form(app: &App, order: OrderId) -> Answer<Form> {
-    let mut form = app.vault.known_form(order).await?;
+    let mut form = app.vault.drafts.known_form(order).await?;
     form.remove(INCOMPLETE);
     form.remove(LEFT_OUT);
     Ok(form)

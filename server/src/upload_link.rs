@@ -110,7 +110,7 @@ async fn draft(State(app): State<SharedApp>, Path(link): Path<String>, request: 
     let link = open(&app, &link).await?;
     let Body(Draft { form }) = Body::from_request(request, &app).await?;
     check_plain(&form)?;
-    app.vault.keep_draft(link.order, &form).await?;
+    app.vault.drafts.keep(link.order, &form).await?;
     let mut kept = StatusCode::NO_CONTENT.into_response();
     kept.extensions_mut().insert(DRAFT);
     Ok(kept)
@@ -147,7 +147,7 @@ async fn receipt_of(
         let message = "there is no such receipt: open the upload link, it leads to the last one";
         return Err(Failure::refused(RefusalKind::NotFound, message));
     };
-    Ok(app.vault.receipt(link.order, row.session).await?)
+    Ok(app.vault.manifests.receipt(link.order, row.session).await?)
 }
 
 async fn list(State(app): State<SharedApp>, Path(link): Path<String>) -> Answer {
@@ -223,7 +223,7 @@ pub async fn open(app: &App, text: &str) -> Answer<Link> {
 /// shows that, and the receipt.
 async fn known(app: &App, text: &str) -> Answer<(Link, bool)> {
     let token = Token::presented(text);
-    if let Some(link) = app.vault.open_link(&token).await? {
+    if let Some(link) = app.vault.access.open_link(&token).await? {
         let ours = link.scope == Scope::Upload;
         return if ours {
             Ok((link, false))
@@ -231,14 +231,14 @@ async fn known(app: &App, text: &str) -> Answer<(Link, bool)> {
             Err(closed())
         };
     }
-    let accepted = app.vault.accepted_link(&token).await?;
+    let accepted = app.vault.access.accepted_link(&token).await?;
     accepted.map(|link| (link, true)).ok_or_else(closed)
 }
 
 /// The uploads of material of a link's order: what the studio uploads is not for this link.
 async fn uploads(app: &App, link: &Link) -> Answer<(Order, Vec<Arc<Upload>>)> {
     let order = app.vault.core.order(link.order).await?;
-    let mut uploads = app.vault.listed(order.id).await?;
+    let mut uploads = app.vault.rows.listed(order.id).await?;
     uploads.retain(|upload| upload.kind == Kind::Material);
     Ok((order, uploads))
 }

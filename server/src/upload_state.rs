@@ -118,7 +118,7 @@ pub async fn listed(
         order: order.number.to_string(),
         uploads: shown(uploads),
         rules: told(&rules(&app.settings)),
-        limits: app.vault.room(order.id, link).await?.into(),
+        limits: app.vault.quota.room(order.id, link).await?.into(),
     })
 }
 
@@ -139,11 +139,15 @@ pub async fn state(
     words: Language,
 ) -> Answer<State> {
     let kind = Kind::Material;
-    let standing = app.vault.standing_with(order, kind, uploads).await?;
+    let standing = app
+        .vault
+        .sessions
+        .standing_with(order, kind, uploads)
+        .await?;
     let form = known_form(app, order.id).await?;
     let fields = fields(&app.settings.orders.required_form, words);
     let session = match &standing.latest {
-        Some(row) => Some(app.vault.receipt(order.id, row.session).await?),
+        Some(row) => Some(app.vault.manifests.receipt(order.id, row.session).await?),
         None => None,
     };
     let returned = session
@@ -185,7 +189,7 @@ pub async fn state(
                 .collect(),
             max_bytes: FORM_MAX,
         },
-        limits: app.vault.room(order.id, Some(link)).await?.into(),
+        limits: app.vault.quota.room(order.id, Some(link)).await?.into(),
         rules: told(&rules),
         preflight: PreflightState {
             bytes: HEAD_MAX.to_string(),

@@ -7,14 +7,16 @@ mod log;
 mod said;
 mod span;
 
+pub use log::Audit;
+
 #[cfg(test)]
 mod tests;
 
 pub use stemvault_model::audit::{Actor, Entry, Head, Said, What};
 
-pub(crate) use back::OldLog;
+pub use crate::core::Logged;
+pub(crate) use back::{LogBack, OldLog};
 pub use log::AuditLog;
-pub use said::Logged;
 pub use span::{LostEntries, Span};
 
 use crate::tables::Record;

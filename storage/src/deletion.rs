@@ -5,68 +5,39 @@
 //! back, tombstone, objects, and after the last late put a list that shows nothing.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-
-use crate::audit::{Head, What};
-use crate::block::{Logical, open, seal_copy};
+use crate::audit::What;
+use crate::block::{Logical, seal_copy};
 use crate::catalog::Batch;
-use crate::core::OrderAt;
-use crate::error::{Damage, Result};
-use crate::ids::{OrderId, SessionId, UploadId};
-use crate::order::{Order, OrderNumber};
+pub use crate::core::tombstone::{Buried, Tombstone};
+use crate::core::{Core, OrderAt};
+use crate::error::Result;
+use crate::ids::{OrderId, UploadId};
+use crate::key_care::BackupNotes;
+use crate::late::LatePuts;
+use crate::manifests::Manifests;
+use crate::mirror::Mirroring;
+use crate::order::Order;
 use crate::paths;
-use crate::session::{Kind, SessionRow};
+use crate::rows::UploadRows;
+use crate::session::SessionRow;
 use crate::sweep::Swept;
-use crate::tables::{self, Record, put};
+use crate::tables::{self, put};
 use crate::upload::Upload;
-use crate::vault::Vault;
 
-/// The longest tombstone that is read, in bytes.
-const TOMBSTONE_MAX: usize = 16 << 20;
-
-/// What is left of a purged order: enough to prove that it is gone, nothing about a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tombstone {
-    /// The order's inner name.
-    pub order: OrderId,
-    /// The studio's name for it; never used again.
-    pub number: OrderNumber,
-    /// The version of the order that decided the purge.
-    pub version: u64,
-    /// When it was completed.
-    pub completed_at: Option<DateTime<Utc>>,
-    /// When its key was destroyed.
-    pub destroyed_at: DateTime<Utc>,
-    /// When the last backup of the key store ends that may hold its key; none if no backup does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_backup_ends_at: Option<DateTime<Utc>>,
-    /// What it held.
-    pub sessions: Vec<Buried>,
-    /// Where its audit log ended when the purge was decided.
-    #[serde(default, skip_serializing_if = "Head::is_empty")]
-    pub audit: Head,
+/// Deletes what is due.
+#[derive(Clone, Debug)]
+pub struct Deletion {
+    pub(crate) core: Arc<Core>,
+    pub(crate) manifests: Arc<Manifests>,
+    pub(crate) rows: Arc<UploadRows>,
+    pub(crate) late: Arc<LatePuts>,
+    pub(crate) mirroring: Arc<Mirroring>,
+    pub(crate) backups: Arc<BackupNotes>,
 }
 
-/// A session that is gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Buried {
-    /// Its id: the hash of its manifest.
-    pub session: SessionId,
-    /// What its files were.
-    pub kind: Kind,
-    /// How many.
-    pub files: u64,
-    /// Their bytes.
-    pub bytes: u64,
-}
-
-impl Record for Tombstone {
-    const WHAT: &'static str = "tombstone";
-}
-
-impl Vault {
+impl Deletion {
     /// Deletes the working files of an order in stage Releasing: those of the uploads of its proven
     /// sessions, never the whole prefix.
     ///
@@ -163,7 +134,7 @@ impl Vault {
             .into_iter()
             .filter(|row| !row.released)
         {
-            let manifest = self.manifest(order.id, row.session).await?;
+            let manifest = self.manifests.manifest(order.id, row.session).await?;
             // Of a file made of parts the upload itself has rows, and no folder.
             let folders = manifest.files.iter().flat_map(|file| {
                 let parts = file.folders().map(|(upload, _)| upload);
@@ -183,9 +154,10 @@ impl Vault {
         let id = order.id;
         self.core.marks.expect_stores().await?;
         self.core.keys.destroy(id).await?;
-        self.forget_documents(id);
+        self.manifests.forget_documents(id);
+        self.rows.forget_listing(id);
         // A mirror that does not answer keeps nothing else here; but then the purge is not over.
-        let mirrored_key = self.destroy_mirrored_key(id).await;
+        let mirrored_key = self.mirroring.destroy_mirrored_key(id).await;
         self.bury(order).await?;
         let (objects, bytes) = self.core.working.empty(&paths::order(id)).await?;
         let mut swept = Swept { objects, bytes };
@@ -193,7 +165,7 @@ impl Vault {
         swept.objects += objects;
         swept.bytes += bytes;
         mirrored_key?;
-        self.empty_mirror(id).await?;
+        self.mirroring.empty_mirror(id).await?;
         Ok(swept)
     }
 
@@ -210,7 +182,7 @@ impl Vault {
             version: order.version,
             completed_at: order.completed_at(),
             destroyed_at: now,
-            last_backup_ends_at: self.core.keys.last_backup_ends(now).await?,
+            last_backup_ends_at: self.backups.last_backup_ends(now).await?,
             sessions: sessions
                 .into_iter()
                 .map(|row| Buried {
@@ -236,33 +208,6 @@ impl Vault {
         self.core.working.put_now(&path, sealed).await
     }
 
-    /// Reads the tombstone of an order, if it has one.
-    ///
-    /// # Errors
-    /// [`Damaged`](crate::error::Error::Damaged).
-    pub async fn tombstone(&self, order: OrderId) -> Result<Option<Tombstone>> {
-        let path = paths::tombstone(order);
-        let Some(sealed) = self.core.working.get_opt(&path).await? else {
-            return Ok(None);
-        };
-        let plain = open(
-            self.core.keys.records(),
-            order,
-            &Logical::Tombstone,
-            sealed,
-            TOMBSTONE_MAX,
-        );
-        let plain = plain.map_err(|error| Damage {
-            order,
-            file: None,
-            what: "the tombstone".to_owned(),
-            store: self.core.working.name(),
-            object: path.to_string(),
-            detail: error.to_string(),
-        })?;
-        tables::decode(&plain).map(Some)
-    }
-
     /// The last step of a purge, after everything late has landed: lists both prefixes once more,
     /// looks that no rotation has put the key back that it read before the purge was decided, then forgets every row but the order's name. `None`: not empty, or the order changed.
     ///
@@ -279,11 +224,11 @@ impl Vault {
                 return Ok(None);
             }
         }
-        if !self.is_gone_from_mirror(id).await? {
+        if !self.mirroring.is_gone_from_mirror(id).await? {
             return Ok(None);
         }
         let logged = (What::Purged, &self.core.who);
-        let batch = self.watch(self.rows_of(id).await?, id);
+        let batch = self.late.watch(self.rows_of(id).await?, id);
         let (next, batch) = self.core.log(at.order.purged()?, logged, batch);
         self.core.step(at, next, batch).await
     }
@@ -291,7 +236,7 @@ impl Vault {
     /// The end of every row of an order but the four that bear its name, and its audit log.
     async fn rows_of(&self, id: OrderId) -> Result<Batch> {
         let mut batch = Batch::new();
-        for upload in self.all_uploads(id).await? {
+        for upload in self.rows.all_uploads(id).await? {
             batch = batch.and(self.rows_of_upload(&upload).await?);
         }
         for link in self.core.links(id).await? {

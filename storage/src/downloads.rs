@@ -3,15 +3,17 @@
 //! Not once a request: a session of 20,000 files is fetched by as many requests and more, and a link
 //! may be asked all day. What the log answers is who had a session, and on which days.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::audit::What;
 use crate::catalog::Batch;
+use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId};
 use crate::tables::{self, Record, load, put};
-use crate::vault::Vault;
 
 const TRIES: usize = 64;
 
@@ -29,7 +31,13 @@ impl Record for Fetched {
     const WHAT: &'static str = "download";
 }
 
-impl Vault {
+/// Who got what.
+#[derive(Clone, Debug)]
+pub struct Downloads {
+    pub(crate) core: Arc<Core>,
+}
+
+impl Downloads {
     /// Puts on record that whoever this vault is in the hands of gets bytes of a session.
     ///
     /// # Errors

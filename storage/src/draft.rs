@@ -4,32 +4,44 @@
 //! It is personal data: a row of the catalog, sealed with the order's key, so that a purge ends
 //! every copy of it. A submit takes it along; from then on the manifest says it.
 
+use std::sync::Arc;
+
 use crate::block::{Logical, open, seal_copy};
 use crate::catalog::{Batch, CommitError, Expect};
+use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
+use crate::manifests::Manifests;
 use crate::order::Stage;
 use crate::session::{Form, Kind};
+use crate::submits::Submits;
 use crate::tables;
-use crate::vault::Vault;
 
 const TRIES: usize = 64;
 
 /// The longest draft that is read, in bytes: above any form that is taken.
 const DRAFT_MAX: usize = 64 << 10;
 
-impl Vault {
+/// The drafts of forms.
+#[derive(Clone, Debug)]
+pub struct Drafts {
+    pub(crate) core: Arc<Core>,
+    pub(crate) manifests: Arc<Manifests>,
+    pub(crate) submits: Arc<Submits>,
+}
+
+impl Drafts {
     /// Keeps a draft in place of the one before; an empty one is none.
     ///
     /// # Errors
     /// [`WrongStage`](crate::refusal::RefusalKind::WrongStage) when the order takes no files.
-    pub async fn keep_draft(&self, order: OrderId, form: &Form) -> Result<()> {
+    pub async fn keep(&self, order: OrderId, form: &Form) -> Result<()> {
         let key = tables::draft(order);
         for _ in 0..TRIES {
             let at = self.core.settled(order).await?;
-            Self::check_takes_files(&at.order)?;
+            at.order.check_takes_files()?;
             if matches!(at.order.stage(), Stage::Sealing) {
-                self.resume_sealing(order).await?;
+                self.submits.resume_sealing(order).await?;
                 continue;
             }
             let batch = Batch::new()
@@ -81,7 +93,12 @@ impl Vault {
         }
         let sessions = self.core.sessions(order).await?;
         match sessions.iter().rfind(|row| row.kind == Kind::Material) {
-            Some(row) => Ok(self.manifest(order, row.session).await?.form.clone()),
+            Some(row) => Ok(self
+                .manifests
+                .manifest(order, row.session)
+                .await?
+                .form
+                .clone()),
             None => Ok(Form::new()),
         }
     }

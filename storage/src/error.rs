@@ -2,7 +2,6 @@
 
 use crate::catalog::{CatalogError, CommitError};
 use crate::ids::{OrderId, UploadId};
-use crate::keys::KeyError;
 use crate::refusal::Refusal;
 
 /// The result of everything that touches a store or the catalog.
@@ -73,7 +72,7 @@ impl Error {
     pub fn is_full(&self) -> bool {
         match self {
             Self::Catalog(CatalogError::Full { .. }) => true,
-            Self::Store { cause, .. } => crate::store::is_full(cause),
+            Self::Store { cause, .. } => is_full(cause),
             _ => false,
         }
     }
@@ -131,4 +130,104 @@ pub fn no_such_upload(upload: UploadId) -> Refusal {
         crate::refusal::RefusalKind::NotFound,
         format!("there is no upload {upload} here: it was removed or has expired; begin it again"),
     )
+}
+
+/// What is wrong with a key.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The master key is not where it should be, and there are keys that need it.
+    #[error(
+        "no master key in {place}, but the key store holds keys that were wrapped with one: put the master key back (your copy of master.key); without it nothing in the bucket can be read"
+    )]
+    NoMaster {
+        /// Where it was looked for.
+        place: String,
+    },
+    /// The text is no master key.
+    #[error(
+        "{place} holds no master key ({detail}): it has one line `stemvault-master-key v1 <64 hex digits>`, the current key first"
+    )]
+    BadMaster {
+        /// Where it was read.
+        place: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// Wrapped with a master key that is not at hand.
+    #[error(
+        "the key of {whose} was wrapped with master key {id}, which is not at hand: add that key to the master key file"
+    )]
+    UnknownMaster {
+        /// Whose key.
+        whose: String,
+        /// The id of the master key.
+        id: String,
+    },
+    /// Wrapped with a master key that was retired.
+    #[error(
+        "the key of {whose} was wrapped with master key {id}, which was retired and opens nothing here any more: if it is an older copy, `stemvault keys restore` brings the key back from a backup"
+    )]
+    RetiredMaster {
+        /// Whose key.
+        whose: String,
+        /// The id of the master key.
+        id: String,
+    },
+    /// The text is no backup of a key store, or not a whole one.
+    #[error(
+        "this is no whole backup of a key store: {detail}; take another copy of it, or another backup"
+    )]
+    BadBackup {
+        /// What is wrong.
+        detail: String,
+    },
+    /// The order's key is gone.
+    #[error(
+        "the key of {whose} is missing from the key store: `stemvault keys restore` brings it back from a backup; without it nothing of it can be read"
+    )]
+    Missing {
+        /// Whose key.
+        whose: String,
+    },
+    /// The wrapped key does not open.
+    #[error(
+        "the key of {whose} in the key store is damaged ({detail}): `stemvault keys restore` brings it back from a backup"
+    )]
+    Damaged {
+        /// Whose key.
+        whose: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A deleted key can still be read.
+    #[error(
+        "the key store still answers with a key that was deleted: switch off versioning and retention there, or a purge is no purge"
+    )]
+    Undeletable,
+}
+
+/// What stores say when a bucket, an account or their own disk has no room left.
+const FULL: [&str; 6] = [
+    "QuotaExceeded",
+    "InsufficientStorage",
+    "507 Insufficient",
+    "StorageFull",
+    "TotalStorageExceeded",
+    "os error 28",
+];
+
+/// Whether a store has no room left.
+pub(crate) fn is_full(error: &object_store::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.kind() == std::io::ErrorKind::StorageFull;
+        }
+        let said = error.to_string();
+        if FULL.iter().any(|word| said.contains(word)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }

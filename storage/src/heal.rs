@@ -5,25 +5,26 @@
 //! lease, and only where the tier still lives: so it cannot land behind a release or a purge. Whatever
 //! lands late at such a name is the same content.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use futures::TryStreamExt;
 use object_store::path::Path;
 
 use crate::block::{BLOCK_MAX, Logical, aside, open, seal_copy};
 use crate::catalog::{Batch, CommitError, Expect};
-use crate::core::OrderAt;
+use crate::core::{Core, OrderAt};
 use crate::error::{Damage, Error, Result};
-use crate::flaw::{Flaw, Part, Tier};
 use crate::ids::SessionId;
-use crate::manifests::DOCUMENT_MAX;
+use crate::manifests::{DOCUMENT_MAX, Manifests};
 use crate::order::{Order, Stage};
-use crate::outlet::Source;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{BlockRef, SessionRow};
+use crate::source::Source;
+use crate::source::flaw::{Flaw, Part, Tier};
 use crate::store::{Lease, Store};
 use crate::tables::{self, Gate, Outbox, load, put};
-use crate::vault::Vault;
 
 /// An object, and what must be in it.
 struct Spot {
@@ -40,7 +41,14 @@ enum Holds {
     Document,
 }
 
-impl Vault {
+/// Brings back what is damaged, from another copy.
+#[derive(Clone, Debug)]
+pub struct Healer {
+    pub(crate) core: Arc<Core>,
+    pub(crate) manifests: Arc<Manifests>,
+}
+
+impl Healer {
     /// Mends a flaw. Says where the good bytes came from; `None` if no copy has them.
     ///
     /// # Errors
@@ -48,7 +56,7 @@ impl Vault {
     pub async fn heal(&self, at: &OrderAt, flaw: &Flaw) -> Result<Option<&'static str>> {
         let row = match &flaw.part {
             Part::Block { session, .. } => {
-                let row = self.session_row(at.order.id, *session).await?;
+                let row = self.manifests.session_row(at.order.id, *session).await?;
                 if !lives(&at.order, &row, &flaw.part) {
                     return Ok(Some("nowhere: it is needed no more"));
                 }
@@ -227,7 +235,7 @@ impl Vault {
                 return Ok(None);
             }
             return Ok(Some(
-                Source::in_working(self, order.id, manifest, file).await?,
+                Source::in_working(&self.core, order.id, manifest, file).await?,
             ));
         }
         let Some(proof) = order.proof() else {
@@ -237,8 +245,8 @@ impl Vault {
             return Ok(None);
         }
         let archived = async {
-            let index = self.index(order.id, proof.attempt).await?;
-            Source::in_attempt(self, order.id, manifest, file, index).await
+            let index = self.manifests.index(order.id, proof.attempt).await?;
+            Source::in_attempt(&self.core, order.id, manifest, file, index).await
         };
         match archived.await {
             Ok(source) => Ok(Some(source)),

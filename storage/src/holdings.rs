@@ -7,16 +7,17 @@ use std::sync::Arc;
 use object_store::path::Path;
 
 use crate::block::{Logical, open};
-use crate::core::OrderAt;
 use crate::core::record::OrderRecord;
+use crate::core::{Core, OrderAt};
 use crate::error::{Damage, Error, Result};
-use crate::flaw::{Flaw, Part, Tier, found};
 use crate::ids::{AttemptId, SessionId};
-use crate::manifests::DOCUMENT_MAX;
+use crate::manifests::{DOCUMENT_MAX, Manifests};
+use crate::mirrored::MirrorRows;
 use crate::order::{Order, Stage};
-use crate::outlet::Source;
 use crate::paths;
-use crate::vault::Vault;
+use crate::source::Source;
+use crate::source::flaw::{Flaw, Part, Tier, found};
+use crate::tables::all_orders;
 
 /// A file of a session in one of the tiers.
 #[derive(Clone, Debug)]
@@ -27,7 +28,15 @@ pub struct Held {
     pub source: Source,
 }
 
-impl Vault {
+/// What the stores hold.
+#[derive(Clone, Debug)]
+pub struct Holdings {
+    pub(crate) core: Arc<Core>,
+    pub(crate) manifests: Arc<Manifests>,
+    pub(crate) mirrored: Arc<MirrorRows>,
+}
+
+impl Holdings {
     /// Every file that must be in a tier; what of the documents that say so does not open is added
     /// to `flaws`. In the mirror that is what is in the others, and was when it was last copied.
     ///
@@ -49,7 +58,7 @@ impl Vault {
         let (Tier::Mirror, Some(mirror)) = (tier, &self.core.mirror) else {
             return Ok(held);
         };
-        let Some(copied) = self.as_mirrored(at).await? else {
+        let Some(copied) = self.mirrored.as_mirrored(at).await? else {
             return Ok(Vec::new());
         };
         held.retain(|file| {
@@ -71,7 +80,7 @@ impl Vault {
         }
         for row in self.core.sessions(id).await? {
             let session = row.session;
-            let manifest = self.read_manifest(id, session).await;
+            let manifest = self.manifests.read_manifest(id, session).await;
             let part = || Part::Manifest(session);
             let Some(manifest) = found(flaws, Tier::Working, part, manifest)? else {
                 continue;
@@ -81,7 +90,8 @@ impl Vault {
             }
             let manifest = Arc::new(manifest);
             for file in 0..manifest.files.len() {
-                let source = Source::in_working(self, id, Arc::clone(&manifest), file).await?;
+                let source =
+                    Source::in_working(&self.core, id, Arc::clone(&manifest), file).await?;
                 held.push(Held { session, source });
             }
         }
@@ -95,7 +105,7 @@ impl Vault {
             return Ok(held);
         };
         let attempt = proof.attempt;
-        let index = self.read_index(id, attempt).await;
+        let index = self.manifests.read_index(id, attempt).await;
         let part = || Part::Index(attempt);
         let Some(index) = found(flaws, Tier::Archive, part, index)? else {
             return Ok(held);
@@ -104,7 +114,7 @@ impl Vault {
         let mut rows = self.core.sessions(id).await?;
         rows.retain(|row| proof.covers(row));
         for session in rows.into_iter().map(|row| row.session) {
-            let manifest = self.read_manifest(id, session).await;
+            let manifest = self.manifests.read_manifest(id, session).await;
             let part = || Part::Manifest(session);
             let Some(manifest) = found(flaws, Tier::Archive, part, manifest)? else {
                 continue;
@@ -112,7 +122,7 @@ impl Vault {
             let manifest = Arc::new(manifest);
             for file in 0..manifest.files.len() {
                 let (manifest, index) = (Arc::clone(&manifest), Arc::clone(&index));
-                let source = Source::in_attempt(self, id, manifest, file, index).await;
+                let source = Source::in_attempt(&self.core, id, manifest, file, index).await;
                 if let Some(source) = found(flaws, Tier::Archive, || Part::File, source)? {
                     held.push(Held { session, source });
                 }
@@ -123,7 +133,7 @@ impl Vault {
 
     /// The records that are there, and the newest, which must be.
     pub(crate) async fn known_records(&self, at: &OrderAt) -> Result<BTreeSet<u64>> {
-        let mut versions = self.record_versions(at.order.id).await?;
+        let mut versions = self.core.record_versions(at.order.id).await?;
         versions.insert(at.order.version);
         versions.retain(|version| *version <= at.order.version);
         Ok(versions)
@@ -147,7 +157,7 @@ impl Vault {
     /// Those of the stores.
     pub async fn examine_mirrored(&self, at: &OrderAt, flaws: &mut Vec<Flaw>) -> Result<()> {
         let id = at.order.id;
-        let Some(copied) = self.as_mirrored(at).await? else {
+        let Some(copied) = self.mirrored.as_mirrored(at).await? else {
             return Ok(());
         };
         let versions = self.known_records(at).await?;
@@ -235,7 +245,7 @@ impl Vault {
     /// # Errors
     /// Those of the stores and the catalog.
     pub async fn unknown_orders(&self) -> Result<Vec<String>> {
-        let known = self.orders().await?;
+        let known = all_orders(&*self.core.catalog).await?;
         let known: HashSet<_> = known.iter().map(|order| order.id.to_string()).collect();
         let mut unknown = BTreeSet::new();
         for store in [&self.core.working, &self.core.archive] {

@@ -5,16 +5,19 @@
 //! listed an empty prefix, and goes on with what it was doing. So a row of the catalog says of every
 //! purged order until when its prefixes and its key are looked at again, and what is found goes.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Batch, Key};
+use crate::core::Core;
 use crate::error::Result;
 use crate::ids::OrderId;
+use crate::mirror::Mirroring;
 use crate::paths;
 use crate::sweep::Swept;
 use crate::tables::{self, Record, load_all, put};
-use crate::vault::Vault;
 
 /// So long after its purge an order is looked at again: longer than anybody leaves a machine asleep
 /// that is to go on with its work.
@@ -38,7 +41,14 @@ fn watched(order: OrderId) -> Key {
     tables::watched(Some(order))
 }
 
-impl Vault {
+/// Looks again where something may still land.
+#[derive(Clone, Debug)]
+pub struct LatePuts {
+    pub(crate) core: Arc<Core>,
+    pub(crate) mirroring: Arc<Mirroring>,
+}
+
+impl LatePuts {
     /// Adds to the last batch of a purge that the order is looked at again.
     pub(crate) fn watch(&self, batch: Batch, order: OrderId) -> Batch {
         let until = self.core.clock.now() + WATCHED;
@@ -71,9 +81,9 @@ impl Vault {
             swept.objects += objects;
             swept.bytes += bytes;
         }
-        if !self.is_gone_from_mirror(order).await? {
-            self.destroy_mirrored_key(order).await?;
-            let (objects, bytes) = self.empty_mirror(order).await?;
+        if !self.mirroring.is_gone_from_mirror(order).await? {
+            self.mirroring.destroy_mirrored_key(order).await?;
+            let (objects, bytes) = self.mirroring.empty_mirror(order).await?;
             swept.objects += objects;
             swept.bytes += bytes;
         }

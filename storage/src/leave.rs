@@ -1,12 +1,20 @@
 //! Whether files may leave, by the stage of their order, and whether a deletion that was begun goes
 //! on: a no says what is so, and what to do.
 
+use std::sync::Arc;
+
+use crate::core::Core;
 use crate::order::{Order, Stage, State};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, SessionRow};
-use crate::vault::Vault;
 
-impl Vault {
+/// What may leave.
+#[derive(Clone, Debug)]
+pub struct Leave {
+    pub(crate) core: Arc<Core>,
+}
+
+impl Leave {
     /// Whether files of this session may be downloaded now.
     ///
     /// # Errors

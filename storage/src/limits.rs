@@ -1,5 +1,7 @@
 //! What a studio takes at most, and what its server may use.
 
+use crate::refusal::{Refusal, RefusalKind};
+
 /// What protects a studio from its clients, and its disk from both.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -58,4 +60,18 @@ impl Default for Limits {
             archive_bandwidth: None,
         }
     }
+}
+
+/// The longest text that a person may attach to an order, in bytes.
+pub const TEXT_MAX: usize = 2000;
+
+pub(crate) fn check_text(what: &str, text: &str) -> Result<(), Refusal> {
+    if text.len() > TEXT_MAX {
+        let message = format!(
+            "the {what} has {} bytes, at most {TEXT_MAX} fit: shorten it",
+            text.len()
+        );
+        return Err(Refusal::new(RefusalKind::BadRequest, message));
+    }
+    Ok(())
 }

@@ -7,16 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use object_store::path::Path;
 
-use crate::archive::Index;
 use crate::block::{Logical, open, seal_copy};
+use crate::core::Core;
 use crate::error::{Damage, Result};
 use crate::ids::{AttemptId, OrderId, SessionId};
-use crate::orders::no_session;
+use crate::index::Index;
+use crate::order::Order;
 use crate::paths;
+use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Manifest, Receipt, SessionRow};
 use crate::store::{Lease, Store};
 use crate::tables::{self, Record, load};
-use crate::vault::Vault;
 
 /// The longest manifest or index that is read, in bytes: 200 GB in small files need a tenth of it.
 pub(crate) const DOCUMENT_MAX: usize = 512 << 20;
@@ -30,7 +31,7 @@ impl Record for Manifest {
 
 /// What was read lately.
 #[derive(Debug, Default)]
-pub(crate) struct Manifests {
+pub(crate) struct Known {
     manifests: Recent<SessionId, Manifest>,
     indexes: Recent<AttemptId, Index>,
 }
@@ -75,7 +76,14 @@ struct Document<'a> {
     what: &'static str,
 }
 
-impl Vault {
+/// Manifests and archive indexes, as they are stored.
+#[derive(Clone, Debug)]
+pub struct Manifests {
+    pub(crate) core: Arc<Core>,
+    pub(crate) known: Arc<Known>,
+}
+
+impl Manifests {
     /// The row of a session.
     ///
     /// # Errors
@@ -93,7 +101,7 @@ impl Vault {
     /// Not found, or the manifest is damaged.
     pub async fn receipt(&self, order: OrderId, session: SessionId) -> Result<Receipt> {
         let row = self.session_row(order, session).await?;
-        crate::orders::gone(&self.core.order(order).await?)?;
+        self.core.order(order).await?.check_lives()?;
         Ok(Receipt {
             row,
             manifest: self.manifest(order, session).await?,
@@ -105,11 +113,11 @@ impl Vault {
     /// # Errors
     /// [`Damaged`](crate::error::Error::Damaged).
     pub async fn manifest(&self, order: OrderId, session: SessionId) -> Result<Arc<Manifest>> {
-        if let Some(known) = self.manifests.manifests.get(&session) {
+        if let Some(known) = self.known.manifests.get(&session) {
             return Ok(known);
         }
         let manifest = self.read_manifest(order, session).await?;
-        Ok(self.manifests.manifests.put(session, manifest))
+        Ok(self.known.manifests.put(session, manifest))
     }
 
     /// A manifest, from the store and not from memory.
@@ -158,11 +166,11 @@ impl Vault {
     /// # Errors
     /// [`Damaged`](crate::error::Error::Damaged).
     pub async fn index(&self, order: OrderId, attempt: AttemptId) -> Result<Arc<Index>> {
-        if let Some(known) = self.manifests.indexes.get(&attempt) {
+        if let Some(known) = self.known.indexes.get(&attempt) {
             return Ok(known);
         }
         let index = self.read_index(order, attempt).await?;
-        Ok(self.manifests.indexes.put(attempt, index))
+        Ok(self.known.indexes.put(attempt, index))
     }
 
     /// The index of an archive attempt, from the store and not from memory.
@@ -190,11 +198,10 @@ impl Vault {
 
     /// Forgets everything of an order: it is being purged.
     pub(crate) fn forget_documents(&self, order: OrderId) {
-        self.manifests
+        self.known
             .manifests
             .forget(|manifest| manifest.order != order);
-        self.manifests.indexes.forget(|index| index.order != order);
-        self.intake.forget_listing(order);
+        self.known.indexes.forget(|index| index.order != order);
     }
 
     fn manifest_document(&self, order: OrderId, session: SessionId) -> Document<'_> {
@@ -235,4 +242,12 @@ impl Document<'_> {
             detail,
         }
     }
+}
+
+pub(crate) fn no_session(order: &Order, session: SessionId) -> Refusal {
+    let message = format!(
+        "order {} has no session {session}: `stemvault session list` shows them",
+        order.number
+    );
+    Refusal::new(RefusalKind::NotFound, message).of_order(&order.number)
 }

@@ -184,7 +184,12 @@ impl Marks {
         let marked = load::<Marked>(&*self.catalog, &tables::marked(store.name())).await?;
         let refusal = match self.whose(store, &mark_of(store)).await? {
             // Another key store has another records key, and so would make the others' marks foreign.
-            _ if marked.as_ref().is_some_and(|(row, _)| !row.is_of(self)) => Some(anothers(store)),
+            _ if marked
+                .as_ref()
+                .is_some_and(|(row, _)| row.installation != self.installation()) =>
+            {
+                Some(anothers(store))
+            }
             whose @ (Whose::Anothers | Whose::Unreadable) => Some(not_ours(store, whose)),
             Whose::Ours if marked.is_some() => None,
             Whose::Ours => {
@@ -319,12 +324,6 @@ impl Marks {
             }
         }
         Ok(false)
-    }
-}
-
-impl Marked {
-    fn is_of(&self, marks: &Marks) -> bool {
-        self.installation == marks.installation()
     }
 }
 

@@ -54,7 +54,11 @@ impl Place {
     async fn archived(&self, number: &str) -> OrderId {
         let vault = self.vault().await;
         let number = number.to_owned().try_into().unwrap();
-        let order = vault.create_order(number, Client::default()).await.unwrap();
+        let order = vault
+            .orders
+            .create(number, Client::default())
+            .await
+            .unwrap();
         let attempt = AttemptId([1; 16]);
         let policy = Policy {
             working_days: 90,
@@ -219,7 +223,11 @@ async fn an_empty_archive_of_a_studio_that_has_archived_nothing_is_its_own() {
     let place = Place::new();
     let number = "2026-0117".to_owned().try_into().unwrap();
     let vault = place.vault().await;
-    vault.create_order(number, Client::default()).await.unwrap();
+    vault
+        .orders
+        .create(number, Client::default())
+        .await
+        .unwrap();
     place.unmark().await;
     assert!(place.away().await.is_empty());
 }
@@ -240,12 +248,12 @@ async fn what_vanishes_while_it_runs_is_seen_by_the_next_deletion() {
     let vault = place.vault().await;
     vault.core.marks.expect_stores().await.unwrap();
     place.archive.delete(&paths::mark("archive")).await.unwrap();
-    let swept = vault.sweep(order).await;
+    let swept = vault.sweep.sweep(order).await;
     assert!(matches!(swept, Err(Error::Away { .. })), "{swept:?}");
     let order = vault.core.order(order).await.unwrap();
-    let released = vault.delete_released(&order).await;
+    let released = vault.deletion.delete_released(&order).await;
     assert!(matches!(released, Err(Error::Away { .. })), "{released:?}");
-    let gone = vault.destroy(&order).await;
+    let gone = vault.deletion.destroy(&order).await;
     assert!(matches!(gone, Err(Error::Away { .. })), "{gone:?}");
     let key = paths::order_key(order.id);
     assert!(place.keys.get(&key).await.is_ok(), "its key is destroyed");

@@ -16,10 +16,53 @@
 //! `prepared/<the same>`; `backups/<name>`, which says what copies of it there are. Both places of a
 //! mirror: `mirror`, which says whose it is.
 
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use object_store::path::Path;
 
-use crate::ids::{AttemptId, OrderId, SessionId, UploadId};
-use crate::snapshot::SnapshotName;
+use crate::ids::{AttemptId, OrderId, SessionId, SnapshotId, UploadId};
+
+/// How a name says the time.
+const TIME: &str = "%Y%m%dT%H%M%SZ";
+
+/// When a snapshot was begun, and random bits: `20270117T010000Z-<32 hex digits>`. Ordered by time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SnapshotName {
+    /// When, in whole seconds.
+    pub begun_at: DateTime<Utc>,
+    id: SnapshotId,
+}
+
+impl SnapshotName {
+    pub(crate) fn new(now: DateTime<Utc>) -> Self {
+        Self {
+            begun_at: now.trunc_subsecs(0),
+            id: SnapshotId::random(),
+        }
+    }
+}
+
+impl fmt::Display for SnapshotName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.begun_at.format(TIME), self.id)
+    }
+}
+
+impl FromStr for SnapshotName {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (time, id) = text.rsplit_once('-').ok_or(())?;
+        Ok(Self {
+            begun_at: NaiveDateTime::parse_from_str(time, TIME)
+                .map_err(|_| ())?
+                .and_utc(),
+            id: id.parse().map_err(|_| ())?,
+        })
+    }
+}
 
 /// Everything of an order.
 #[must_use]

@@ -12,16 +12,17 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use object_store::path::Path;
 
+use crate::block::Background;
 use crate::catalog::{Batch, CommitError, Expect};
-use crate::core::OrderAt;
+use crate::core::{Core, OrderAt};
 use crate::error::{Damage, Result};
-use crate::flaw::{Flaw, Part, Tier, found};
 use crate::ids::{AttemptId, Chance, OrderId, SessionId};
+use crate::manifests::Manifests;
 use crate::order::{Order, Proof, Unproven};
-use crate::outlet::Source;
 use crate::paths;
+use crate::source::Source;
+use crate::source::flaw::{Flaw, Part, Tier, found};
 use crate::tables::{self, Proven, load, load_all, put};
-use crate::vault::Vault;
 
 /// Blocks that are read while others are decoded.
 const READ_AHEAD: usize = 2;
@@ -63,7 +64,15 @@ pub struct Reread {
     pub flaws: Vec<Flaw>,
 }
 
-impl Vault {
+/// Archives read again.
+#[derive(Clone, Debug)]
+pub struct Proofs {
+    pub(crate) core: Arc<Core>,
+    pub(crate) manifests: Arc<Manifests>,
+    pub(crate) background: Arc<Background>,
+}
+
+impl Proofs {
     /// Reads the proven attempt of an order from the store, and nothing from memory.
     ///
     /// # Errors
@@ -77,7 +86,7 @@ impl Vault {
     ) -> Result<Reread> {
         self.core.marks.expect_stores().await?;
         let mut reread = Reread::default();
-        let index = self.read_index(order.id, proof.attempt).await;
+        let index = self.manifests.read_index(order.id, proof.attempt).await;
         let part = || Part::Index(proof.attempt);
         let Some(index) = found(&mut reread.flaws, Tier::Archive, part, index)? else {
             return Ok(reread);
@@ -89,7 +98,7 @@ impl Vault {
         let mut rows = self.core.sessions(order.id).await?;
         rows.retain(|row| proof.covers(row));
         for session in rows.into_iter().map(|row| row.session) {
-            let manifest = self.read_manifest(order.id, session).await;
+            let manifest = self.manifests.read_manifest(order.id, session).await;
             let part = || Part::Manifest(session);
             let Some(manifest) = found(&mut reread.flaws, Tier::Archive, part, manifest)? else {
                 continue;
@@ -98,7 +107,7 @@ impl Vault {
             let mut sources = Vec::with_capacity(manifest.files.len());
             for at in 0..manifest.files.len() {
                 let (manifest, index) = (Arc::clone(&manifest), Arc::clone(&index));
-                let source = Source::in_attempt(self, order.id, manifest, at, index).await;
+                let source = Source::in_attempt(&self.core, order.id, manifest, at, index).await;
                 let part = || Part::File;
                 let source = found(&mut reread.flaws, Tier::Archive, part, source)?;
                 sources.extend(source.map(|source| source.in_background(&self.background)));

@@ -10,14 +10,16 @@ mod import;
 mod lost;
 mod order;
 
+pub use drill::Drill;
+pub use import::Import;
+
 #[cfg(test)]
 mod import_tests;
 #[cfg(test)]
-mod tests;
-#[cfg(test)]
-pub(crate) mod world;
+pub(crate) mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, stream};
@@ -27,13 +29,16 @@ pub use drill::Sample;
 pub use import::Imported;
 pub use lost::Lost;
 
+use crate::audit::{Audit, LogBack};
 use crate::catalog::{Batch, Key};
+use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::keys::KeyError;
+use crate::manifests::Manifests;
+use crate::snapshot::Snapshots;
 use crate::snapshot::{PlainRow, SealedSection, Snapshot};
 use crate::store::{QUIET_AFTER, hurried};
-use crate::vault::Vault;
 
 /// Orders brought back at once: hides round trips, and lets commits share a sync.
 const ORDERS_AT_ONCE: usize = 16;
@@ -83,7 +88,16 @@ struct Known {
     section: Option<SealedSection>,
 }
 
-impl Vault {
+/// Makes a catalog of what the stores hold.
+#[derive(Clone, Debug)]
+pub struct Rebuild {
+    pub(crate) core: Arc<Core>,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) manifests: Arc<Manifests>,
+    pub(crate) snapshots: Arc<Snapshots>,
+}
+
+impl Rebuild {
     /// Fills an empty catalog. No other process may use the stores meanwhile; where a store is
     /// remote, late puts are waited out first.
     ///
@@ -104,11 +118,15 @@ impl Vault {
     pub async fn rebuild_now(&self) -> Result<Rebuilt> {
         let mut rebuilt = Rebuilt::default();
         let (order, mut buried) = self.found_orders().await?;
-        if let Some(snapshot) = self.newest_snapshot(&mut rebuilt.problems).await? {
+        if let Some(snapshot) = self
+            .snapshots
+            .newest_snapshot(&mut rebuilt.problems)
+            .await?
+        {
             rebuilt.snapshot = Some(snapshot.index.taken_at);
             rebuilt.tokens.clone_from(&snapshot.index.tokens);
             for page in 0..snapshot.index.pages {
-                let page = match self.snapshot_page(&snapshot.name, page).await? {
+                let page = match self.snapshots.snapshot_page(&snapshot.name, page).await? {
                     Ok(page) => page,
                     Err(problem) => {
                         rebuilt.problems.push(problem);
@@ -204,6 +222,14 @@ impl Vault {
 }
 
 impl Rebuilt {
+    /// With an order's log that came back: the rows of it.
+    fn with(&mut self, log: LogBack) -> Batch {
+        self.problems.extend(log.problem);
+        self.entries += log.entries;
+        self.lost_entries += log.lost;
+        log.batch
+    }
+
     fn add(&mut self, other: Self) {
         self.orders += other.orders;
         self.sessions += other.sessions;

@@ -12,70 +12,30 @@
 mod read;
 mod take;
 
+pub use read::Snapshots;
+
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-use std::str::FromStr;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+pub use crate::paths::SnapshotName;
 pub use read::Snapshot;
 pub use take::Taken;
 
 use crate::audit::Entry;
 use crate::core::record::OrderRecord;
 use crate::decimal;
-use crate::ids::{OrderId, SnapshotId, UploadId};
+use crate::ids::{OrderId, UploadId};
 use crate::session::{Form, Kind};
 use crate::tables::{Proven, Record};
 use crate::upload::Role;
 
 /// Whose name is bound into what belongs to no order.
 const NO_ORDER: OrderId = OrderId([0; 16]);
-
-/// How a name says the time.
-const TIME: &str = "%Y%m%dT%H%M%SZ";
-
-/// When a snapshot was begun, and random bits: `20270117T010000Z-<32 hex digits>`. Ordered by time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SnapshotName {
-    /// When, in whole seconds.
-    pub begun_at: DateTime<Utc>,
-    id: SnapshotId,
-}
-
-impl SnapshotName {
-    pub(crate) fn new(now: DateTime<Utc>) -> Self {
-        Self {
-            begun_at: now.trunc_subsecs(0),
-            id: SnapshotId::random(),
-        }
-    }
-}
-
-impl fmt::Display for SnapshotName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.begun_at.format(TIME), self.id)
-    }
-}
-
-impl FromStr for SnapshotName {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (time, id) = text.rsplit_once('-').ok_or(())?;
-        Ok(Self {
-            begun_at: NaiveDateTime::parse_from_str(time, TIME)
-                .map_err(|_| ())?
-                .and_utc(),
-            id: id.parse().map_err(|_| ())?,
-        })
-    }
-}
 
 /// Makes a snapshot whole: it is written when every page is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

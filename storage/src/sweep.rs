@@ -6,14 +6,17 @@
 //! is still to be recorded, of an order that is not held. Of order records the newest fifty stay.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use crate::archive::{Archiver, ProgressRows};
+use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::ids::{AttemptId, OrderId, UploadId};
+use crate::manifests::Manifests;
 use crate::paths;
 use crate::session::FileEntry;
 use crate::tables::{self, Attempt, load};
 use crate::upload::{Upload, UploadState};
-use crate::vault::Vault;
 
 /// So many records of an order stay: the newest, and others for where that one does not open.
 const RECORDS_KEPT: usize = 50;
@@ -34,7 +37,16 @@ impl Swept {
     }
 }
 
-impl Vault {
+/// Removes what nothing names.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    pub(crate) core: Arc<Core>,
+    pub(crate) manifests: Arc<Manifests>,
+    pub(crate) archiver: Arc<Archiver>,
+    pub(crate) progress: Arc<ProgressRows>,
+}
+
+impl Sweep {
     /// Sweeps one order.
     ///
     /// # Errors
@@ -57,7 +69,7 @@ impl Vault {
     /// Records of decisions long past, once the newest was read back: a rebuild takes that one, and an
     /// older one only where it does not open.
     async fn sweep_records(&self, id: OrderId, swept: &mut Swept) -> Result<()> {
-        let versions = self.record_versions(id).await?;
+        let versions = self.core.record_versions(id).await?;
         let Some(newest) = versions.last().filter(|_| versions.len() > RECORDS_KEPT) else {
             return Ok(());
         };
@@ -150,7 +162,7 @@ impl Vault {
             .into_iter()
             .filter(|row| !row.released)
         {
-            let manifest = self.manifest(order, row.session).await?;
+            let manifest = self.manifests.manifest(order, row.session).await?;
             for (upload, blocks) in manifest.files.iter().flat_map(FileEntry::folders) {
                 if wanted.contains(&upload) {
                     let names = named.entry(upload).or_default();
@@ -185,7 +197,7 @@ impl Vault {
         for id in attempts {
             if at.proof().is_some_and(|proof| proof.attempt == id) {
                 if progress.contains(&id) {
-                    self.forget_progress(order, id).await?;
+                    self.progress.forget_progress(order, id).await?;
                 }
                 continue;
             }
@@ -198,7 +210,7 @@ impl Vault {
                 swept.add(self.core.archive.empty(&paths::attempt(order, id)).await?);
             }
             if row.is_some() || progress.contains(&id) {
-                self.forget_attempt(order, id).await?;
+                self.archiver.forget_attempt(order, id).await?;
             }
         }
         Ok(())

@@ -8,7 +8,6 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -22,14 +21,6 @@ use object_store::{
 use crate::catalog::{Batch, Catalog, CatalogError, CommitError, Key, KeyRange, Row};
 use crate::store::Store;
 use crate::store::passes_on::passes_on;
-
-/// A time that tests cannot wait for, divided by `STEMVAULT_HURRY`: so that a store can be late in
-/// a second what takes it a minute elsewhere.
-pub(crate) fn hurried(time: Duration) -> Duration {
-    let times = std::env::var("STEMVAULT_HURRY").ok();
-    let times = times.and_then(|text| text.trim().parse().ok());
-    time / times.filter(|times| *times > 0).unwrap_or(1)
-}
 
 /// Whether no job runs by itself (`STEMVAULT_BEAT=rests`): a full minute of the wall that falls into
 /// a test would decide what it meets.

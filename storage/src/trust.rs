@@ -11,17 +11,20 @@
 //! Downtime alone is no jump: a store with a clock of its own says whether so much time passed, and
 //! where there is none, up to [`DOWNTIME`] is believed on the machine's word.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Audit;
 use crate::catalog::{Batch, KeyRange};
-use crate::clock::{Clock, SharedClock};
+use crate::clock::Clock;
+use crate::core::Core;
 use crate::error::Result;
-use crate::tables::{self, Record, load, put};
-use crate::vault::Vault;
+use crate::snapshot::Snapshots;
+use crate::tables::{self, Record, all_orders, load, put};
+pub use crate::trusted::TrustedClock;
 
 /// A server that stood still for so long may have done so: a long weekend. After more, somebody has
 /// to look, or a store has to say the same.
@@ -29,9 +32,6 @@ const DOWNTIME: TimeDelta = TimeDelta::days(4);
 
 /// So long a start waits for a store to say what time it is.
 const ASKED: Duration = Duration::from_secs(10);
-
-/// How much the clocks may differ until the settings say so.
-const ALLOWED: Duration = Duration::from_secs(3600);
 
 /// How often the row of the time is written while nothing is wrong.
 const KEPT_EVERY: TimeDelta = TimeDelta::minutes(5);
@@ -58,130 +58,15 @@ impl Record for KnownTime {
     const WHAT: &'static str = "known time";
 }
 
-/// See the module.
-#[derive(Debug)]
-pub struct TrustedClock {
-    base: SharedClock,
-    state: Mutex<State>,
+/// What is known of the time, kept in the catalog.
+#[derive(Clone, Debug)]
+pub struct Timekeeper {
+    pub(crate) core: Arc<Core>,
+    pub(crate) audit: Arc<Audit>,
+    pub(crate) snapshots: Arc<Snapshots>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct State {
-    /// A moment that is believed ...
-    wall: DateTime<Utc>,
-    /// ... and what the monotonic clock said then.
-    monotonic: Duration,
-    allowed: TimeDelta,
-    accepted: u64,
-}
-
-impl Clock for TrustedClock {
-    fn now(&self) -> DateTime<Utc> {
-        let (known, says) = self.both();
-        if self.is_near(known, says) {
-            says
-        } else {
-            known
-        }
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.base.monotonic()
-    }
-}
-
-impl TrustedClock {
-    /// Believes the machine from now on.
-    #[must_use]
-    pub fn new(base: SharedClock) -> Self {
-        let state = State {
-            wall: base.now(),
-            monotonic: base.monotonic(),
-            allowed: TimeDelta::from_std(ALLOWED).unwrap_or(TimeDelta::MAX),
-            accepted: 0,
-        };
-        Self {
-            base,
-            state: Mutex::new(state),
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What time it must be, and what the machine says.
-    fn both(&self) -> (DateTime<Utc>, DateTime<Utc>) {
-        let state = *self.state();
-        let passed = self.base.monotonic().saturating_sub(state.monotonic);
-        let passed = TimeDelta::from_std(passed).unwrap_or(TimeDelta::MAX);
-        let known = state.wall.checked_add_signed(passed);
-        (known.unwrap_or(state.wall), self.base.now())
-    }
-
-    fn is_near(&self, known: DateTime<Utc>, says: DateTime<Utc>) -> bool {
-        (says - known).abs() <= self.state().allowed
-    }
-
-    /// A difference of more than this is a jump.
-    pub fn allow(&self, difference: Duration) {
-        self.state().allowed = TimeDelta::from_std(difference).unwrap_or(TimeDelta::MAX);
-    }
-
-    /// Why nothing may be decided by the time, if it is in doubt.
-    #[must_use]
-    pub fn doubt(&self) -> Option<String> {
-        let (known, says) = self.both();
-        if self.is_near(known, says) {
-            return None;
-        }
-        let jump = says - known;
-        let direction = if jump < TimeDelta::zero() {
-            "back"
-        } else {
-            "ahead"
-        };
-        let hours = jump.num_hours().abs();
-        Some(format!(
-            "the clock of this machine jumped {hours} hours {direction}, or the server stood still for longer than can be believed: nothing is deleted, nothing expires and no order is completed until someone has looked; if {} is the right time, say `stemvault retention run --accept-clock`, else set the clock",
-            says.format("%F %R UTC")
-        ))
-    }
-
-    /// What the machine says, whether or not it is believed.
-    #[must_use]
-    pub fn machine(&self) -> DateTime<Utc> {
-        self.base.now()
-    }
-
-    /// The later of what the machine says and what is known: for what is to last at least so long.
-    #[must_use]
-    pub fn latest(&self) -> DateTime<Utc> {
-        let (known, says) = self.both();
-        if self.is_near(known, says) {
-            says
-        } else {
-            known.max(says)
-        }
-    }
-
-    /// Goes on from a moment that is known.
-    fn go_on_from(&self, known: DateTime<Utc>) {
-        let monotonic = self.base.monotonic();
-        let mut state = self.state();
-        (state.wall, state.monotonic) = (known, monotonic);
-    }
-
-    /// Takes the machine's clock as it is.
-    fn accept(&self) {
-        self.go_on_from(self.base.now());
-    }
-}
-
-impl Vault {
-    /// The clock with what is known of its truth.
-    #[must_use]
-
+impl Timekeeper {
     /// What a start does first: holds the machine's clock against what was known before.
     ///
     /// # Errors
@@ -312,13 +197,13 @@ impl Vault {
             newest = newest.max(tables::began(last));
             range = range.after(last.clone());
         }
-        for order in self.orders().await? {
+        for order in all_orders(&*self.core.catalog).await? {
             newest = newest.max(Some(order.created_at)).max(order.completed_at());
-            if let Some(entry) = self.last_entry(&order).await? {
+            if let Some(entry) = self.audit.last_entry(&order).await? {
                 newest = newest.max(Some(entry.at));
             }
         }
-        let snapshots = self.snapshots().await.unwrap_or_default();
+        let snapshots = self.snapshots.snapshots().await.unwrap_or_default();
         Ok(newest.max(snapshots.last().map(|name| name.begun_at)))
     }
 

@@ -24,8 +24,9 @@ pub(super) const FACTS: Facts = Facts {
 
 async fn run(pass: &mut Pass<'_>) -> Result<()> {
     pass.vault.core.marks.expect_stores().await?;
-    for order in pass.vault.orders().await? {
-        if order.stage() != Stage::Completed || pass.vault.core.sessions(order.id).await?.is_empty() {
+    for order in pass.vault.orders.all().await? {
+        if order.stage() != Stage::Completed || pass.vault.core.sessions(order.id).await?.is_empty()
+        {
             continue;
         }
         if pass.request.dry_run {
@@ -44,13 +45,13 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
 /// Writes and reads back; once more where something did not come back: a store that garbles now and
 /// then must not keep an order from being archived.
 async fn write_and_read(vault: &Vault, order: &Order, claim: &Claim) -> Result<(Written, Proof)> {
-    let written = vault.write_attempt(order, claim).await?;
-    match vault.read_back(order, claim, &written).await {
+    let written = vault.archiver.write_attempt(order, claim).await?;
+    match vault.archiver.read_back(order, claim, &written).await {
         Ok(proof) => Ok((written, proof)),
         Err(Error::Damaged(damage)) => {
             tracing::warn!(order.number = %order.number, %damage, "not read back as it was written; writes it again");
-            let written = vault.write_attempt(order, claim).await?;
-            let proof = vault.read_back(order, claim, &written).await?;
+            let written = vault.archiver.write_attempt(order, claim).await?;
+            let proof = vault.archiver.read_back(order, claim, &written).await?;
             Ok((written, proof))
         }
         Err(error) => Err(error),
@@ -64,7 +65,7 @@ async fn archive(pass: &mut Pass<'_>, order: &Order) -> Result<String> {
     if begun.order.stage() != Stage::Completed {
         return changed();
     }
-    let claim = match vault.claim_attempt(&begun).await? {
+    let claim = match vault.archiver.claim_attempt(&begun).await? {
         Turn::Ours(claim) => claim,
         Turn::Changed => return changed(),
         Turn::Wait => {
@@ -74,7 +75,7 @@ async fn archive(pass: &mut Pass<'_>, order: &Order) -> Result<String> {
         }
     };
     let (written, proof) = write_and_read(vault, &begun.order, &claim).await?;
-    if vault.prove(&claim, &proof).await?.is_none() {
+    if vault.archiver.prove(&claim, &proof).await?.is_none() {
         return changed();
     }
     measure(&proof);

@@ -35,7 +35,7 @@ impl Jobs {
     pub async fn overdue(&self) -> Result<Vec<(OrderNumber, String)>> {
         let now = self.clock.now();
         let mut overdue = Vec::new();
-        for order in self.vault.orders().await? {
+        for order in self.vault.orders.all().await? {
             // What is not due needs no second look.
             if plan::overdue(&order, true, now).is_none() {
                 continue;
@@ -49,7 +49,7 @@ impl Jobs {
 
     pub(super) async fn subjects(&self) -> Result<Vec<(Order, Vec<SessionRow>)>> {
         let mut subjects = Vec::new();
-        for order in self.vault.orders().await? {
+        for order in self.vault.orders.all().await? {
             let sessions = self.vault.core.sessions(order.id).await?;
             subjects.push((order, sessions));
         }

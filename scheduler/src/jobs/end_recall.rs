@@ -18,7 +18,7 @@ pub(super) const FACTS: Facts = Facts {
 
 async fn run(pass: &mut Pass<'_>) -> Result<()> {
     let now = pass.jobs.clock.now();
-    for order in pass.vault.orders().await? {
+    for order in pass.vault.orders.all().await? {
         let is_over = |order: &Order| order.recalled_until().is_some_and(|until| until <= now);
         if !is_over(&order) {
             continue;

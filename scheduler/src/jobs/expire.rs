@@ -25,16 +25,16 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
     pass.vault.core.marks.expect_stores().await?;
     // What could not be joined when its last part came is tried again.
     if !pass.request.dry_run {
-        pass.jobs.vault.resume_joins().await?;
+        pass.jobs.vault.appends.resume_joins().await?;
     }
-    for order in pass.vault.orders().await? {
+    for order in pass.vault.orders.all().await? {
         if order.stage() != Stage::Open {
             continue;
         }
-        for upload in pass.vault.all_uploads(order.id).await? {
+        for upload in pass.vault.rows.all_uploads(order.id).await? {
             // What flows slides, if only once it is written down.
             let flows = pass.vault.intake().is_running(upload.id);
-            if !may_expire(&upload) || flows || !pass.vault.is_expired(&upload).await? {
+            if !may_expire(&upload) || flows || !pass.vault.rows.is_expired(&upload).await? {
                 continue;
             }
             expire(pass, &order, &upload).await?;
@@ -56,7 +56,7 @@ async fn expire(pass: &mut Pass<'_>, order: &Order, upload: &Upload) -> Result<(
         let detail = format!("the unfinished upload of {file:?} ({bytes} bytes) would be removed");
         return pass.note(number, "expire", detail).await;
     }
-    match pass.vault.expire(order.id, upload.id).await {
+    match pass.vault.uploads.expire(order.id, upload.id).await {
         Ok(Some(gone)) => {
             let bytes = gone.offset;
             let detail = format!("the unfinished upload of {file:?} ({bytes} bytes) was removed");
@@ -77,7 +77,7 @@ pub(super) async fn unfinished(vault: &Vault, order: &Order) -> Result<Vec<Unfin
     if order.stage() != Stage::Open {
         return Ok(Vec::new());
     }
-    let uploads = vault.all_uploads(order.id).await?;
+    let uploads = vault.rows.all_uploads(order.id).await?;
     let unfinished = uploads.into_iter().filter(may_expire).filter_map(|upload| {
         Some(Unfinished {
             path: upload.path.as_str().to_owned(),

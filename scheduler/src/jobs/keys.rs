@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use chrono::{DateTime, Utc};
 use stemvault_storage::core::OrderAt;
 use stemvault_storage::error::{Error, Result};
-use stemvault_storage::keys::mend::KeyFound;
+use stemvault_storage::key_care::mend::KeyFound;
 use stemvault_storage::order::Order;
 use stemvault_storage::refusal::RefusalKind;
 
@@ -45,7 +45,7 @@ impl Looked {
 impl Jobs {
     /// Looks after the key of an order, and with `copied` also its copy in the mirror.
     pub(super) async fn look_after_key(&self, at: &OrderAt, copied: bool) -> Result<Looked> {
-        let found = match self.vault.look_after_key(at, copied).await {
+        let found = match self.vault.key_care.look_after_key(at, copied).await {
             // The order changed meanwhile: the next run looks again.
             Err(Error::Refused(refusal)) if refusal.kind == RefusalKind::TakenOver => {
                 KeyFound::Sound
@@ -60,7 +60,7 @@ impl Jobs {
 
     /// The same with the key of all records.
     pub(super) async fn look_after_records_key(&self, copied: bool) -> Result<Looked> {
-        let found = self.vault.look_after_records_key(copied).await?;
+        let found = self.vault.key_care.look_after_records_key(copied).await?;
         Ok(self.looked(RECORDS.to_owned(), found))
     }
 
@@ -109,10 +109,10 @@ impl Jobs {
     /// is no order whose key could be lost. That it is not known is in the log, and stops nobody.
     pub async fn measure_key_backup(&self) {
         let measured = async {
-            if self.vault.orders().await?.iter().all(Order::is_gone) {
+            if self.vault.orders.all().await?.iter().all(Order::is_gone) {
                 return Ok(());
             }
-            self.vault.core.keys().last_backup().await.map(note_backup)
+            self.vault.backups.last_backup().await.map(note_backup)
         };
         if let Err(error) = measured.await {
             tracing::error!(%error, "how old the backup of the key store is, is not known");

@@ -123,7 +123,8 @@ impl Jobs {
             let batch = run.put(put(Batch::new(), key.clone(), &row));
             match self
                 .vault
-                .core.catalog()
+                .core
+                .catalog()
                 .commit(batch.expect(key.clone(), expect))
                 .await
             {
@@ -144,7 +145,8 @@ impl Jobs {
         }
         for job in Job::all() {
             let key = tables::job(job.name());
-            let Some((row, version)) = load::<JobRow>(&**self.vault.core.catalog(), &key).await? else {
+            let Some((row, version)) = load::<JobRow>(&**self.vault.core.catalog(), &key).await?
+            else {
                 continue;
             };
             if row.under_way.is_none() {
@@ -161,7 +163,11 @@ impl Jobs {
         for run in Run::latest(&self.vault, None, LOOKED_AT).await? {
             if run.outcome == Outcome::Running && run.job != scrub::JOB {
                 let run = run.interrupted(&self.vault, self.clock.now()).await?;
-                self.vault.core.catalog().commit(run.put(Batch::new())).await?;
+                self.vault
+                    .core
+                    .catalog()
+                    .commit(run.put(Batch::new()))
+                    .await?;
             }
         }
         Ok(())
@@ -191,7 +197,8 @@ impl Jobs {
     pub async fn states(&self) -> Result<Vec<JobState>> {
         let mut states = Vec::new();
         for job in Job::all().chain([scrub::JOB]) {
-            let row = load::<JobRow>(&**self.vault.core.catalog(), &tables::job(job.name())).await?;
+            let row =
+                load::<JobRow>(&**self.vault.core.catalog(), &tables::job(job.name())).await?;
             states.extend(row.map(|(row, _)| JobState {
                 job,
                 due_since: self.next(job, row.succeeded_at.unwrap_or(row.started_at)),

@@ -22,7 +22,7 @@ pub(super) struct Mended {
 pub(super) async fn mend(vault: &Vault, at: &OrderAt, flaws: Vec<Flaw>) -> Result<Mended> {
     let mut mended = Mended::default();
     for flaw in flaws {
-        match vault.heal(at, &flaw).await {
+        match vault.healer.heal(at, &flaw).await {
             Ok(Some(from)) => {
                 let damage = &flaw.damage;
                 let detail = format!("mended from {from}: {}", short(damage));

@@ -41,7 +41,10 @@ pub const JOB: Job = Job::called("mirror");
 
 pub(super) const FACTS: Facts = Facts {
     job: JOB,
-    time: Time::SetIf(|times| &times.mirror, |vault| vault.mirror().is_some()),
+    time: Time::SetIf(
+        |times| &times.mirror,
+        |vault| vault.mirroring.mirror().is_some(),
+    ),
     lane: Lane::Beside,
     apart: true,
     removes: false,
@@ -50,7 +53,7 @@ pub(super) const FACTS: Facts = Facts {
 };
 
 async fn run(pass: &mut Pass<'_>) -> Result<()> {
-    let Some(mirror) = pass.vault.mirror().cloned() else {
+    let Some(mirror) = pass.vault.mirroring.mirror().cloned() else {
         return Ok(());
     };
     pass.vault.core.marks.expect_stores().await?;
@@ -63,12 +66,12 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
         return Ok(());
     }
     let mut complete = true;
-    for order in pass.vault.orders().await? {
+    for order in pass.vault.orders.all().await? {
         if order.is_gone() {
             continue;
         }
         if pass.request.dry_run {
-            if !pass.vault.is_mirrored(&order).await? {
+            if !pass.vault.mirrored.is_mirrored(&order).await? {
                 pass.note(&order.number, "mirror", "would be copied")
                     .await?;
             }
@@ -88,8 +91,8 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
     }
     let records = pass.jobs.look_after_records_key(true).await?;
     complete &= pass.looked(records).await?;
-    pass.vault.mirror_rest(&mirror).await?;
-    pass.vault.forget_purged(&mirror).await?;
+    pass.vault.mirroring.mirror_rest(&mirror).await?;
+    pass.vault.mirroring.forget_purged(&mirror).await?;
     if complete {
         let row = Complete { at: began };
         let batch = put(Batch::new(), tables::job(COMPLETE), &row);
@@ -103,15 +106,18 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
 async fn begin(pass: &Pass<'_>, mirror: &Mirror) -> Result<()> {
     let (vault, complete) = (pass.vault, tables::job(COMPLETE));
     if pass.request.dry_run {
-        return vault.check_mirror().await;
+        return vault.mirroring.check_mirror().await;
     }
     if pass.request.new_mirror {
-        vault.begin_mirror_anew(mirror).await?;
+        vault.mirroring.begin_mirror_anew(mirror).await?;
         let batch = Batch::new().delete(complete);
         return Ok(vault.core.catalog().commit(batch).await?);
     }
     let was_complete = load::<Complete>(&**vault.core.catalog(), &complete).await?;
-    vault.begin_mirror(mirror, was_complete.is_some()).await
+    vault
+        .mirroring
+        .begin_mirror(mirror, was_complete.is_some())
+        .await
 }
 
 /// Whether the copy of an order is complete now.
@@ -122,10 +128,10 @@ async fn mirrored(pass: &mut Pass<'_>, mirror: &Mirror, id: OrderId) -> Result<b
     if !pass.looked(key).await? {
         return Ok(false);
     }
-    if pass.vault.is_mirrored(&at.order).await? {
+    if pass.vault.mirrored.is_mirrored(&at.order).await? {
         return Ok(true);
     }
-    match pass.vault.mirror_order(mirror, &at).await {
+    match pass.vault.mirroring.mirror_order(mirror, &at).await {
         Ok(copied) => {
             let detail = format!(
                 "{} objects, {} bytes copied and read back, {} deleted",
@@ -133,7 +139,7 @@ async fn mirrored(pass: &mut Pass<'_>, mirror: &Mirror, id: OrderId) -> Result<b
             );
             pass.note(&at.order.number, "mirror", detail).await?;
             let now = pass.vault.core.order(id).await?;
-            pass.vault.is_mirrored(&now).await
+            pass.vault.mirrored.is_mirrored(&now).await
         }
         Err(error) => {
             let now = pass.vault.core.order(id).await?;
@@ -155,11 +161,12 @@ impl Jobs {
     /// Those of the catalog.
     pub async fn mirror_state(&self) -> Result<MirrorState> {
         let row = load::<Complete>(&**self.vault.core.catalog(), &tables::job(COMPLETE)).await?;
-        let is_set = self.vault.mirror().is_some();
+        let is_set = self.vault.mirroring.mirror().is_some();
         let mut behind = 0;
         if is_set {
-            for order in self.vault.orders().await? {
-                behind += u64::from(!order.is_gone() && !self.vault.is_mirrored(&order).await?);
+            for order in self.vault.orders.all().await? {
+                behind +=
+                    u64::from(!order.is_gone() && !self.vault.mirrored.is_mirrored(&order).await?);
             }
         }
         Ok(MirrorState {

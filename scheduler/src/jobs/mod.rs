@@ -130,7 +130,7 @@ impl Jobs {
     pub async fn run(&self, request: RunRequest) -> Result<Vec<Run>> {
         // Who only asks what would be done has accepted nothing.
         if request.accept_clock && !request.dry_run {
-            self.vault.accept_time().await?;
+            self.vault.timekeeper.accept_time().await?;
         }
         let mut runs = Vec::new();
         for facts in job::every() {
@@ -155,13 +155,13 @@ impl Jobs {
     /// # Errors
     /// Those of the catalog; each job's own are in its run.
     pub async fn resume(&self) -> Result<()> {
-        self.vault.keep_time().await?;
+        self.vault.timekeeper.keep_time().await?;
         self.close_interrupted().await?;
         for state in self.states().await? {
             measure_success(state.job, state.succeeded_at);
         }
         snapshot::measure_newest(&self.vault).await?;
-        let orders = self.vault.orders().await?;
+        let orders = self.vault.orders.all().await?;
         for (job, stage) in [
             (&release::FACTS, Stage::Releasing),
             (&purge::FACTS, Stage::Purging),

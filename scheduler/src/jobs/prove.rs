@@ -35,7 +35,7 @@ pub(super) const FACTS: Facts = Facts {
 
 async fn run(pass: &mut Pass<'_>) -> Result<()> {
     pass.vault.core.marks.expect_stores().await?;
-    for order in pass.vault.orders().await? {
+    for order in pass.vault.orders.all().await? {
         let only = pass.request.order;
         if only.is_some_and(|only| only != order.id) || !has_archive(&order) {
             continue;
@@ -81,7 +81,10 @@ pub(super) async fn read_again(
     let id = at.order.id;
     for _ in 0..ROUNDS {
         let mut chance = pass.jobs.chance.lock().await.another();
-        let read = pass.vault.reread(&at.order, proof, extent, &mut chance);
+        let read = pass
+            .vault
+            .proofs
+            .reread(&at.order, proof, extent, &mut chance);
         let read = read.await;
         let now = pass.vault.core.order(id).await?;
         if now.proof() != Some(proof) || !has_archive(&now) {
@@ -115,7 +118,7 @@ pub(super) async fn read_again(
 /// A sample; or the whole, if that is due, or there is a doubt to be ended.
 async fn extent(pass: &Pass<'_>, order: &Order) -> Result<Extent> {
     let rules = &pass.jobs.prove;
-    let last = pass.vault.last_proven(order).await?;
+    let last = pass.vault.proofs.last_proven(order).await?;
     let since = last.map(|last| pass.jobs.clock.now() - last.whole_at);
     let due = since.is_none_or(|since| since.num_days() >= rules.whole_days);
     if due || order.unproven().is_some() || pass.request.whole {
@@ -136,14 +139,14 @@ async fn proven(
 ) -> Result<()> {
     let now = pass.jobs.clock.now();
     let whole = extent == Extent::Whole;
-    let before = pass.vault.last_proven(&at.order).await?;
+    let before = pass.vault.proofs.last_proven(&at.order).await?;
     let row = Proven {
         attempt: proof.attempt,
         at: now,
         percent: if whole { 100 } else { read.percent() },
         whole_at: before.filter(|_| !whole).map_or(now, |last| last.whole_at),
     };
-    pass.vault.note_proven(at, &row).await?;
+    pass.vault.proofs.note_proven(at, &row).await?;
     let mut detail = format!("{} of {} blocks came back", read.blocks, read.of);
     if whole && at.order.unproven().is_some() {
         let attempt = proof.attempt;
@@ -211,7 +214,7 @@ impl Jobs {
     /// # Errors
     /// Those of the catalog.
     pub(super) async fn measure_orders(&self) -> Result<()> {
-        let mut orders = self.vault.orders().await?;
+        let mut orders = self.vault.orders.all().await?;
         self.measure_keys(&orders);
         #[expect(clippy::cast_precision_loss, reason = "counts of orders are small")]
         let overdue = self.overdue().await?.len() as f64;
@@ -221,7 +224,7 @@ impl Jobs {
         #[expect(clippy::cast_precision_loss, reason = "counts of orders are small")]
         let unproven = unproven.count() as f64;
         metrics::gauge!("stemvault_archive_unproven_orders").set(unproven);
-        let proven = self.vault.all_last_proven(&orders).await?;
+        let proven = self.vault.proofs.all_last_proven(&orders).await?;
         if let Some(oldest) = proven.iter().map(|(_, last)| last.at.timestamp()).min() {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit")]
             let oldest = oldest as f64;

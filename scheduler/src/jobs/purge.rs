@@ -49,7 +49,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
     if pass.request.dry_run {
         return Ok(());
     }
-    for order in pass.vault.orders().await? {
+    for order in pass.vault.orders.all().await? {
         if order.stage() == Stage::Purging
             && let Err(error) = go_on(pass, order.id).await
         {
@@ -69,7 +69,13 @@ async fn begin(pass: &Pass<'_>, id: OrderId) -> Result<()> {
         }
         let has_sessions = !pass.vault.core.sessions(id).await?.is_empty();
         let next = at.order.purging(pass.jobs.clock.now(), has_sessions)?;
-        if pass.vault.core.decide(&at, next, Batch::new()).await?.is_some() {
+        if pass
+            .vault
+            .core
+            .decide(&at, next, Batch::new())
+            .await?
+            .is_some()
+        {
             return Ok(());
         }
     }
@@ -81,9 +87,9 @@ async fn go_on(pass: &mut Pass<'_>, id: OrderId) -> Result<()> {
         return Ok(());
     }
     at.order.may_be_purged_on()?;
-    let deleted = pass.vault.destroy(&at.order).await?;
+    let deleted = pass.vault.deletion.destroy(&at.order).await?;
     let closed = if pass.jobs.is_quiet(&at.order) {
-        pass.vault.close_purge(&at).await?
+        pass.vault.deletion.close_purge(&at).await?
     } else {
         None
     };

@@ -63,7 +63,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
     if pass.request.dry_run {
         return Ok(());
     }
-    for order in pass.vault.orders().await? {
+    for order in pass.vault.orders.all().await? {
         if order.stage() == Stage::Releasing
             && let Err(error) = go_on(pass, order.id, &mut came).await
         {
@@ -89,7 +89,13 @@ async fn begin(pass: &mut Pass<'_>, id: OrderId, came: &mut Came) -> Result<()> 
         if !comes_back(pass, &at, came).await? {
             return Ok(());
         }
-        if pass.vault.core.decide(&at, next, Batch::new()).await?.is_some() {
+        if pass
+            .vault
+            .core
+            .decide(&at, next, Batch::new())
+            .await?
+            .is_some()
+        {
             return Ok(());
         }
     }
@@ -137,12 +143,12 @@ async fn go_on(pass: &mut Pass<'_>, id: OrderId, came: &mut Came) -> Result<()> 
     }
     at.order.may_be_released_on()?;
     // Decided by an earlier run: what is still there may be all that there is by now.
-    if pass.vault.has_to_release(&at.order).await? && !comes_back(pass, &at, came).await? {
+    if pass.vault.deletion.has_to_release(&at.order).await? && !comes_back(pass, &at, came).await? {
         return Ok(());
     }
-    let deleted = pass.vault.delete_released(&at.order).await?;
+    let deleted = pass.vault.deletion.delete_released(&at.order).await?;
     let closed = if pass.jobs.is_quiet(&at.order) {
-        pass.vault.close_release(&at).await?
+        pass.vault.deletion.close_release(&at).await?
     } else {
         None
     };

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use stemvault_storage::error::Result;
 use stemvault_storage::flaw::{Flaw, Tier};
 use stemvault_storage::ids::OrderId;
-use stemvault_storage::vault::Vault;
 
 use super::Pass;
 use super::job::{Facts, Job, Lane, Time};
@@ -14,7 +13,7 @@ use super::prove::doubt;
 
 pub(super) const FACTS: Facts = Facts {
     job: Job::called("repair"),
-    time: Time::If(Vault::has_noticed),
+    time: Time::If(|vault| !vault.noticed().is_empty()),
     lane: Lane::InTurn,
     apart: true,
     removes: false,
@@ -29,7 +28,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
     // What is missing from a disk that is away is not bad.
     pass.vault.core.marks.expect_stores().await?;
     let mut of = BTreeMap::<OrderId, Vec<Flaw>>::new();
-    for flaw in pass.vault.take_noticed() {
+    for flaw in pass.vault.noticed().take() {
         of.entry(flaw.damage.order).or_default().push(flaw);
     }
     for (id, flaws) in of {

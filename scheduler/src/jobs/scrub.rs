@@ -112,7 +112,7 @@ impl Jobs {
             );
             return refuse(RefusalKind::AlreadyExists, message);
         }
-        if request.tiers.contains(&Tier::Mirror) && self.vault.mirror().is_none() {
+        if request.tiers.contains(&Tier::Mirror) && self.vault.mirroring.mirror().is_none() {
             let message = "there is no mirror: set `stores.mirror` and `stores.mirror_keys`";
             return refuse(RefusalKind::BadRequest, message.to_owned());
         }

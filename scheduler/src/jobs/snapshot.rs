@@ -25,11 +25,11 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
     }
     // It is nightly, and so sees the first order that there is.
     pass.jobs.measure_key_backup().await;
-    let taken = pass.vault.take_snapshot().await?;
+    let taken = pass.vault.snapshots.take().await?;
     measure(taken.name.begun_at);
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53 bytes")]
     metrics::gauge!("stemvault_snapshot_bytes").set(taken.bytes as f64);
-    let removed = pass.vault.remove_old_snapshots().await?;
+    let removed = pass.vault.snapshots.remove_old_snapshots().await?;
     let runs = match pass.vault.core.time().doubt() {
         None => history::prune(pass.vault, pass.jobs.clock.now()).await?,
         Some(_) => 0,
@@ -54,7 +54,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
 
 /// Says how old the newest snapshot is, after a start.
 pub(super) async fn measure_newest(vault: &Vault) -> Result<()> {
-    if let Some(newest) = vault.newest_snapshot(&mut Vec::new()).await? {
+    if let Some(newest) = vault.snapshots.newest_snapshot(&mut Vec::new()).await? {
         // One of the future is of a clock that was wrong.
         measure(newest.name.begun_at.min(vault.core.clock().now()));
     }

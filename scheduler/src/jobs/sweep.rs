@@ -24,12 +24,12 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
     pass.vault.core.marks.expect_stores().await?;
     pass.vault.core.drain_all().await?;
     look_again(pass).await?;
-    for order in pass.vault.orders().await? {
+    for order in pass.vault.orders.all().await? {
         if order.stage() == Stage::Purged {
             continue;
         }
         if let Stage::Sealing = order.stage() {
-            match pass.vault.resume_sealing(order.id).await {
+            match pass.vault.submits.resume_sealing(order.id).await {
                 Ok(()) => {
                     let done = "an interrupted submit was finished";
                     pass.note(&order.number, "sweep", done).await?;
@@ -37,7 +37,7 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
                 Err(error) => pass.fail(&order.number, "sweep", &error).await?,
             }
         }
-        match pass.vault.sweep(order.id).await {
+        match pass.vault.sweep.sweep(order.id).await {
             Ok(swept) if swept.objects > 0 => {
                 pass.note(
                     &order.number,
@@ -59,9 +59,9 @@ async fn run(pass: &mut Pass<'_>) -> Result<()> {
 /// Looks at purged orders again: a node that slept may have gone on with a put after the last list.
 async fn look_again(pass: &mut Pass<'_>) -> Result<()> {
     let now = pass.jobs.clock.now();
-    for watched in pass.vault.watched().await? {
+    for watched in pass.vault.late.watched().await? {
         let order = pass.vault.core.order(watched.order).await?;
-        match pass.vault.look_again(order.id).await {
+        match pass.vault.late.look_again(order.id).await {
             Ok(late) if late.objects > 0 => {
                 let detail = format!(
                     "{} objects, {} bytes landed after its purge, and were deleted: a node slept, or was paused",
@@ -69,7 +69,7 @@ async fn look_again(pass: &mut Pass<'_>) -> Result<()> {
                 );
                 pass.note(&order.number, "purge", detail).await?;
             }
-            Ok(_) if watched.until <= now => pass.vault.end_watch(order.id).await?,
+            Ok(_) if watched.until <= now => pass.vault.late.end_watch(order.id).await?,
             Ok(_) => {}
             Err(error) => pass.fail(&order.number, "purge", &error).await?,
         }

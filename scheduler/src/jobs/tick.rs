@@ -14,7 +14,7 @@ impl Jobs {
     /// # Errors
     /// Those of the catalog; each job's own are in its run.
     pub async fn tick(&self) -> Result<()> {
-        let kept = self.vault.keep_time().await;
+        let kept = self.vault.timekeeper.keep_time().await;
         let heard = self.listen().await;
         let in_turn = async {
             let mut ticked = Ok(());

@@ -135,7 +135,11 @@ pub(crate) async fn prune(vault: &Vault, now: DateTime<Utc>) -> Result<u64> {
             for (key, _) in page {
                 batch = batch.delete(key.clone());
             }
-            vault.core.catalog().commit(std::mem::take(&mut batch)).await?;
+            vault
+                .core
+                .catalog()
+                .commit(std::mem::take(&mut batch))
+                .await?;
         }
         vault.core.catalog().commit(batch).await?;
     }

@@ -139,9 +139,15 @@ async fn whoever_lost_the_attempt_cannot_prove_it() {
     let Turn::Ours(claim) = a.turn(order).await else {
         panic!("nobody else is there");
     };
-    let written = a.vault.write_attempt(&at.order, &claim).await.unwrap();
+    let written = a
+        .vault
+        .archiver
+        .write_attempt(&at.order, &claim)
+        .await
+        .unwrap();
     let proof = a
         .vault
+        .archiver
         .read_back(&at.order, &claim, &written)
         .await
         .unwrap();
@@ -150,6 +156,7 @@ async fn whoever_lost_the_attempt_cannot_prove_it() {
         assert!(matches!(b.turn(order).await, Turn::Wait));
         studio.clock.advance(Duration::from_secs(60));
         a.vault
+            .archiver
             .read_back(&at.order, &claim, &written)
             .await
             .unwrap();
@@ -160,10 +167,22 @@ async fn whoever_lost_the_attempt_cannot_prove_it() {
         panic!("nobody was at it for minutes");
     };
     assert_eq!(taken.attempt, claim.attempt);
-    assert!(a.vault.prove(&claim, &proof).await.unwrap().is_none());
-    for refused in [
-        a.vault.write_attempt(&at.order, &claim).await.map(drop),
+    assert!(
         a.vault
+            .archiver
+            .prove(&claim, &proof)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    for refused in [
+        a.vault
+            .archiver
+            .write_attempt(&at.order, &claim)
+            .await
+            .map(drop),
+        a.vault
+            .archiver
             .read_back(&at.order, &claim, &written)
             .await
             .map(drop),
@@ -174,10 +193,27 @@ async fn whoever_lost_the_attempt_cannot_prove_it() {
         assert_eq!(refusal.kind, RefusalKind::TakenOver);
     }
     assert_eq!(a.stage(order).await, Stage::Completed);
-    let again = b.vault.write_attempt(&at.order, &taken).await.unwrap();
+    let again = b
+        .vault
+        .archiver
+        .write_attempt(&at.order, &taken)
+        .await
+        .unwrap();
     assert_eq!(b.puts().len(), 1, "the index");
-    let proof = b.vault.read_back(&at.order, &taken, &again).await.unwrap();
-    assert!(b.vault.prove(&taken, &proof).await.unwrap().is_some());
+    let proof = b
+        .vault
+        .archiver
+        .read_back(&at.order, &taken, &again)
+        .await
+        .unwrap();
+    assert!(
+        b.vault
+            .archiver
+            .prove(&taken, &proof)
+            .await
+            .unwrap()
+            .is_some()
+    );
     b.comes_back(order, session, &files).await;
 }
 
@@ -191,14 +227,15 @@ async fn an_order_that_changed_is_archived_anew_and_the_old_attempt_is_swept() {
     let begun = node.puts();
     let reopened = node.vault.core.change(order, Order::reopen).await;
     reopened.unwrap();
-    node.vault.complete(order, POLICY).await.unwrap();
+    node.vault.orders.complete(order, POLICY).await.unwrap();
     node.archive.good.store(u64::MAX, Ordering::SeqCst);
     let run = node.archive().await;
     // Nothing of another run can land in an attempt that this one began.
     assert_eq!(run.outcome, Outcome::Done, "{run:?}");
     let left = node
         .vault
-        .core.archive()
+        .core
+        .archive()
         .list(&paths::archive(order))
         .await
         .unwrap();

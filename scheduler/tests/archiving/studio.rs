@@ -209,7 +209,7 @@ impl Node {
     /// An order with these files, submitted and completed.
     pub async fn completed(&self, files: &Files) -> (OrderId, SessionId) {
         let number = "2026-0117".to_owned().try_into().unwrap();
-        let order = self.vault.create_order(number, Client::default()).await;
+        let order = self.vault.orders.create(number, Client::default()).await;
         let order = order.unwrap().id;
         for (path, content) in files {
             let new = NewUpload {
@@ -223,18 +223,18 @@ impl Node {
                 length: Some(content.len() as u64),
                 role: Role::File,
             };
-            let upload = self.vault.create_upload(order, new).await.unwrap().id;
+            let upload = self.vault.uploads.create(order, new).await.unwrap().id;
             if !content.is_empty() {
-                let writer = self.vault.begin_append(order, upload, 0);
+                let writer = self.vault.appends.begin_append(order, upload, 0);
                 let mut writer = Box::pin(writer).await.unwrap();
                 writer.push(content).await.unwrap();
                 writer.flush().await.unwrap();
             }
         }
         let (kind, form, rules) = (Kind::Material, Form::new(), Rules::new());
-        let submit = self.vault.submit(order, kind, form, rules);
+        let submit = self.vault.sessions.submit(order, kind, form, rules);
         let session = Box::pin(submit).await.unwrap().row.session;
-        self.vault.complete(order, POLICY).await.unwrap();
+        self.vault.orders.complete(order, POLICY).await.unwrap();
         (order, session)
     }
 
@@ -246,7 +246,7 @@ impl Node {
 
     pub async fn turn(&self, order: OrderId) -> Turn {
         let at = self.vault.core.settled(order).await.unwrap();
-        self.vault.claim_attempt(&at).await.unwrap()
+        self.vault.archiver.claim_attempt(&at).await.unwrap()
     }
 
     pub async fn stage(&self, order: OrderId) -> Stage {
@@ -267,7 +267,12 @@ impl Node {
         let listed = self.vault.core.archive().list(&folder);
         let stored: u64 = listed.await.unwrap().iter().map(|(_, size)| size).sum();
         assert_eq!(proof.stored_bytes, stored);
-        let index = self.vault.index(order.id, proof.attempt).await.unwrap();
+        let index = self
+            .vault
+            .manifests
+            .index(order.id, proof.attempt)
+            .await
+            .unwrap();
         let archived = index.session(session).unwrap();
         let lengths = |file: &ArchivedFile| {
             file.blocks
@@ -284,7 +289,10 @@ impl Node {
             );
         }
         let rows = tables::all_progress(order.id);
-        assert_eq!(self.vault.core.catalog().scan_prefix(&rows).await.unwrap(), []);
+        assert_eq!(
+            self.vault.core.catalog().scan_prefix(&rows).await.unwrap(),
+            []
+        );
         // 90 days later there is nothing but the archive.
         self.clock.advance(Duration::from_secs(91 * 24 * 3600));
         while !matches!(self.stage(order.id).await, Stage::Released) {
@@ -302,11 +310,17 @@ impl Node {
         let until = self.vault.core.clock().now() + chrono::TimeDelta::days(1);
         let recalled = self
             .vault
-            .core.change(order.id, |order| order.recall(until))
+            .core
+            .change(order.id, |order| order.recall(until))
             .await;
         recalled.unwrap();
         for (path, content) in files {
-            let source = self.vault.file(order.id, session, path).await.unwrap();
+            let source = self
+                .vault
+                .outlet
+                .file(order.id, session, path)
+                .await
+                .unwrap();
             assert!(source.is_archived());
             let read = source.stream(0..content.len() as u64);
             let read: Vec<_> = read.try_collect().await.unwrap();

@@ -149,7 +149,7 @@ impl Copy {
             problems: Vec::new(),
         };
         if rebuild {
-            let rebuilt = office.vault.rebuild().await;
+            let rebuilt = office.vault.rebuild.rebuild().await;
             let rebuilt = rebuilt.map_err(|error| format!("I5 rebuild fails: {error}"))?;
             let gap = |problem: &&String| !is_gap(&self.told, problem);
             if let Some(problem) = rebuilt.problems.iter().find(gap) {
@@ -226,7 +226,7 @@ impl Office {
     /// Every decision left its entry, and each names the one before; a rebuild may have lost some.
     async fn log(&self, id: OrderId) -> Checked {
         let fail = |error| format!("I6 the audit log cannot be read: {}", short(&error));
-        let log = self.vault.audit_log(id).await.map_err(fail)?;
+        let log = self.vault.audit.log(id).await.map_err(fail)?;
         match log.problems.first() {
             Some(problem) => Err(format!("I6 the audit log does not hold: {problem}")),
             None if log.head.is_empty() => Err("I6 nothing is in the audit log".into()),
@@ -238,6 +238,7 @@ impl Office {
         for (at, link) in told.links.iter().enumerate() {
             let opens = self
                 .vault
+                .access
                 .open_link(&link.token)
                 .await
                 .map_err(|error| error.to_string())?;
@@ -251,7 +252,7 @@ impl Office {
 
     async fn sessions(&self, told: &OrderTold) -> Checked {
         for session in &told.sessions {
-            let row = self.vault.session_row(told.id, session.id).await;
+            let row = self.vault.manifests.session_row(told.id, session.id).await;
             let row = row.map_err(|_| "I6 a session with a receipt is missing")?;
             let review = Word::Is(review_name(&row.review));
             if told
@@ -275,20 +276,18 @@ impl Office {
         let fail = |error| format!("I5 it cannot be recalled: {}", short(&error));
         let order = self.vault.core.order(told.id).await.map_err(fail)?;
         if order.stage() == Stage::Releasing {
-            self.vault.delete_released(&order).await.map_err(fail)?;
+            let deletion = &self.vault.deletion;
+            deletion.delete_released(&order).await.map_err(fail)?;
             let at = self.vault.core.settled(told.id).await.map_err(fail)?;
-            let closed = self.vault.close_release(&at).await.map_err(fail)?;
+            let closed = deletion.close_release(&at).await.map_err(fail)?;
             closed.ok_or("I5 a release does not end")?;
         }
         let at = self.vault.core.settled(told.id).await.map_err(fail)?;
         if matches!(at.order.stage(), Stage::Released | Stage::Recalled) {
             let until = self.clock.now() + TimeDelta::days(1);
             let next = at.order.recall(until).map_err(|refusal| refusal.message)?;
-            let step = self
-                .vault
-                .core.step(&at, next, Batch::new())
-                .await
-                .map_err(fail)?;
+            let step = self.vault.core.step(&at, next, Batch::new()).await;
+            let step = step.map_err(fail)?;
             step.ok_or("I5 nobody else is there, and yet the recall lost a race")?;
         }
         Ok(())
@@ -297,11 +296,8 @@ impl Office {
     async fn files(&self, told: &OrderTold, session: &SessionTold) -> Checked {
         for (path, content) in &session.files {
             let fail = |error| format!("I1 {path} of a session cannot be read: {}", short(&error));
-            let source = self
-                .vault
-                .file(told.id, session.id, path)
-                .await
-                .map_err(fail)?;
+            let source = self.vault.outlet.file(told.id, session.id, path).await;
+            let source = source.map_err(fail)?;
             let parts: Vec<_> = source
                 .stream(0..content.len() as u64)
                 .try_collect()
@@ -321,6 +317,7 @@ impl Office {
         for row in self.vault.core.sessions(told.id).await.map_err(fail)? {
             let manifest = self
                 .vault
+                .manifests
                 .manifest(told.id, row.session)
                 .await
                 .map_err(fail)?;
@@ -329,7 +326,7 @@ impl Office {
         for upload in told.uploads.iter().filter(|it| !it.excused) {
             let idle = self.clock.now() - upload.touched;
             let expired = !upload.is_finished() && idle >= TimeDelta::days(14);
-            match self.vault.upload(told.id, upload.id).await {
+            match self.vault.rows.upload(told.id, upload.id).await {
                 Ok(row) if row.offset < upload.acked => {
                     return Err(format!(
                         "I1 {} stands at {}, {} were acknowledged",
@@ -352,14 +349,20 @@ impl Office {
         let fail = |error| format!("I1 the parts cannot be read: {}", short(&error));
         let keys = self.vault.core.keys().order(told.id).await.map_err(fail)?;
         let mut length = 0;
-        for of in self.vault.parts_of(file.id).await.map_err(fail)? {
+        for of in self.vault.rows.parts_of(file.id).await.map_err(fail)? {
             let rows = tables::blocks(of.part);
             let rows = tables::load_all::<BlockRef>(&**self.vault.core.catalog(), &rows).await;
             for (_, block, _) in rows.map_err(fail)? {
                 length += u64::from(block.length);
                 let folder = paths::upload(told.id, of.part);
                 let object = folder.join(keys.object_name(block.hash));
-                let found = self.vault.core.working().get_opt(&object).await.map_err(fail)?;
+                let found = self
+                    .vault
+                    .core
+                    .working()
+                    .get_opt(&object)
+                    .await
+                    .map_err(fail)?;
                 if found.is_none() {
                     return Err(format!("I1 a block of {} is gone", file.path));
                 }
@@ -387,7 +390,7 @@ impl Office {
         if self.keys.head(&paths::order_key(id)).await.is_ok() {
             return Err("I4 the key of a purged order is there".into());
         }
-        if self.vault.tombstone(id).await.map_err(fail)?.is_none() {
+        if self.vault.core.tombstone(id).await.map_err(fail)?.is_none() {
             return Err("I4 a purged order has no tombstone".into());
         }
         Ok(())

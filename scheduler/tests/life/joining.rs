@@ -50,7 +50,7 @@ impl Deed {
             let piece = rest.split_to(usize::try_from(length).unwrap());
             let known = self.chance.in_1000(800);
             let new = self.new_upload(kind, "a part", Role::Part, known.then_some(length));
-            let answer = self.node.vault.create_upload(self.id(), new).await;
+            let answer = self.node.vault.uploads.create(self.id(), new).await;
             self.answered(
                 &format!("create a part of {path} ({length} bytes)"),
                 &answer,
@@ -95,7 +95,7 @@ impl Deed {
         let new = self.new_upload(kind, path, Role::Final, None);
         let touched = self.world.clock.now();
         let vault = Arc::clone(&self.node.vault);
-        let answer = vault.create_final(self.id(), new, &named).await;
+        let answer = vault.uploads.create_final(self.id(), new, &named).await;
         self.answered(&format!("make {path} of {} parts", parts.len()), &answer);
         let upload = answer.ok()?;
         let content: Vec<u8> = parts.iter().flat_map(|(_, bytes)| bytes.to_vec()).collect();
@@ -123,8 +123,8 @@ impl Deed {
     async fn send_part(&self, part: UploadId, bytes: &Bytes) -> bool {
         let (vault, id) = (&self.node.vault, self.id());
         let sent = async {
-            let row = vault.upload_settled(id, part).await?;
-            let mut writer = vault.begin_append(id, part, row.offset).await?;
+            let row = vault.uploads.upload_settled(id, part).await?;
+            let mut writer = vault.appends.begin_append(id, part, row.offset).await?;
             let at = usize::try_from(row.offset).unwrap();
             writer.push(&bytes[at..]).await?;
             writer.flush().await?;
@@ -143,9 +143,9 @@ impl Deed {
             self.send_part(*part, bytes).await;
         }
         let vault = &self.node.vault;
-        let over = vault.begin_join(self.id(), upload.id);
+        let over = vault.appends.begin_join(self.id(), upload.id);
         drop(over.await);
-        let row = vault.upload(self.id(), upload.id).await;
+        let row = vault.rows.upload(self.id(), upload.id).await;
         self.answered(&format!("is {} whole", upload.path), &row);
         let Ok(row) = row else { return };
         self.log(&format!("it is {} at {}", row.state.name(), row.offset));
@@ -159,7 +159,7 @@ impl Deed {
         let mut chance = self.chance.clone();
         if matches!(row.state, UploadState::Finished { .. }) && chance.in_1000(300) {
             let (part, _) = &upload.parts[chance.index(upload.parts.len())];
-            let answer = vault.terminate(self.id(), *part).await;
+            let answer = vault.uploads.terminate(self.id(), *part).await;
             self.answered("remove a part", &answer);
         }
     }

@@ -43,7 +43,7 @@ pub fn all_has_landed(run: &Run) {
 
 /// The watch over purged orders is over.
 pub async fn watch_ends(run: &Run) -> Result<Result<(), String>, Error> {
-    let watched = run.nodes[0].vault.watched().await?;
+    let watched = run.nodes[0].vault.late.watched().await?;
     if watched.is_empty() {
         return Ok(Ok(()));
     }

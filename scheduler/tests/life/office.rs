@@ -26,7 +26,12 @@ impl Deed {
             Vec::new()
         };
         let reason = Some("as received".to_owned());
-        let answer = self.node.vault.accept(self.id(), session.id, reason).await;
+        let answer = self
+            .node
+            .vault
+            .sessions
+            .accept(self.id(), session.id, reason)
+            .await;
         saying.end(&answer, |_| Word::Is("accepted"));
         for link in links {
             link.end(&answer, |_| Word::No);
@@ -52,6 +57,7 @@ impl Deed {
         let answer = self
             .node
             .vault
+            .sessions
             .return_session(self.id(), session.id, reasons)
             .await;
         saying.end(&answer, |_| Word::Is("returned"));
@@ -77,7 +83,7 @@ impl Deed {
             completions.push(completion);
             completions.len() - 1
         };
-        let answer = self.node.vault.complete(self.id(), policy).await;
+        let answer = self.node.vault.orders.complete(self.id(), policy).await;
         saying.end(&answer, |_| Word::No);
         let ended = self.world.clock.now();
         {
@@ -196,7 +202,12 @@ impl Deed {
         // Whoever accepts meanwhile ends the new link as well.
         let accepting = self.reviews_run();
         let accepts = self.world.state().told.orders[self.order].accepts;
-        let answer = self.node.vault.create_link(self.id(), scope, None).await;
+        let answer = self
+            .node
+            .vault
+            .access
+            .create_link(self.id(), scope, None)
+            .await;
         self.answered("link", &answer);
         let Ok((link, token)) = answer else {
             return;
@@ -229,7 +240,7 @@ impl Deed {
         }
         let at = self.chance.index(links.len());
         let saying = self.saying(About::Link(at), true);
-        let answer = self.node.vault.revoke_link(links[at].id).await;
+        let answer = self.node.vault.access.revoke_link(links[at].id).await;
         saying.end(&answer, |_| Word::No);
         self.answered("revoke a link", &answer);
     }
@@ -264,7 +275,7 @@ impl Deed {
 
     /// A sweep beside everything else.
     pub async fn sweep(self) {
-        let answer = self.node.vault.sweep(self.id()).await;
+        let answer = self.node.vault.sweep.sweep(self.id()).await;
         self.answered("sweep", &answer);
     }
 }

@@ -59,8 +59,9 @@ pub async fn rest(run: &mut Run) -> Checked {
     }
     pass(32 * DAY).await;
     settle(run).await?;
-    for order in run.nodes[0].vault.orders().await.map_err(fail)? {
-        let sessions = run.nodes[0].vault.core.sessions(order.id).await.map_err(fail)?;
+    for order in run.nodes[0].vault.orders.all().await.map_err(fail)? {
+        let sessions = run.nodes[0].vault.core.sessions(order.id).await;
+        let sessions = sessions.map_err(fail)?;
         let told = run
             .world
             .state()
@@ -135,7 +136,7 @@ async fn resting(run: &Run) -> Checked {
         return Err("I5 a record is owed for ever".into());
     }
     let now = node.vault.core.clock().now();
-    for order in node.vault.orders().await.map_err(fail)? {
+    for order in node.vault.orders.all().await.map_err(fail)? {
         let sessions = node.vault.core.sessions(order.id).await.map_err(fail)?;
         let free = order.hold.is_none();
         let due =
@@ -172,7 +173,7 @@ async fn garbage(run: &Run) -> Checked {
             prefixes.push(paths::order(told.id).to_string());
         }
     }
-    let orders = node.vault.orders().await.map_err(fail)?;
+    let orders = node.vault.orders.all().await.map_err(fail)?;
     for order in &orders {
         if order.stage() == Stage::Purged {
             named.insert(paths::tombstone(order.id).to_string());
@@ -185,7 +186,7 @@ async fn garbage(run: &Run) -> Checked {
         prefixes.push(paths::records(order.id).to_string() + "/");
         name(node, order, &mut named).await.map_err(fail)?;
         // What an append left behind is swept when its upload is closed, not before.
-        let uploads = node.vault.all_uploads(order.id).await.map_err(fail)?;
+        let uploads = node.vault.rows.all_uploads(order.id).await.map_err(fail)?;
         let open = uploads
             .iter()
             .filter(|it| !matches!(it.state, UploadState::Sealed { .. }));
@@ -219,7 +220,7 @@ async fn name(node: &Node, order: &Order, named: &mut HashSet<String>) -> Result
         if row.released {
             continue;
         }
-        for file in &vault.manifest(id, row.session).await?.files {
+        for file in &vault.manifests.manifest(id, row.session).await?.files {
             for (upload, blocks) in file.folders() {
                 let folder = paths::upload(id, upload);
                 let names = blocks.iter().map(|block| keys.object_name(block.hash));
@@ -229,12 +230,11 @@ async fn name(node: &Node, order: &Order, named: &mut HashSet<String>) -> Result
     }
     if let Some(proof) = order.proof() {
         named.insert(paths::index(id, proof.attempt).to_string());
-        let index = vault.index(id, proof.attempt).await?;
+        let index = vault.manifests.index(id, proof.attempt).await?;
         let files = index.sessions.iter().flat_map(|session| &session.files);
         let folder = paths::attempt(id, proof.attempt);
-        let names = files
-            .flat_map(|file| &file.blocks)
-            .map(|block| keys.object_name(block.hash));
+        let blocks = files.flat_map(|file| &file.blocks);
+        let names = blocks.map(|block| keys.object_name(block.hash));
         named.extend(names.map(|name| folder.clone().join(name).to_string()));
     }
     Ok(())
@@ -260,9 +260,8 @@ async fn rows(run: &Run) -> Checked {
         let stale = match table {
             'b' | 'f' | 'U' | 'c' => {
                 let row = upload_row(run, UploadId(first));
-                row.is_none_or(|row| {
-                    !matches!(table, 'U' | 'c') && matches!(row.state, UploadState::Sealed { .. })
-                })
+                let blocks = !matches!(table, 'U' | 'c');
+                row.is_none_or(|row| blocks && matches!(row.state, UploadState::Sealed { .. }))
             }
             // Some file needs the part, and knows it.
             'p' => {
@@ -270,16 +269,14 @@ async fn rows(run: &Run) -> Checked {
                 let uses = world.row::<PartUse>(&tables::part_use(part));
                 let mut finals = uses.map(|(uses, _)| uses.finals).unwrap_or_default();
                 let needed = !finals.is_empty();
-                finals.retain(|it| {
-                    upload_row(run, *it).is_none_or(|row| row.state.name() == "sealed")
-                });
+                let sealed = |row: Upload| row.state.name() == "sealed";
+                finals.retain(|it| upload_row(run, *it).is_none_or(sealed));
                 !needed || !finals.is_empty() || upload_row(run, part).is_none()
             }
             'a' => {
                 let order = world.order(stemvault_storage::ids::OrderId(first));
-                let named = order
-                    .and_then(|order| order.proof().cloned())
-                    .map(|proof| proof.attempt.0);
+                let proof = order.and_then(|order| order.proof().cloned());
+                let named = proof.map(|proof| proof.attempt.0);
                 named != id(16) && !held(first)
             }
             // An attempt that is proven, or given up, has come to its end.
@@ -331,7 +328,7 @@ async fn finish(run: &Run, at: usize) -> Checked {
     if order.stage() != Stage::Open {
         it.clone().reopen().await;
     }
-    for upload in vault.uploads(told.id).await.map_err(fail)? {
+    for upload in vault.rows.uploads(told.id).await.map_err(fail)? {
         if upload.state != UploadState::Open {
             continue;
         }
@@ -343,30 +340,33 @@ async fn finish(run: &Run, at: usize) -> Checked {
         if parts {
             let known = told.uploads.iter().position(|it| it.id == upload.id);
             it.send_parts(known.expect("just seen")).await;
-            let row = vault.upload(told.id, upload.id).await.map_err(fail)?;
+            let row = vault.rows.upload(told.id, upload.id).await.map_err(fail)?;
             if row.state == UploadState::Open {
                 // One of its parts was removed before it was whole.
-                vault.terminate(told.id, upload.id).await.map_err(fail)?;
+                let removed = vault.uploads.terminate(told.id, upload.id).await;
+                removed.map_err(fail)?;
             }
             continue;
         }
         let Some(known) = known.filter(|_| !expired) else {
-            vault.terminate(told.id, upload.id).await.map_err(fail)?;
+            let removed = vault.uploads.terminate(told.id, upload.id).await;
+            removed.map_err(fail)?;
             continue;
         };
         let rest = known
             .content
             .slice(usize::try_from(upload.offset).unwrap()..);
-        let mut writer = vault
-            .begin_append(told.id, upload.id, upload.offset)
-            .await
-            .map_err(fail)?;
+        let appends = &vault.appends;
+        let writer = appends.begin_append(told.id, upload.id, upload.offset);
+        let mut writer = writer.await.map_err(fail)?;
         writer.push(&rest).await.map_err(fail)?;
         writer.flush().await.map_err(fail)?;
     }
     it.replaced();
     for kind in [Kind::Material, Kind::Delivery, Kind::Stems] {
-        match vault.submit(told.id, kind, Form::new(), Rules::new()).await {
+        let form = Form::new();
+        let sealed = vault.sessions.submit(told.id, kind, form, Rules::new());
+        match sealed.await {
             Ok(receipt) => it.receipt(&receipt).await,
             Err(Error::Refused(_)) => {}
             Err(error) => return Err(fail(error)),

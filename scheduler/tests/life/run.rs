@@ -137,7 +137,8 @@ impl Run {
             };
             let answer = self.nodes[node]
                 .vault
-                .create_order(number.clone(), client)
+                .orders
+                .create(number.clone(), client)
                 .await;
             tries += 1;
             if let Ok(order) = answer {
@@ -331,7 +332,7 @@ impl Run {
             let node = self.node(0).await;
             let rebuild = {
                 let vault = Arc::clone(&node.vault);
-                tokio::spawn(async move { vault.rebuild().await })
+                tokio::spawn(async move { vault.rebuild.rebuild().await })
             };
             if chance.in_1000(200) {
                 tokio::time::sleep(Duration::from_secs(chance.between(60, 130))).await;

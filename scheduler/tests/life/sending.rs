@@ -67,7 +67,7 @@ impl Deed {
         };
         drop(self.world.state().names.of(&new.id.to_string()));
         let touched = self.world.clock.now();
-        let answer = self.node.vault.create_upload(self.id(), new).await;
+        let answer = self.node.vault.uploads.create(self.id(), new).await;
         self.answered(
             &format!("create {kind} {path} ({} bytes)", content.len()),
             &answer,
@@ -132,11 +132,11 @@ impl Deed {
         }
         let id = self.id();
         let vault = Arc::clone(&self.node.vault);
-        let Ok(row) = vault.upload_settled(id, upload.id).await else {
+        let Ok(row) = vault.uploads.upload_settled(id, upload.id).await else {
             return self.log(&format!("append to {}: no answer", upload.path));
         };
         self.acked(at, row.offset, None);
-        let mut writer = match vault.begin_append(id, upload.id, row.offset).await {
+        let mut writer = match vault.appends.begin_append(id, upload.id, row.offset).await {
             Ok(writer) => writer,
             Err(error) => {
                 return self.log(&format!("append to {}: {}", upload.path, short(&error)));
@@ -207,7 +207,12 @@ impl Deed {
             self.world.state().told.orders[self.order].uploads[at].excused = excused;
         };
         excuse(true);
-        let answer = self.node.vault.terminate(self.id(), upload.id).await;
+        let answer = self
+            .node
+            .vault
+            .uploads
+            .terminate(self.id(), upload.id)
+            .await;
         self.answered(&format!("remove {}", upload.path), &answer);
     }
 
@@ -226,7 +231,12 @@ impl Deed {
         };
         let form = Form::from([("song".to_owned(), "Über den Wolken".to_owned())]);
         self.replaced();
-        let answer = self.node.vault.submit(self.id(), kind, form, rules).await;
+        let answer = self
+            .node
+            .vault
+            .sessions
+            .submit(self.id(), kind, form, rules)
+            .await;
         self.answered(&format!("submit {kind}"), &answer);
         if let Ok(receipt) = answer {
             self.receipt(&receipt).await;
@@ -300,7 +310,13 @@ impl Deed {
             return;
         }
         let (path, content) = &session.files[self.chance.index(session.files.len())];
-        let Ok(source) = self.node.vault.file(self.id(), session.id, path).await else {
+        let Ok(source) = self
+            .node
+            .vault
+            .outlet
+            .file(self.id(), session.id, path)
+            .await
+        else {
             return self.log(&format!("download {path}: no"));
         };
         let length = content.len() as u64;

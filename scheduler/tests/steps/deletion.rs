@@ -83,7 +83,8 @@ async fn a_release_reads_the_archive_before_it_decides_anything() {
         assert!(
             studio
                 .vault
-                .core.order(studio.order)
+                .core
+                .order(studio.order)
                 .await
                 .unwrap()
                 .unproven()
@@ -101,7 +102,8 @@ async fn a_release_that_was_decided_reads_again_before_it_deletes_in_a_later_run
     // As a run decided it that died then.
     let decided = studio
         .vault
-        .core.change(studio.order, |order| order.releasing(now, &sessions));
+        .core
+        .change(studio.order, |order| order.releasing(now, &sessions));
     decided.await.unwrap();
     spoil(&bucket, &attempt).await;
     let working = paths::working(studio.order);
@@ -115,6 +117,7 @@ async fn a_release_that_was_decided_reads_again_before_it_deletes_in_a_later_run
     let row = &studio.vault.core.sessions(studio.order).await.unwrap()[0];
     let said = studio
         .vault
+        .leave
         .check_may_leave(&order, row)
         .await
         .unwrap_err()
@@ -125,7 +128,7 @@ async fn a_release_that_was_decided_reads_again_before_it_deletes_in_a_later_run
         .unwrap_err()
         .message;
     assert!(said.contains("stemvault order show"), "{said}");
-    let said = studio.vault.stands_still(&order).await.unwrap();
+    let said = studio.vault.leave.stands_still(&order).await.unwrap();
     assert!(said.contains("stemvault prove 2026-0117"), "{said}");
 }
 
@@ -136,7 +139,13 @@ async fn a_hold_stops_expiry_sweep_and_whoever_removes_an_upload() {
     let attempt = paths::archive(studio.order).join("0f".repeat(16));
     let left = attempt.join("block");
     let bytes = Bytes::from_static(b"of an attempt that a newer record named");
-    studio.vault.core.archive().put_now(&left, bytes).await.unwrap();
+    studio
+        .vault
+        .core
+        .archive()
+        .put_now(&left, bytes)
+        .await
+        .unwrap();
     let hold = |order: &Order| {
         order.hold(Hold {
             reason: "a lawyer asked".to_owned(),
@@ -148,18 +157,19 @@ async fn a_hold_stops_expiry_sweep_and_whoever_removes_an_upload() {
     let expired = studio.jobs.run(only("expire")).await.unwrap();
     assert_eq!(expired[0].orders[0].action, "kept", "{expired:?}");
     studio.jobs.run(only("sweep")).await.unwrap();
-    let refused = studio.vault.terminate(studio.order, upload).await;
+    let refused = studio.vault.uploads.terminate(studio.order, upload).await;
     let Err(Error::Refused(refusal)) = refused else {
         panic!("{refused:?}");
     };
     assert_eq!(refusal.kind, RefusalKind::Held);
     // Why is not for the client.
     assert!(!refusal.message.contains("lawyer"), "{}", refusal.message);
-    assert!(studio.vault.upload(studio.order, upload).await.is_ok());
+    assert!(studio.vault.rows.upload(studio.order, upload).await.is_ok());
     assert!(
         studio
             .vault
-            .core.archive()
+            .core
+            .archive()
             .get_opt(&left)
             .await
             .unwrap()
@@ -168,24 +178,36 @@ async fn a_hold_stops_expiry_sweep_and_whoever_removes_an_upload() {
 
     let lifted = studio.vault.core.change(studio.order, Order::release_hold);
     lifted.await.unwrap();
-    let plan = studio.jobs.plan(studio.vault.core.clock().now()).await.unwrap();
+    let plan = studio
+        .jobs
+        .plan(studio.vault.core.clock().now())
+        .await
+        .unwrap();
     assert_eq!(plan.actions[0].verb.name(), "expire", "{plan:?}");
     let expired = studio.jobs.run(only("expire")).await.unwrap();
     assert!(
         expired[0].orders[0].detail.contains("kick.wav"),
         "{expired:?}"
     );
-    let log = studio.vault.audit_log(studio.order).await.unwrap();
+    let log = studio.vault.audit.log(studio.order).await.unwrap();
     let last = log.entries.last().unwrap();
     assert_eq!(last.0.what, What::Expired(upload), "{log:?}");
     studio.jobs.run(only("sweep")).await.unwrap();
-    assert_eq!(studio.vault.core.archive().get_opt(&left).await.unwrap(), None);
+    assert_eq!(
+        studio.vault.core.archive().get_opt(&left).await.unwrap(),
+        None
+    );
 }
 
 #[tokio::test]
 async fn what_lands_after_a_purge_is_found_weeks_later() {
     let (studio, bucket) = Studio::in_memory().await;
-    studio.vault.complete(studio.order, AT_ONCE).await.unwrap();
+    studio
+        .vault
+        .orders
+        .complete(studio.order, AT_ONCE)
+        .await
+        .unwrap();
     let key = paths::order_key(studio.order);
     let secret = studio.vault.core.keys().wrapped_bytes(&key).await.unwrap();
     while studio.stage().await != Stage::Purged {
@@ -207,7 +229,7 @@ async fn what_lands_after_a_purge_is_found_weeks_later() {
     assert!(studio.key_objects.get(&key).await.is_err());
     studio.clock.advance(Duration::from_secs(21 * 86_400));
     studio.jobs.run(only("sweep")).await.unwrap();
-    assert_eq!(studio.vault.watched().await.unwrap(), []);
+    assert_eq!(studio.vault.late.watched().await.unwrap(), []);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod deletion;
 mod many;
 mod mirror;
 mod runs;
+mod studio;
 mod time;
 
 use std::sync::{Arc, Mutex};
@@ -15,16 +16,13 @@ use bytes::Bytes;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
-use stemvault_config::Settings;
-use stemvault_scheduler::{Job, Jobs, Outcome, Run, RunRequest};
+use stemvault_scheduler::{Job, Outcome, Run, RunRequest};
 use stemvault_storage::catalog::{
     Batch, Catalog, CatalogError, CommitError, Key, KeyRange, MemoryCatalog, Row,
 };
-use stemvault_storage::clock::{MovableClock, SharedClock, StoppedClock};
 use stemvault_storage::error::Error;
-use stemvault_storage::ids::{OrderId, UploadId};
+use stemvault_storage::ids::UploadId;
 use stemvault_storage::intake::NewUpload;
-use stemvault_storage::keys::{KeyStore, MasterKey, MasterKeys};
 use stemvault_storage::link::Scope;
 use stemvault_storage::mirror::Mirror;
 use stemvault_storage::order::{Client, Policy, Stage};
@@ -35,154 +33,15 @@ use stemvault_storage::session::{Form, Kind, Rules};
 use stemvault_storage::store::Store;
 use stemvault_storage::tables;
 use stemvault_storage::upload::Role;
-use stemvault_storage::{Limits, Vault};
 use url::Url;
+
+use studio::Studio;
 
 const AT_ONCE: Policy = Policy {
     working_days: 0,
     archive_months: 0,
     time_zone: chrono_tz::Tz::UTC,
 };
-
-/// A vault and its jobs; `working` is all that differs.
-struct Studio {
-    vault: Arc<Vault>,
-    jobs: Arc<Jobs>,
-    clock: Arc<MovableClock>,
-    keys: Arc<KeyStore>,
-    /// The objects of the key store.
-    key_objects: Arc<InMemory>,
-    order: OrderId,
-}
-
-impl Studio {
-    async fn over(working: Store, archive: Store, catalog: Arc<dyn Catalog>) -> Self {
-        let start = "2026-01-05T09:00:00Z".parse().unwrap();
-        let clock = Arc::new(MovableClock::new(Arc::new(StoppedClock::new(start))));
-        let key_store = Arc::new(InMemory::new());
-        let keys = Store::of("keys", Arc::clone(&key_store) as Arc<dyn ObjectStore>);
-        let keys = KeyStore::open(keys, MasterKeys::from(MasterKey::random()))
-            .await
-            .unwrap();
-        let limits = Limits {
-            floor_bytes: 0,
-            floor_percent: 0,
-            ..Limits::default()
-        };
-        let shared = Arc::clone(&clock) as SharedClock;
-        let keys = Arc::new(keys);
-        let of_vault = Arc::clone(&keys);
-        let vault = Vault::new(catalog, working, archive, of_vault, shared, limits);
-        let vault = Arc::new(vault);
-        let settings = Settings::defaults("/nowhere".as_ref()).unwrap();
-        let jobs = Arc::new(Jobs::new(Arc::clone(&vault), &settings));
-        // As a start does it.
-        assert_eq!(vault.core.marks.stores_away().await.unwrap(), []);
-        let number = "2026-0117".to_owned().try_into().unwrap();
-        let order = vault
-            .create_order(number, Client::default())
-            .await
-            .unwrap()
-            .id;
-        Self {
-            vault,
-            jobs,
-            clock,
-            keys,
-            key_objects: key_store,
-            order,
-        }
-    }
-
-    /// The next process over the same stores and the same catalog.
-    async fn restarted(self) -> Self {
-        let mirror = self.vault.mirror().cloned();
-        self.restarted_with(mirror).await
-    }
-
-    async fn restarted_with(self, mirror: Option<Mirror>) -> Self {
-        let vault = Vault::new(
-            Arc::clone(self.vault.core.catalog()),
-            self.vault.core.working().clone(),
-            self.vault.core.archive().clone(),
-            Arc::clone(&self.keys),
-            Arc::clone(&self.clock) as SharedClock,
-            Limits {
-                floor_bytes: 0,
-                floor_percent: 0,
-                ..Limits::default()
-            },
-        );
-        let vault = Arc::new(vault.with_mirror(mirror));
-        vault.recover().await.unwrap();
-        let settings = Settings::defaults("/nowhere".as_ref()).unwrap();
-        let jobs = Arc::new(Jobs::new(Arc::clone(&vault), &settings));
-        Self {
-            vault,
-            jobs,
-            ..self
-        }
-    }
-
-    async fn in_memory() -> (Self, Arc<InMemory>) {
-        let bucket = Arc::new(InMemory::new());
-        let store = |name| Store::of(name, Arc::clone(&bucket) as Arc<dyn ObjectStore>);
-        let catalog = Arc::new(MemoryCatalog::new());
-        (
-            Self::over(store("working"), store("archive"), catalog).await,
-            bucket,
-        )
-    }
-
-    async fn create(&self, length: u64) -> UploadId {
-        self.create_named("kick.wav", length).await
-    }
-
-    async fn create_named(&self, path: &str, length: u64) -> UploadId {
-        let new = NewUpload {
-            id: UploadId::random(),
-            link: None,
-            kind: Kind::Material,
-            path: SessionPath::parse(path).unwrap(),
-            metadata: [].into(),
-            length: Some(length),
-            role: Role::File,
-            sum: None,
-            at_once: false,
-        };
-        self.vault.create_upload(self.order, new).await.unwrap().id
-    }
-
-    async fn upload(&self, content: &[u8]) -> UploadId {
-        let upload = self.create(content.len() as u64).await;
-        let writer = self.vault.begin_append(self.order, upload, 0);
-        let mut writer = Box::pin(writer).await.unwrap();
-        writer.push(content).await.unwrap();
-        writer.flush().await.unwrap();
-        upload
-    }
-
-    async fn submit_and_complete(&self) {
-        let (kind, form, rules) = (Kind::Material, Form::new(), Rules::new());
-        self.vault
-            .submit(self.order, kind, form, rules)
-            .await
-            .unwrap();
-        self.vault.complete(self.order, AT_ONCE).await.unwrap();
-    }
-
-    async fn run(&self) -> Vec<Run> {
-        let request = RunRequest {
-            allow_many: true,
-            ..RunRequest::default()
-        };
-        self.jobs.run(request).await.unwrap()
-    }
-
-    async fn stage(&self) -> Stage {
-        self.vault.core.order(self.order).await.unwrap().stage()
-    }
-}
 
 fn job(name: &str) -> Job {
     Job::named(name).expect("a job that runs by itself")
@@ -249,7 +108,10 @@ async fn attempts_that_fail_do_not_add_up() {
     let attempts = studio.vault.core.catalog().scan_prefix(&attempts).await;
     assert_eq!(attempts.unwrap().len(), 1);
     let archive = paths::archive(studio.order);
-    assert_eq!(studio.vault.core.archive().list(&archive).await.unwrap(), []);
+    assert_eq!(
+        studio.vault.core.archive().list(&archive).await.unwrap(),
+        []
+    );
 }
 
 #[tokio::test]
@@ -258,6 +120,7 @@ async fn a_purge_that_is_due_waits_for_the_release_and_for_nothing_else() {
     studio.upload(b"boom").await;
     let (link, _) = studio
         .vault
+        .access
         .create_link(studio.order, Scope::Upload, None)
         .await
         .unwrap();
@@ -272,7 +135,7 @@ async fn a_purge_that_is_due_waits_for_the_release_and_for_nothing_else() {
         stages.push(studio.stage().await.name());
         if studio.stage().await == Stage::Purging {
             // Its record could not be sealed any more: the purge would wait for it for ever.
-            let refused = studio.vault.revoke_link(link.id).await;
+            let refused = studio.vault.access.revoke_link(link.id).await;
             let Err(Error::Refused(refusal)) = refused else {
                 panic!("{refused:?}");
             };
@@ -290,23 +153,36 @@ async fn a_draft_of_the_form_is_no_plain_text_and_goes_with_the_order() {
     let form = |word: &str| Form::from([("notes".to_owned(), word.to_owned())]);
     studio.upload(b"boom").await;
     vault
-        .keep_draft(order, &form("for the session"))
+        .drafts
+        .keep(order, &form("for the session"))
         .await
         .unwrap();
     vault
+        .sessions
         .submit(order, Kind::Material, form("submitted"), Rules::new())
         .await
         .unwrap();
     // The submit took it along; what is written afterwards is another one.
-    assert_eq!(vault.draft(order).await.unwrap(), None);
-    assert_eq!(vault.known_form(order).await.unwrap(), form("submitted"));
-    vault.keep_draft(order, &form("personal")).await.unwrap();
-    assert_eq!(vault.known_form(order).await.unwrap(), form("personal"));
-    let row = vault.core.catalog().get(&tables::draft(order)).await.unwrap();
+    assert_eq!(vault.drafts.draft(order).await.unwrap(), None);
+    assert_eq!(
+        vault.drafts.known_form(order).await.unwrap(),
+        form("submitted")
+    );
+    vault.drafts.keep(order, &form("personal")).await.unwrap();
+    assert_eq!(
+        vault.drafts.known_form(order).await.unwrap(),
+        form("personal")
+    );
+    let row = vault
+        .core
+        .catalog()
+        .get(&tables::draft(order))
+        .await
+        .unwrap();
     let row = row.unwrap().value;
     assert!(!row.windows(8).any(|it| it == b"personal"));
-    vault.complete(order, AT_ONCE).await.unwrap();
-    let refused = vault.keep_draft(order, &form("late")).await;
+    vault.orders.complete(order, AT_ONCE).await.unwrap();
+    let refused = vault.drafts.keep(order, &form("late")).await;
     assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
     while studio.stage().await != Stage::Purged {
         let runs = studio.run().await;
@@ -314,7 +190,12 @@ async fn a_draft_of_the_form_is_no_plain_text_and_goes_with_the_order() {
         assert!(!failed, "{runs:?}");
         studio.clock.advance(Duration::from_secs(121));
     }
-    let row = vault.core.catalog().get(&tables::draft(order)).await.unwrap();
+    let row = vault
+        .core
+        .catalog()
+        .get(&tables::draft(order))
+        .await
+        .unwrap();
     assert_eq!(row, None);
 }
 
@@ -393,7 +274,7 @@ async fn a_sweep_leaves_an_upload_that_begins_meanwhile() {
     let block = paths::upload(studio.order, upload).join("block");
     let row = tables::upload(studio.order, upload);
     *catalog.begins.lock().unwrap() = Some((row, block.clone()));
-    studio.vault.sweep(studio.order).await.unwrap();
+    studio.vault.sweep.sweep(studio.order).await.unwrap();
     assert!(catalog.begins.lock().unwrap().is_none(), "the sweep looked");
     assert!(catalog.working.get_opt(&block).await.unwrap().is_some());
 }

@@ -5,14 +5,22 @@ use super::*;
 impl Studio {
     async fn another(&self, nth: usize) -> Result<(), Error> {
         let upload = self.create_named(&format!("mix {nth}.wav"), 4).await;
-        let writer = self.vault.begin_append(self.order, upload, 0);
+        let writer = self.vault.appends.begin_append(self.order, upload, 0);
         let mut writer = Box::pin(writer).await.unwrap();
         writer.push(b"boom").await.unwrap();
         writer.flush().await.unwrap();
         let (kind, form, rules) = (Kind::Material, Form::new(), Rules::new());
-        let submitted = self.vault.submit(self.order, kind, form, rules).await;
+        let submitted = self
+            .vault
+            .sessions
+            .submit(self.order, kind, form, rules)
+            .await;
         if submitted.is_err() {
-            self.vault.terminate(self.order, upload).await.unwrap();
+            self.vault
+                .uploads
+                .terminate(self.order, upload)
+                .await
+                .unwrap();
         }
         submitted.map(drop)
     }
@@ -43,7 +51,12 @@ async fn an_order_of_many_sessions_is_archived_released_and_purged() {
     studio.clock.advance(Duration::from_secs(3600));
     studio.another(300).await.unwrap();
 
-    studio.vault.complete(studio.order, AT_ONCE).await.unwrap();
+    studio
+        .vault
+        .orders
+        .complete(studio.order, AT_ONCE)
+        .await
+        .unwrap();
     let mut stages = Vec::new();
     while studio.stage().await != Stage::Purged {
         let runs = studio.run().await;

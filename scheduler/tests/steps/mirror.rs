@@ -16,7 +16,10 @@ async fn mirrored() -> (Studio, Arc<InMemory>) {
     let studio = studio.restarted_with(Some(mirror)).await;
     studio.upload(b"boom").await;
     let (kind, form, rules) = (Kind::Material, Form::new(), Rules::new());
-    let submitted = studio.vault.submit(studio.order, kind, form, rules);
+    let submitted = studio
+        .vault
+        .sessions
+        .submit(studio.order, kind, form, rules);
     submitted.await.unwrap();
     copy(&studio).await;
     (studio, copies)
@@ -28,7 +31,7 @@ async fn copy(studio: &Studio) {
 }
 
 async fn working_copies(studio: &Studio) -> usize {
-    let mirror = &studio.vault.mirror().unwrap().bucket;
+    let mirror = &studio.vault.mirroring.mirror().unwrap().bucket;
     let working = paths::working(studio.order);
     mirror.list(&working).await.unwrap().len()
 }
@@ -59,10 +62,10 @@ async fn what_was_mirrored_is_read_there_whatever_was_decided_since() {
     let (studio, copies) = mirrored().await;
     let session = studio.vault.core.sessions(studio.order).await.unwrap()[0].session;
     // Now a download is on record of which the mirror knows nothing.
-    let logged = studio.vault.downloaded(studio.order, session);
+    let logged = studio.vault.downloads.downloaded(studio.order, session);
     logged.await.unwrap();
     let order = studio.vault.core.order(studio.order).await.unwrap();
-    assert!(!studio.vault.is_mirrored(&order).await.unwrap());
+    assert!(!studio.vault.mirrored.is_mirrored(&order).await.unwrap());
     spoil(&copies, &paths::working(studio.order)).await;
     spoil(&copies, &paths::sessions(studio.order)).await;
     let told = scrub(&studio).await;
@@ -70,7 +73,7 @@ async fn what_was_mirrored_is_read_there_whatever_was_decided_since() {
 
     // What came after the last copying is missing there, and is no flaw.
     let later = studio.create_named("snare.wav", 4).await;
-    let writer = studio.vault.begin_append(studio.order, later, 0);
+    let writer = studio.vault.appends.begin_append(studio.order, later, 0);
     let mut writer = Box::pin(writer).await.unwrap();
     writer.push(b"tick").await.unwrap();
     writer.flush().await.unwrap();
@@ -85,7 +88,7 @@ async fn what_was_mirrored_is_read_there_whatever_was_decided_since() {
 #[tokio::test]
 async fn the_mirror_keeps_its_copy_until_a_release_has_come_to_its_end() {
     let (studio, copies) = mirrored().await;
-    let due = studio.vault.complete(studio.order, AT_ONCE);
+    let due = studio.vault.orders.complete(studio.order, AT_ONCE);
     due.await.unwrap();
     studio.jobs.run(only("archive")).await.unwrap();
     copy(&studio).await;

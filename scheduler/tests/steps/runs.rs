@@ -57,7 +57,12 @@ pub(super) async fn many_that_expire(studio: &Studio, count: usize) {
             sum: None,
             at_once: false,
         };
-        studio.vault.create_upload(studio.order, new).await.unwrap();
+        studio
+            .vault
+            .uploads
+            .create(studio.order, new)
+            .await
+            .unwrap();
     }
     studio.clock.advance(Duration::from_secs(15 * 86400));
 }
@@ -182,7 +187,7 @@ async fn a_run_of_the_future_is_the_newest_and_an_old_row_is_read() {
     studio.clock.jump(TimeDelta::days(400));
     studio.jobs.run(accepted("sweep")).await.unwrap();
     studio.clock.jump(TimeDelta::days(-400));
-    studio.vault.accept_time().await.unwrap();
+    studio.vault.timekeeper.accept_time().await.unwrap();
     let runs = studio.jobs.runs(None, 10).await.unwrap();
     let jobs: Vec<_> = runs.iter().map(|run| run.job).collect();
     assert_eq!(jobs, [job("sweep"), job("purge")]);
@@ -194,7 +199,8 @@ async fn a_run_of_the_future_is_the_newest_and_an_old_row_is_read() {
     studio.vault.core.catalog().commit(again).await.unwrap();
     let row = studio
         .vault
-        .core.catalog()
+        .core
+        .catalog()
         .get(&tables::job("test"))
         .await
         .unwrap();

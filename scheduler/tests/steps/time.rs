@@ -21,7 +21,7 @@ async fn is_in_doubt(studio: &Studio) {
         assert_eq!(runs[0].outcome, Outcome::Stopped, "{runs:?}");
         assert!(runs[0].message.contains("--accept-clock"), "{runs:?}");
     }
-    let refused = studio.vault.complete(studio.order, AT_ONCE).await;
+    let refused = studio.vault.orders.complete(studio.order, AT_ONCE).await;
     assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
 }
 
@@ -29,7 +29,7 @@ async fn is_in_doubt(studio: &Studio) {
 async fn a_clock_that_jumps_ahead_ends_no_upload_and_neither_does_a_restart() {
     let (mut studio, _) = Studio::in_memory().await;
     let upload = studio.create(9).await;
-    let mut writer = Box::pin(studio.vault.begin_append(studio.order, upload, 0))
+    let mut writer = Box::pin(studio.vault.appends.begin_append(studio.order, upload, 0))
         .await
         .unwrap();
     writer.push(b"half").await.unwrap();
@@ -40,13 +40,21 @@ async fn a_clock_that_jumps_ahead_ends_no_upload_and_neither_does_a_restart() {
     for _ in 0..3 {
         studio.jobs.tick().await.unwrap();
         is_in_doubt(&studio).await;
-        let row = studio.vault.upload(studio.order, upload).await.unwrap();
-        assert!(!studio.vault.is_expired(&row).await.unwrap(), "{row:?}");
+        let row = studio
+            .vault
+            .rows
+            .upload(studio.order, upload)
+            .await
+            .unwrap();
+        assert!(
+            !studio.vault.rows.is_expired(&row).await.unwrap(),
+            "{row:?}"
+        );
         studio.clock.advance(Duration::from_secs(3600));
         studio = studio.restarted().await;
     }
     // The client goes on meanwhile, and what it is told lasts by either clock.
-    let mut writer = Box::pin(studio.vault.begin_append(studio.order, upload, 4))
+    let mut writer = Box::pin(studio.vault.appends.begin_append(studio.order, upload, 4))
         .await
         .unwrap();
     writer.push(b"more").await.unwrap();
@@ -60,7 +68,12 @@ async fn a_clock_that_jumps_ahead_ends_no_upload_and_neither_does_a_restart() {
         })
         .await
         .unwrap();
-    let row = studio.vault.upload(studio.order, upload).await.unwrap();
+    let row = studio
+        .vault
+        .rows
+        .upload(studio.order, upload)
+        .await
+        .unwrap();
     assert_eq!((row.offset, row.state), (8, UploadState::Open));
     studio.clock.advance(Duration::from_secs(15 * 86400));
     let runs = studio.jobs.run(only("expire")).await.unwrap();
@@ -92,18 +105,24 @@ async fn no_order_is_completed_before_what_was_decided_about_it() {
     let (kind, form, rules) = (Kind::Material, Form::new(), Rules::new());
     studio
         .vault
+        .sessions
         .submit(studio.order, kind, form, rules)
         .await
         .unwrap();
     // Too little for a jump, and still before the submit.
     studio.clock.jump(TimeDelta::minutes(-30));
-    let refused = studio.vault.complete(studio.order, AT_ONCE).await;
+    let refused = studio.vault.orders.complete(studio.order, AT_ONCE).await;
     let Err(Error::Refused(refusal)) = refused else {
         panic!("{refused:?}");
     };
     assert!(refusal.message.contains("set the clock"), "{refusal:?}");
     studio.clock.advance(Duration::from_secs(1800));
-    studio.vault.complete(studio.order, AT_ONCE).await.unwrap();
+    studio
+        .vault
+        .orders
+        .complete(studio.order, AT_ONCE)
+        .await
+        .unwrap();
 }
 
 /// A store that takes nothing while it hangs.
@@ -191,7 +210,8 @@ async fn what_takes_long_delays_no_decision_and_leaves_no_ticks_behind() {
     let number = "2026-0118".to_owned().try_into().unwrap();
     let other = studio
         .vault
-        .create_order(number, Client::default())
+        .orders
+        .create(number, Client::default())
         .await
         .unwrap()
         .id;
@@ -320,10 +340,10 @@ async fn a_job_that_last_ran_in_the_future_is_heard_of_after_a_restart_as_well()
     let shared = Arc::clone(&catalog) as Arc<dyn Catalog>;
     let studio = Studio::over(store("working"), store("archive"), shared).await;
     studio.clock.jump(TimeDelta::days(400));
-    studio.vault.accept_time().await.unwrap();
+    studio.vault.timekeeper.accept_time().await.unwrap();
     studio.jobs.run(only("sweep")).await.unwrap();
     studio.clock.jump(TimeDelta::days(-400));
-    studio.vault.accept_time().await.unwrap();
+    studio.vault.timekeeper.accept_time().await.unwrap();
     // From now on nothing can be begun, and the process that knew is gone.
     let studio = studio.restarted().await;
     *catalog.after.lock().unwrap() = Some(0);

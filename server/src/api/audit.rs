@@ -88,14 +88,19 @@ pub(super) async fn show(
     Path(number): Path<String>,
 ) -> Answer<Json<AuditLog>> {
     let id = id_of(&app, &number).await?;
-    let mut log = app.vault.audit_log(id).await?;
+    let mut log = app.vault.audit.log(id).await?;
     let mut entries = Vec::new();
     for entry in &log.entries {
-        let why = app.vault.why(id, &entry.0).await.unwrap_or_else(|error| {
-            let remark = format!("what was said of entry {}: {error}", entry.0.sequence);
-            log.remarks.push(remark);
-            None
-        });
+        let why = app
+            .vault
+            .audit
+            .why(id, &entry.0)
+            .await
+            .unwrap_or_else(|error| {
+                let remark = format!("what was said of entry {}: {error}", entry.0.sequence);
+                log.remarks.push(remark);
+                None
+            });
         entries.push(AuditEntry::of(entry, why));
     }
     Ok(Json(AuditLog {

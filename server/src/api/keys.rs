@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use stemvault_config::MasterKeySource;
-use stemvault_storage::keys::backup::BackupNote;
-use stemvault_storage::keys::rotate::{KeyState, Rotation};
+use stemvault_storage::key_care::BackupNote;
+use stemvault_storage::key_care::rotate::{KeyState, Rotation};
 use utoipa::ToSchema;
 
 use super::auth::Staff;
@@ -94,7 +94,7 @@ pub(super) async fn rotate(
     let vault = app.vault.clone();
     let master = to.master.clone();
     // In a task of its own: whoever asked may go away, and the rotation goes on.
-    let done = tokio::spawn(async move { vault.rotate_keys(&master).await });
+    let done = tokio::spawn(async move { vault.rotation.rotate_keys(&master).await });
     let Rotation { wrapped, problems } = done.await.expect("a rotation does not panic")?;
     tracing::info!(
         master = to.master,
@@ -118,13 +118,13 @@ pub(super) async fn retire(
     State(app): State<SharedApp>,
     Body(which): Body<WhichMaster>,
 ) -> Answer<Json<Keys>> {
-    app.vault.retire_master(&which.master).await?;
+    app.vault.rotation.retire_master(&which.master).await?;
     tracing::info!(master = which.master, "master key retired");
     Ok(Json(keys(&app).await?))
 }
 
 pub(super) async fn backup(_: Staff, State(app): State<SharedApp>) -> Answer {
-    let (note, file) = app.vault.back_up_keys().await?;
+    let (note, file) = app.vault.key_backup.back_up_keys().await?;
     tracing::info!(
         backup = note.name,
         keys = note.keys,
@@ -145,8 +145,8 @@ pub(super) async fn backup(_: Staff, State(app): State<SharedApp>) -> Answer {
 
 async fn keys(app: &App) -> Answer<Keys> {
     let now = app.clock.now();
-    let state = app.vault.key_state().await?;
-    let backups = app.vault.core.keys().backups().await?;
+    let state = app.vault.rotation.key_state().await?;
+    let backups = app.vault.backups.backups().await?;
     let from = match app.settings.keys.master_key {
         MasterKeySource::File(_) => "file",
         MasterKeySource::Environment(_) => "environment",
@@ -155,7 +155,7 @@ async fn keys(app: &App) -> Answer<Keys> {
         from,
         masters: masters(&state),
         backups: backups.into_iter().map(|note| line(note, now)).collect(),
-        last_backup_ends_at: app.vault.core.keys().last_backup_ends(now).await?,
+        last_backup_ends_at: app.vault.backups.last_backup_ends(now).await?,
         current: state.current,
         problems: state.problems,
     })

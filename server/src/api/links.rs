@@ -97,7 +97,9 @@ pub(super) async fn create(
         return Err(Refusal::new(RefusalKind::BadRequest, message).into());
     }
     let vault = staff.vault(&app);
-    let made = vault.create_link_with(order, scope, expires_at, most);
+    let made = vault
+        .access
+        .create_link_with(order, scope, expires_at, most);
     let (link, token) = made.await?;
     tracing::info!(order = number, link = %link.id, scope = link.scope.name(), "link made");
     Ok((StatusCode::CREATED, Json(MadeLink::of(&app, &link, &token))))
@@ -114,7 +116,7 @@ pub(super) async fn revoke(
             format!("{error}; `stemvault order show NUMBER` lists the links of an order"),
         )
     })?;
-    let link = staff.vault(&app).revoke_link(id).await?;
+    let link = staff.vault(&app).access.revoke_link(id).await?;
     tracing::info!(link = %link.id, "link revoked");
     Ok(StatusCode::NO_CONTENT)
 }

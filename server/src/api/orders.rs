@@ -94,17 +94,17 @@ pub async fn id_of(app: &App, number: &str) -> Answer<OrderId> {
 pub(super) async fn whole(app: &App, order: &order::Order) -> Answer<Json<Order>> {
     let sessions = app.vault.core.sessions(order.id).await?;
     let links = app.vault.core.links(order.id).await?;
-    let last = app.vault.last_proven(order).await?;
+    let last = app.vault.proofs.last_proven(order).await?;
     let mut shown = Order::of(order).proven(last.as_ref());
-    shown.stands_still = app.vault.stands_still(order).await;
+    shown.stands_still = app.vault.leave.stands_still(order).await;
     if order.is_gone()
-        && let Some(stone) = app.vault.tombstone(order.id).await?
+        && let Some(stone) = app.vault.core.tombstone(order.id).await?
     {
         shown.key_destroyed_at = Some(stone.destroyed_at);
         shown.last_key_backup_ends_at = stone.last_backup_ends_at;
     }
     if matches!(order.stage(), Stage::Open | Stage::Sealing) {
-        let uploads = app.vault.uploads(order.id).await?;
+        let uploads = app.vault.rows.uploads(order.id).await?;
         shown.not_submitted = Some(NotSubmitted::of(&uploads));
     }
     Ok(Json(shown.with(&sessions, &links)))
@@ -118,10 +118,13 @@ pub(super) async fn create(
     let number = check_number(&app, new.number)?;
     let client = check_client(&new.client, new.email, new.title)?;
     let vault = staff.vault(&app);
-    let order = vault.create_order(number, client).await?;
+    let order = vault.orders.create(number, client).await?;
     tracing::info!(order = %order.number, order.id = %order.id, "order created");
     let upload_link = if new.upload_link {
-        let made = vault.create_link(order.id, Scope::Upload, None).await?;
+        let made = vault
+            .access
+            .create_link(order.id, Scope::Upload, None)
+            .await?;
         Some(MadeLink::of(&app, &made.0, &made.1))
     } else {
         None
@@ -136,9 +139,10 @@ pub(super) async fn create(
 }
 
 pub(super) async fn list(_: Staff, State(app): State<SharedApp>) -> Answer<Json<Orders>> {
-    let orders = app.vault.orders().await?;
+    let orders = app.vault.orders.all().await?;
     let last: HashMap<_, _> = app
         .vault
+        .proofs
         .all_last_proven(&orders)
         .await?
         .into_iter()
@@ -175,7 +179,7 @@ pub(super) async fn complete(
         archive_months: app.settings.retention.archive_kept.0,
         time_zone: app.settings.orders.time_zone,
     };
-    let order = staff.vault(&app).complete(id, policy).await?;
+    let order = staff.vault(&app).orders.complete(id, policy).await?;
     tracing::info!(order = %order.number, stage = order.stage().name(), "order completed");
     whole(&app, &order).await
 }
@@ -335,7 +339,7 @@ fn check_client(
 /// A text that somebody will have to read: not empty, and of a length that the catalog takes.
 pub(super) fn checked(what: &str, text: &str) -> Result<String, Refusal> {
     let text = text.trim();
-    let longest = stemvault_storage::orders::TEXT_MAX;
+    let longest = stemvault_storage::TEXT_MAX;
     let message = if text.is_empty() {
         format!("the {what} is empty: say it in a few words")
     } else if text.len() > longest {

@@ -237,7 +237,7 @@ fn job(app: &App, request: &RunRequest) -> Result<Option<Job>, Refusal> {
         let message = "`new_mirror` is for the job mirror: name it, or leave it out";
         return Err(bad(message.to_owned()));
     }
-    if job == Some(mirror::JOB) && app.vault.mirror().is_none() {
+    if job == Some(mirror::JOB) && app.vault.mirroring.mirror().is_none() {
         let message = "there is no mirror to copy to: set `stores.mirror` and `stores.mirror_keys`, then start the server again";
         return Err(bad(message.to_owned()));
     }

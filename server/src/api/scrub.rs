@@ -91,7 +91,7 @@ pub(super) async fn begin(
         None => None,
     };
     let request = scrub::ScrubRequest {
-        tiers: tiers(&new.tiers, app.vault.mirror().is_some())?,
+        tiers: tiers(&new.tiers, app.vault.mirroring.mirror().is_some())?,
         order,
         rate: new.rate.as_deref().map(rate).transpose()?,
     };

@@ -67,7 +67,7 @@ pub(super) async fn uploads(
     Path(number): Path<String>,
 ) -> Answer<Json<Uploads>> {
     let order = app.vault.core.order(id_of(&app, &number).await?).await?;
-    let uploads = app.vault.listed(order.id).await?;
+    let uploads = app.vault.rows.listed(order.id).await?;
     Ok(Json(listed(&app, &order, &uploads, None).await?))
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn remove(
         let message = format!("{error}: `stemvault upload list` names them");
         Refusal::new(RefusalKind::BadRequest, message)
     })?;
-    staff.vault(&app).terminate(order, upload).await?;
+    staff.vault(&app).uploads.terminate(order, upload).await?;
     tracing::info!(order = number, %upload, "upload removed");
     Ok(StatusCode::NO_CONTENT)
 }
@@ -153,7 +153,7 @@ pub(super) async fn file(
     extensions: Extensions,
 ) -> Answer {
     let (order, session) = named(&app, &number, &session).await?;
-    let source = app.vault.file(order, session, &path).await?;
+    let source = app.vault.outlet.file(order, session, &path).await?;
     let asked = by_staff(&method, &headers, &extensions);
     let response = download::serve(&app, source, &asked).await?;
     let status = response.status();
@@ -217,7 +217,11 @@ pub(super) async fn accept(
 ) -> Answer<Json<Receipt>> {
     let (order, session) = named(&app, &number, &session).await?;
     let reason = reason.filter(|reason| !reason.trim().is_empty());
-    staff.vault(&app).accept(order, session, reason).await?;
+    staff
+        .vault(&app)
+        .sessions
+        .accept(order, session, reason)
+        .await?;
     tracing::info!(order = number, %session, "session accepted");
     receipt(&app, order, session).await
 }
@@ -230,13 +234,16 @@ pub(super) async fn give_back(
 ) -> Answer<Json<Receipt>> {
     let (order, session) = named(&app, &number, &session).await?;
     let vault = staff.vault(&app);
-    vault.return_session(order, session, reasons).await?;
+    vault
+        .sessions
+        .return_session(order, session, reasons)
+        .await?;
     tracing::info!(order = number, %session, "session returned");
     receipt(&app, order, session).await
 }
 
 async fn receipt(app: &App, order: OrderId, session: SessionId) -> Answer<Json<Receipt>> {
-    let receipt = app.vault.receipt(order, session).await?;
+    let receipt = app.vault.manifests.receipt(order, session).await?;
     Ok(Json(Receipt::for_staff(&receipt)))
 }
 

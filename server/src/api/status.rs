@@ -84,12 +84,12 @@ pub(super) async fn stores(vault: &Vault) -> StatusPart {
 
 pub(super) async fn show(_: Staff, State(app): State<SharedApp>) -> Answer<Json<Status>> {
     let now = app.clock.now();
-    let disk = disk(app.vault.disk_space().await);
-    let orders = app.vault.orders().await?;
-    let proven = app.vault.all_last_proven(&orders).await?;
+    let disk = disk(app.vault.quota.disk_space().await);
+    let orders = app.vault.orders.all().await?;
+    let proven = app.vault.proofs.all_last_proven(&orders).await?;
     let oldest = proven.iter().map(|(_, last)| last.at).min();
     let states = app.jobs.states().await?;
-    let backup = app.vault.core.keys().last_backup().await;
+    let backup = app.vault.backups.last_backup().await;
     let backup = backup.map_err(|error| error.to_string());
     let mut parts = vec![
         stores(&app.vault).await,

@@ -118,10 +118,17 @@ impl Bag {
     /// # Errors
     /// Not found; gone, with the date and what to do; those of stores and catalog.
     pub async fn of(app: &App, order: OrderId, session: SessionId) -> Answer<Self> {
-        let receipt = app.vault.receipt(order, session).await?;
+        let receipt = app.vault.manifests.receipt(order, session).await?;
         let order = app.vault.core.order(order).await?;
-        app.vault.check_may_leave(&order, &receipt.row).await?;
-        let document = app.vault.manifest_bytes(order.id, session).await?;
+        app.vault
+            .leave
+            .check_may_leave(&order, &receipt.row)
+            .await?;
+        let document = app
+            .vault
+            .manifests
+            .manifest_bytes(order.id, session)
+            .await?;
         let now = app.clock.now();
         let day = now.with_timezone(&app.settings.orders.time_zone);
         let events = events::events(&order, &receipt, now);

@@ -109,7 +109,7 @@ async fn send(vault: &Vault, bag: &Bag, share: &Arc<Share>, pieces: &Pieces) -> 
     let mut payload = Vec::new();
     for (file, entry) in bag.manifest.files.iter().zip(bag.entries()) {
         let path = file.path.as_str();
-        let source = vault.file(bag.order, bag.session, path).await?;
+        let source = vault.outlet.file(bag.order, bag.session, path).await?;
         put(pieces, zip.file(entry).into()).await?;
         let mut summing = Summing::default();
         let mut blocks = source.lent(share).stream(0..file.length);

@@ -171,7 +171,7 @@ async fn fill(
     now: DateTime<Utc>,
 ) -> anyhow::Result<(Ported, Imported)> {
     let ported = portable::import(&**vault.core.catalog(), &mut BufReader::new(file)).await?;
-    let imported = vault.check_imported().await?;
+    let imported = vault.import.check_imported().await?;
     let mut file = CliFile::read(&settings.data_dir)?;
     file.renew_token(&**vault.core.catalog(), now).await?;
     file.write(&settings.data_dir)?;

@@ -143,7 +143,7 @@ async fn drill(
     machine: &SharedClock,
 ) -> anyhow::Result<Outcome> {
     let (begun, begun_at) = (machine.monotonic(), vault.core.clock().now());
-    let rebuilt = vault.rebuild_now().await?;
+    let rebuilt = vault.rebuild.rebuild_now().await?;
     let seconds = (machine.monotonic() - begun).as_secs_f64();
     let numbers = in_use.numbers().await?;
     let with = match in_use {
@@ -151,9 +151,9 @@ async fn drill(
         InUse::Server(_) => "the server's answers",
         InUse::None => "nothing, as there is no catalog",
     };
-    let mut differences = vault.marks_amiss().await?;
+    let mut differences = vault.drill.marks_amiss().await?;
     if !matches!(in_use, InUse::None) {
-        for order in vault.orders().await? {
+        for order in vault.orders.all().await? {
             if !numbers.contains_key(&order.number.to_string())
                 && in_use.order(&order.number).await?.is_none()
             {
@@ -177,7 +177,7 @@ async fn drill(
         with,
         compared: numbers.len(),
         differences,
-        sample: vault.sample_blocks(blocks).await?,
+        sample: vault.drill.sample_blocks(blocks).await?,
     })
 }
 
@@ -207,7 +207,7 @@ async fn look(
             break;
         };
         tokio::time::sleep(A_MOMENT).await;
-        vault.rebuild_again(order).await?;
+        vault.drill.rebuild_again(order).await?;
     }
     Ok(last.map(|difference| format!("{number}: {difference}")))
 }
@@ -218,7 +218,7 @@ impl InUse {
         let orders = match self {
             Self::None => return Ok(BTreeMap::new()),
             Self::Itself(_, vault) => {
-                let orders = vault.orders().await?;
+                let orders = vault.orders.all().await?;
                 json!({ "orders": orders.iter().map(Order::of).collect::<Vec<_>>() })
             }
             Self::Server(server) => server.get(&server.api(&["api", "v1", "orders"])?).await?,

@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use stemvault_config::{MasterKeySource, Overrides};
 use stemvault_storage::clock::SharedClock;
-use stemvault_storage::keys::backup::Backup;
-use stemvault_storage::keys::restore::Restored;
+use stemvault_storage::key_care::backup::Backup;
+use stemvault_storage::key_care::restore::Restored;
 
 use super::ask::{Ask, AskArgs};
 use super::serve::SettingsArgs;

@@ -78,12 +78,12 @@ async fn fill(
     now: chrono::DateTime<chrono::Utc>,
 ) -> anyhow::Result<(Rebuilt, Lines)> {
     vault.recover().await?;
-    let rebuilt = vault.rebuild().await?;
+    let rebuilt = vault.rebuild.rebuild().await?;
     let mut file = CliFile::read(&settings.data_dir)?;
     file.renew_token(&**vault.core.catalog(), now).await?;
     file.write(&settings.data_dir)?;
     let mut lines = Lines::new();
-    for order in vault.orders().await? {
+    for order in vault.orders.all().await? {
         let sessions = vault.core.sessions(order.id).await?;
         lines.push(vec![
             order.number.to_string(),

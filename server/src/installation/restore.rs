@@ -8,8 +8,8 @@ use std::sync::Arc;
 use stemvault_config::{MasterKeySource, Settings};
 use stemvault_storage::catalog::{Catalog, Embedded, MemoryCatalog};
 use stemvault_storage::clock::SharedClock;
-use stemvault_storage::keys::backup::Backup;
-use stemvault_storage::keys::restore::Restored;
+use stemvault_storage::key_care::backup::Backup;
+use stemvault_storage::key_care::restore::Restored;
 use stemvault_storage::keys::{KeyError, KeyStore};
 use stemvault_storage::{Error, Limits, Vault};
 
@@ -54,10 +54,13 @@ pub async fn restore(
             keys,
             ..
         } = stores;
-        let records = KeyStore::restore_records(&keys, &masters, backup).await?;
+        let records = stemvault_storage::key_care::restore_records(&keys, &masters, backup).await?;
         let keys = KeyStore::open(keys, masters).await?;
         let vault = Vault::new(shared, working, archive, keys, clock, Limits::default());
-        let mut restored = vault.restore_keys(backup, although_ended).await?;
+        let mut restored = vault
+            .key_restore
+            .restore_keys(backup, although_ended)
+            .await?;
         if records {
             restored.here -= 1;
             restored.restored.insert(0, "the order records".to_owned());

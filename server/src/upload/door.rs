@@ -130,9 +130,9 @@ impl Door {
         };
         let id = upload_id(name).ok_or_else(missing)?;
         match self {
-            Self::Staff(_) => Ok((app.vault.order_of_upload(id).await?, id)),
+            Self::Staff(_) => Ok((app.vault.rows.order_of_upload(id).await?, id)),
             Self::Link(link) => {
-                let upload = app.vault.upload(link.order, id).await?;
+                let upload = app.vault.rows.upload(link.order, id).await?;
                 if upload.kind != Kind::Material {
                     return Err(missing());
                 }

@@ -20,8 +20,8 @@ const CRUMBS: u64 = 5;
 
 /// An upload as it stands, after whoever writes to it has ended; one that has expired is gone.
 pub(super) async fn settled(app: &App, order: OrderId, id: UploadId) -> Answer<Upload> {
-    let upload = app.vault.upload_settled(order, id).await?;
-    if app.vault.is_expired(&upload).await? {
+    let upload = app.vault.uploads.upload_settled(order, id).await?;
+    if app.vault.rows.is_expired(&upload).await? {
         let message = format!(
             "the upload of {:?} has expired: begin it again",
             upload.path.as_str()
@@ -30,7 +30,7 @@ pub(super) async fn settled(app: &App, order: OrderId, id: UploadId) -> Answer<U
     }
     if upload.role == Role::Final && upload.state == UploadState::Open {
         // If nobody does so at this moment.
-        drop(app.vault.begin_join(order, id));
+        drop(app.vault.appends.begin_join(order, id));
     }
     Ok(upload)
 }
@@ -56,7 +56,7 @@ pub(super) async fn discard(app: &App, upload: &Upload, error: &Error) {
     if !is_another_file(error) {
         return;
     }
-    let removed = Box::pin(app.vault.terminate(upload.order, upload.id)).await;
+    let removed = Box::pin(app.vault.uploads.terminate(upload.order, upload.id)).await;
     if let Err(error) = removed {
         tracing::warn!(upload = %upload.id, %error, "a file that is another than was said was not removed");
     }

@@ -79,7 +79,7 @@ async fn every_sum_is_compared() {
     assert!(got.body == bytes);
     // Blocks of the refused bodies went with them.
     let before = studio.objects();
-    studio.app.vault.sweep(studio.order.id).await.unwrap();
+    studio.app.vault.sweep.sweep(studio.order.id).await.unwrap();
     assert_eq!(studio.objects(), before);
 }
 
@@ -119,7 +119,7 @@ async fn what_cannot_be_compared_is_refused_unread() {
     assert!(no.text().contains("67108864 bytes"), "{}", no.text());
     assert_eq!(no.offset(), 0);
     let vault = &studio.app.vault;
-    assert_eq!(vault.uploads(studio.order.id).await.unwrap().len(), 1);
+    assert_eq!(vault.rows.uploads(studio.order.id).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ async fn begun(studio: &Studio, name: &str) -> UploadId {
         at_once: false,
     };
     let vault = &studio.app.vault;
-    let created = vault.create_upload(studio.order.id, new).await;
+    let created = vault.uploads.create(studio.order.id, new).await;
     created.unwrap().id
 }
 
@@ -48,12 +48,13 @@ async fn a_file_is_finished_when_its_end_is_declared() {
         let bytes = noise(50, length);
         for (at, again) in [(0, false), (1, true), (2, false)] {
             let id = begun(&studio, &format!("{length}-{at}.bin")).await;
-            let mut writer = vault.begin_append(order, id, 0).await.unwrap();
+            let mut writer = vault.appends.begin_append(order, id, 0).await.unwrap();
             writer.push(&bytes).await.unwrap();
             if again {
                 writer.flush().await.unwrap();
                 drop(writer);
                 vault
+                    .appends
                     .declare_length(order, id, length as u64)
                     .await
                     .unwrap();
@@ -61,7 +62,7 @@ async fn a_file_is_finished_when_its_end_is_declared() {
                 writer.declare_length(length as u64).await.unwrap();
                 assert_eq!(writer.flush().await.unwrap(), length as u64);
             }
-            let upload = vault.upload(order, id).await.unwrap();
+            let upload = vault.rows.upload(order, id).await.unwrap();
             let UploadState::Finished { hash, .. } = upload.state else {
                 panic!("{upload:?}");
             };
@@ -78,14 +79,14 @@ async fn a_declared_length_stays_when_its_request_dies() {
     let studio = Studio::new().await;
     let (vault, order) = (&studio.app.vault, studio.order.id);
     let id = begun(&studio, "a.bin").await;
-    let mut writer = vault.begin_append(order, id, 0).await.unwrap();
+    let mut writer = vault.appends.begin_append(order, id, 0).await.unwrap();
     writer.push(b"abc").await.unwrap();
     writer.declare_length(7).await.unwrap();
     writer.push(b"de").await.unwrap();
     drop(writer);
-    let upload = vault.upload(order, id).await.unwrap();
+    let upload = vault.rows.upload(order, id).await.unwrap();
     assert_eq!((upload.length, upload.offset), (Some(7), 0));
-    let mut writer = vault.begin_append(order, id, 0).await.unwrap();
+    let mut writer = vault.appends.begin_append(order, id, 0).await.unwrap();
     writer.declare_length(7).await.unwrap();
     assert_eq!(
         kind(writer.declare_length(8).await),
@@ -95,10 +96,10 @@ async fn a_declared_length_stays_when_its_request_dies() {
     assert_eq!(kind(writer.push(b"h").await), RefusalKind::TooLarge);
     writer.flush().await.unwrap();
     drop(writer);
-    let upload = vault.upload(order, id).await.unwrap();
+    let upload = vault.rows.upload(order, id).await.unwrap();
     assert_eq!(upload.state.hash().unwrap().to_string(), b3(b"abcdefg"));
-    vault.declare_length(order, id, 7).await.unwrap();
-    let no = vault.declare_length(order, id, 6).await;
+    vault.appends.declare_length(order, id, 7).await.unwrap();
+    let no = vault.appends.declare_length(order, id, 6).await;
     assert_eq!(kind(no), RefusalKind::BadRequest);
 }
 
@@ -108,7 +109,7 @@ async fn limits_hold_for_what_has_no_length() {
     let studio = studio.await;
     let (vault, order) = (&studio.app.vault, studio.order.id);
     let first = begun(&studio, "a.bin").await;
-    let mut writer = vault.begin_append(order, first, 0).await.unwrap();
+    let mut writer = vault.appends.begin_append(order, first, 0).await.unwrap();
     assert_eq!(kind(writer.declare_length(51).await), RefusalKind::TooLarge);
     // What fits is taken.
     assert_eq!(kind(writer.push(&[7; 51]).await), RefusalKind::TooLarge);
@@ -120,7 +121,7 @@ async fn limits_hold_for_what_has_no_length() {
     writer.declare_length(50).await.unwrap();
     drop(writer);
     let second = begun(&studio, "b.bin").await;
-    let mut writer = vault.begin_append(order, second, 0).await.unwrap();
+    let mut writer = vault.appends.begin_append(order, second, 0).await.unwrap();
     writer.push(&[7; 20]).await.unwrap();
     writer.flush().await.unwrap();
     assert_eq!(kind(writer.declare_length(31).await), RefusalKind::TooLarge);
@@ -131,7 +132,7 @@ async fn limits_hold_for_what_has_no_length() {
     drop(writer);
     // A third has no room left, in spite of what nobody counted yet.
     let third = begun(&studio, "c.bin").await;
-    let mut writer = vault.begin_append(order, third, 0).await.unwrap();
+    let mut writer = vault.appends.begin_append(order, third, 0).await.unwrap();
     assert_eq!(kind(writer.push(b"x").await), RefusalKind::TooLarge);
 }
 

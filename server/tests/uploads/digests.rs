@@ -118,7 +118,7 @@ async fn what_cannot_be_compared_is_refused_unread() {
     let no = patch(&studio, &at, 0, &[ALL, said], whole(&long)).await;
     assert_eq!(no.expect(413).offset(), 0);
     let vault = &studio.app.vault;
-    assert_eq!(vault.uploads(studio.order.id).await.unwrap().len(), 1);
+    assert_eq!(vault.rows.uploads(studio.order.id).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -165,7 +165,7 @@ async fn a_whole_file_has_the_digest_that_was_said_at_its_creation() {
         }
     }
     let vault = &studio.app.vault;
-    assert_eq!(vault.uploads(studio.order.id).await.unwrap().len(), 4);
+    assert_eq!(vault.rows.uploads(studio.order.id).await.unwrap().len(), 4);
     assert_eq!(
         studio.objects().len(),
         4 * 3,

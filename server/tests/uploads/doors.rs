@@ -271,7 +271,13 @@ async fn on_the_way_down_everybody_is_told() {
         assert_eq!(told.header("retry-after"), "1", "{at}");
         let kept = told.offset();
         let id = at.rsplit('/').next().unwrap().parse().unwrap();
-        let upload = studio.app.vault.upload(studio.order.id, id).await.unwrap();
+        let upload = studio
+            .app
+            .vault
+            .rows
+            .upload(studio.order.id, id)
+            .await
+            .unwrap();
         assert_eq!(upload.offset, kept);
         assert_eq!(driving, sender.is_some());
     }
@@ -339,7 +345,7 @@ async fn many_removals_at_once_are_each_done_and_logged() {
     for answer in futures::future::join_all(removals).await {
         answer.expect(204);
     }
-    let logged = studio.app.vault.audit_log(studio.order.id).await.unwrap();
+    let logged = studio.app.vault.audit.log(studio.order.id).await.unwrap();
     let removed = logged
         .entries
         .iter()

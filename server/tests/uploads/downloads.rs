@@ -180,6 +180,7 @@ async fn a_link_opens_what_it_is_for() {
     let (_, one) = studio
         .app
         .vault
+        .access
         .create_link(studio.order.id, scope, None)
         .await
         .unwrap();

@@ -78,6 +78,7 @@ async fn the_form_is_kept_and_the_engineer_submits_with_it() {
     let kept = studio
         .app
         .vault
+        .manifests
         .receipt(studio.order.id, session)
         .await
         .unwrap();
@@ -88,7 +89,16 @@ async fn the_form_is_kept_and_the_engineer_submits_with_it() {
     );
     assert_eq!(form["incomplete"], "they are on tour");
     // The draft went into the session; the next one begins with what was said there.
-    assert_eq!(studio.app.vault.draft(studio.order.id).await.unwrap(), None);
+    assert_eq!(
+        studio
+            .app
+            .vault
+            .drafts
+            .draft(studio.order.id)
+            .await
+            .unwrap(),
+        None
+    );
     assert_eq!(field(&studio.state().await, 0)["value"], "Eins");
     put(json!({})).await.expect(204);
 }

@@ -63,7 +63,14 @@ async fn lengths_that_do_not_agree() {
         problem(&no.expect(400), kind);
     }
     let vault = &studio.app.vault;
-    assert!(vault.uploads(studio.order.id).await.unwrap().is_empty());
+    assert!(
+        vault
+            .rows
+            .uploads(studio.order.id)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     let at = begin(&studio, "b.wav", 9, "abc").await;
     for (headers, body) in [
         (&[MORE, "Upload-Length: 10"][..], whole(b"d")),
@@ -96,7 +103,7 @@ async fn lengths_that_do_not_agree() {
         };
         problem(&no.expect(400), kind);
     }
-    assert_eq!(vault.uploads(studio.order.id).await.unwrap().len(), 1);
+    assert_eq!(vault.rows.uploads(studio.order.id).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -287,7 +294,14 @@ async fn what_is_said_of_a_file_is_checked_before_its_first_byte() {
         assert_eq!(no.header("upload-limit"), limit);
     }
     let vault = &studio.app.vault;
-    assert!(vault.uploads(studio.order.id).await.unwrap().is_empty());
+    assert!(
+        vault
+            .rows
+            .uploads(studio.order.id)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     // A file of unknown length grows as far as the studio takes files.
     let path = "/files/?order=2026-0117&kind=material&filename=a&artist=b";
     let no = say(
@@ -369,7 +383,8 @@ async fn a_closed_order_takes_nothing() {
     let now = studio.app.clock.now();
     let vault = &studio.app.vault;
     let closed = vault
-        .core.change(studio.order.id, |order| order.complete(now, policy))
+        .core
+        .change(studio.order.id, |order| order.complete(now, policy))
         .await;
     closed.unwrap();
     let no = post(&studio, "b.wav", &[ALL], Body::from("b"))

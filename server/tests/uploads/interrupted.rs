@@ -195,7 +195,7 @@ async fn what_has_arrived_counts_before_anybody_asks() {
         let body = Body::from_stream(begun.chain(drops));
         let (answer, ()) = tokio::join!(studio.patch(&at, 0, None, body), async {
             let vault = &studio.app.vault;
-            let stands = async || vault.upload(studio.order.id, id).await.unwrap().offset;
+            let stands = async || vault.rows.upload(studio.order.id, id).await.unwrap().offset;
             let counted = async {
                 while stands().await < counts {
                     tokio::task::yield_now().await;
@@ -250,7 +250,11 @@ async fn an_append_that_failed_commits_nothing_more() {
     let at = studio.create("a.bin", file.len() as u64).await;
     let id = at.rsplit('/').next().unwrap().parse().unwrap();
     let vault = &studio.app.vault;
-    let mut writer = vault.begin_append(studio.order.id, id, 0).await.unwrap();
+    let mut writer = vault
+        .appends
+        .begin_append(studio.order.id, id, 0)
+        .await
+        .unwrap();
     let store = Breakable(studio.folder_of(&at));
     store.break_it();
     writer.push(&file[..5 * MIB]).await.unwrap();

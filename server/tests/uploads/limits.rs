@@ -85,7 +85,7 @@ async fn a_file_of_unknown_length_ends_at_the_limit_with_every_byte_before_it() 
         at_once: false,
     };
     let vault = &studio.app.vault;
-    let id = vault.create_upload(studio.order.id, new).await.unwrap().id;
+    let id = vault.uploads.create(studio.order.id, new).await.unwrap().id;
     let at = format!("/u/{}/{id}", studio.link);
     let bytes = noise(77, 400_000);
     let no = studio.patch(&at, 0, None, whole(&bytes)).await.expect(413);
@@ -208,7 +208,9 @@ async fn a_link_says_its_own_limits_and_what_the_server_has_room_for() {
         max_files: Some(2),
     };
     let order = studio.order.id;
-    let made = vault.create_link_with(order, Scope::Upload, None, most);
+    let made = vault
+        .access
+        .create_link_with(order, Scope::Upload, None, most);
     let (_, narrow) = made.await.unwrap();
     studio.create("a.wav", 100).await;
     let limits = async |link: &str, at| {
@@ -255,7 +257,11 @@ async fn a_link_says_its_own_limits_and_what_the_server_has_room_for() {
 async fn preflights_have_a_pace_for_each_link() {
     let studio = Studio::new().await;
     let order = studio.order.id;
-    let made = studio.app.vault.create_link(order, Scope::Upload, None);
+    let made = studio
+        .app
+        .vault
+        .access
+        .create_link(order, Scope::Upload, None);
     let (_, other) = made.await.unwrap();
     let ask = async |link: &str| {
         let path = format!("/u/{link}/preflight");

@@ -15,12 +15,14 @@ async fn strangers_learn_nothing() {
     let vault = &studio.app.vault;
     let scope = || stemvault_storage::link::Scope::Upload;
     let (gone, revoked) = vault
+        .access
         .create_link(studio.order.id, scope(), None)
         .await
         .unwrap();
-    vault.revoke_link(gone.id).await.unwrap();
+    vault.access.revoke_link(gone.id).await.unwrap();
     let end = Some(studio.app.clock.now());
     let (_, expired) = vault
+        .access
         .create_link(studio.order.id, scope(), end)
         .await
         .unwrap();
@@ -189,7 +191,9 @@ async fn what_the_sender_compared_and_left_out_is_on_the_receipt_and_acceptance_
     let session = receipt["session"].as_str().unwrap();
     let printed = format!("{page}/receipts/{session}");
     let vault = &studio.app.vault;
-    let accepted = vault.accept(studio.order.id, session.parse().unwrap(), None);
+    let accepted = vault
+        .sessions
+        .accept(studio.order.id, session.parse().unwrap(), None);
     accepted.await.unwrap();
     let html = studio.get(&page, &["Accept: text/html"]).await.expect(200);
     for said in ["The studio has accepted your files", &printed] {
@@ -215,7 +219,7 @@ async fn what_the_sender_compared_and_left_out_is_on_the_receipt_and_acceptance_
     // Taken back, it is nothing to anybody.
     let links = vault.core.links(studio.order.id).await.unwrap();
     let ended = links.iter().find(|link| link.accepted.is_some()).unwrap();
-    vault.revoke_link(ended.id).await.unwrap();
+    vault.access.revoke_link(ended.id).await.unwrap();
     studio.get(&page, &["Accept: text/html"]).await.expect(404);
     studio.get(&printed, &[]).await.expect(404);
 }

@@ -92,8 +92,12 @@ async fn closed_links_look_alike_at_every_address() {
     let studio = Studio::with(|settings, _| settings.server.wrong_tries = 100).await;
     let vault = &studio.app.vault;
     let order = studio.order.id;
-    let (gone, revoked) = vault.create_link(order, Scope::Upload, None).await.unwrap();
-    vault.revoke_link(gone.id).await.unwrap();
+    let (gone, revoked) = vault
+        .access
+        .create_link(order, Scope::Upload, None)
+        .await
+        .unwrap();
+    vault.access.revoke_link(gone.id).await.unwrap();
     studio.upload("a.txt", b"a").await;
     let receipt = studio.submit().await;
     let session = studio.session_link(&receipt).await;

@@ -190,7 +190,14 @@ async fn parts_are_no_files() {
     let no = studio.ask("POST", &submit, &[], Body::empty()).await;
     assert!(no.expect(400).text().contains("no material to submit"));
     let vault = &studio.app.vault;
-    assert!(vault.uploads(studio.order.id).await.unwrap().is_empty());
+    assert!(
+        vault
+            .rows
+            .uploads(studio.order.id)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     studio.create("a.bin", 3).await;
     studio.create("b.bin", 3).await;
     studio
@@ -240,11 +247,16 @@ async fn foreign_parts_are_not_there() {
     let vault = &studio.app.vault;
     let number = "2026-0118".to_owned().try_into().unwrap();
     let other = vault
-        .create_order(number, stemvault_storage::order::Client::default())
+        .orders
+        .create(number, stemvault_storage::order::Client::default())
         .await
         .unwrap();
     let scope = stemvault_storage::link::Scope::Upload;
-    let (_, token) = vault.create_link(other.id, scope, None).await.unwrap();
+    let (_, token) = vault
+        .access
+        .create_link(other.id, scope, None)
+        .await
+        .unwrap();
     let headers = [TUS, "Upload-Concat: partial", "Upload-Length: 0"];
     let path = format!("/u/{}", token.reveal());
     let theirs = studio.ask("POST", &path, &headers, Body::empty()).await;
@@ -289,7 +301,7 @@ async fn foreign_parts_are_not_there() {
     let file = studio.create("b.bin", 0).await;
     let no = join(&studio, "a.bin", &[&file]).await.expect(400);
     assert!(no.text().contains("a file and no part"), "{}", no.text());
-    assert_eq!(vault.uploads(studio.order.id).await.unwrap().len(), 1);
+    assert_eq!(vault.rows.uploads(studio.order.id).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -335,7 +347,7 @@ async fn joining_goes_on_after_a_restart() {
     let id = at.rsplit('/').next().unwrap().parse().unwrap();
     let vault = &studio.app.vault;
     let waiting = async {
-        while vault.upload(studio.order.id, id).await.unwrap().offset < front.len() as u64 {
+        while vault.rows.upload(studio.order.id, id).await.unwrap().offset < front.len() as u64 {
             tokio::task::yield_now().await;
         }
     };
@@ -346,7 +358,7 @@ async fn joining_goes_on_after_a_restart() {
     vault.intake().stop_all();
     until(|| vault.intake().running() == 0).await;
     studio.patch(&last, 0, None, whole(back)).await.expect(204);
-    vault.resume_joins().await.unwrap();
+    vault.appends.resume_joins().await.unwrap();
     let there = whole_at(&studio, &at).await;
     assert_eq!(there.header("stemvault-hash"), b3(&bytes));
 }

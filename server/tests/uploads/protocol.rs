@@ -130,6 +130,7 @@ async fn what_is_wrong_is_said_before_the_first_byte() {
         studio
             .app
             .vault
+            .rows
             .uploads(studio.order.id)
             .await
             .unwrap()
@@ -182,7 +183,8 @@ async fn a_closed_order_takes_nothing() {
     };
     let now = studio.app.clock.now();
     let closed = vault
-        .core.change(studio.order.id, |order| order.complete(now, policy))
+        .core
+        .change(studio.order.id, |order| order.complete(now, policy))
         .await;
     closed.unwrap();
     let no = studio

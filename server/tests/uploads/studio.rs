@@ -169,11 +169,10 @@ impl Studio {
         let vault = Vault::new(catalog, working, archive, keys, clock_of_vault, limits);
         let vault = Arc::new(vault);
         let number = "2026-0117".to_owned().try_into().unwrap();
-        let order = vault.create_order(number, Client::default()).await.unwrap();
-        let (_, link) = vault
-            .create_link(order.id, Scope::Upload, None)
-            .await
-            .unwrap();
+        let order = vault.orders.create(number, Client::default());
+        let order = order.await.unwrap();
+        let link = vault.access.create_link(order.id, Scope::Upload, None);
+        let (_, link) = link.await.unwrap();
         let token = Token::random();
         let row = ApiToken {
             id: LinkId::random(),
@@ -285,6 +284,7 @@ impl Studio {
         let (_, link) = self
             .app
             .vault
+            .access
             .create_link(self.order.id, scope, None)
             .await
             .unwrap();

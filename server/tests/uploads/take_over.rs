@@ -20,7 +20,13 @@ async fn studio() -> Studio {
 
 async fn stands(studio: &Studio, at: &str) -> Upload {
     let id = at.rsplit('/').next().unwrap().parse().unwrap();
-    studio.app.vault.upload(studio.order.id, id).await.unwrap()
+    studio
+        .app
+        .vault
+        .rows
+        .upload(studio.order.id, id)
+        .await
+        .unwrap()
 }
 
 /// Begins a PATCH that announces the rest of the file and brings less; the server has begun it as well:

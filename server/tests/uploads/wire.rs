@@ -114,7 +114,7 @@ async fn a_connection_that_is_cut_keeps_its_bytes() {
     let id = at.rsplit('/').next().unwrap().parse().unwrap();
     let kept = async {
         let vault = &studio.app.vault;
-        while vault.upload(studio.order.id, id).await.unwrap().offset < bytes.len() as u64 {
+        while vault.rows.upload(studio.order.id, id).await.unwrap().offset < bytes.len() as u64 {
             tokio::task::yield_now().await;
         }
     };

@@ -11,6 +11,7 @@ pub mod decimal;
 pub mod ids;
 pub mod link;
 pub mod names;
+pub mod number;
 pub mod order;
 pub mod path;
 pub mod refusal;

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use crate::order::OrderNumber;
-
 /// What kind of no; a front end chooses its status by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalKind {
@@ -115,7 +113,7 @@ impl Refusal {
 
     /// Says which order.
     #[must_use]
-    pub fn of_order(mut self, number: &OrderNumber) -> Self {
+    pub fn of_order(mut self, number: &impl std::fmt::Display) -> Self {
         self.order = Some(number.to_string().into());
         self
     }

@@ -13,7 +13,7 @@ use crate::checks::facts::FileFacts;
 use crate::checks::{Finding, Rule, Severity};
 use crate::decimal;
 use crate::ids::{AttemptId, BlockHash, FileHash, OrderId, SessionId, UploadId};
-use crate::order::OrderNumber;
+use crate::number::OrderNumber;
 use crate::path::SessionPath;
 
 /// The form of the studio's terms: field name to what was entered.

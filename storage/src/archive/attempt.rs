@@ -10,9 +10,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::Archiver;
 use crate::catalog::{Batch, Catalog, CommitError, Expect, Key, Version};
 use crate::clock::SharedClock;
-use crate::core::OrderAt;
+use crate::core::{Core, OrderAt};
 use crate::error::Result;
 use crate::ids::{AttemptId, OrderId};
 use crate::order::{Order, OrderNumber, Proof};
@@ -20,7 +21,6 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::session::SessionRow;
 use crate::store::{Lease, QUIET_AFTER};
 use crate::tables::{self, Attempt, load_all, put};
-use crate::vault::Vault;
 
 /// So many sessions are named by a proof itself: 67 bytes each, of a row of 16 KiB.
 const NAMED_MAX: usize = 64;
@@ -78,7 +78,7 @@ impl Sights {
     }
 }
 
-impl Vault {
+impl Archiver {
     /// Claims the attempt that was begun under the order's gate, or begins one.
     ///
     /// # Errors
@@ -171,7 +171,9 @@ impl Vault {
             let (proof, batch) = self.named(claim.order, proof.clone(), batch).await?;
             let next = at.order.archived(proof)?;
             if let Some(order) = self.core.decide(&at, next, batch).await? {
-                self.forget_progress(claim.order, claim.attempt).await?;
+                self.progress
+                    .forget_progress(claim.order, claim.attempt)
+                    .await?;
                 return Ok(Some(order));
             }
         }
@@ -205,7 +207,7 @@ impl Vault {
             Ok(()) | Err(CommitError::Conflict(_)) => {}
             Err(CommitError::Failed(error)) => return Err(error.into()),
         }
-        self.forget_progress(order, attempt).await
+        self.progress.forget_progress(order, attempt).await
     }
 }
 
@@ -238,10 +240,10 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    pub(super) fn new(vault: &Vault, claim: &Claim) -> Self {
+    pub(super) fn new(core: &Core, claim: &Claim) -> Self {
         Self {
-            catalog: Arc::clone(&vault.core.catalog),
-            clock: Arc::clone(&vault.core.clock),
+            catalog: Arc::clone(&core.catalog),
+            clock: Arc::clone(&core.clock),
             claim: claim.clone(),
             lease: tokio::sync::Mutex::default(),
         }

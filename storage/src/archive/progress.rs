@@ -6,16 +6,17 @@
 //! file that fails there loses its rows and is written again.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::ArchivedBlock;
 use super::attempt::Claim;
 use crate::catalog::{Batch, CommitError, Key};
+use crate::core::Core;
 use crate::error::Result;
 use crate::ids::{AttemptId, OrderId, SessionId};
 use crate::tables::{self, Record, decode, put};
-use crate::vault::Vault;
 
 /// So many blocks, or files, are noted together; a row holds no more, and so stays under 16 KiB.
 pub(super) const STRETCH: usize = 64;
@@ -46,7 +47,13 @@ pub(super) struct Known {
     pub(super) sha256: Option<String>,
 }
 
-impl Vault {
+/// How far attempts have come.
+#[derive(Clone, Debug)]
+pub struct ProgressRows {
+    pub(crate) core: Arc<Core>,
+}
+
+impl ProgressRows {
     /// What earlier runs have put for each file. A row that cannot be read is as good as none.
     pub(super) async fn progress(&self, claim: &Claim) -> Result<HashMap<FileAt, Known>> {
         let prefix = tables::progress(claim.order, claim.attempt);

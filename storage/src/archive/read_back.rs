@@ -8,19 +8,19 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 use futures::StreamExt;
 
+use super::Archiver;
 use super::attempt::{Claim, Ground};
 use super::progress::FileAt;
 use super::steps::{Step, steps};
 use super::write::Written;
 use crate::error::{Error, Result};
 use crate::order::{Order, Proof};
-use crate::outlet::Source;
-use crate::vault::Vault;
+use crate::source::Source;
 
 /// Blocks that are read while others are decoded.
 const READ_AHEAD: usize = 2;
 
-impl Vault {
+impl Archiver {
     /// Reads an attempt back from the store and compares everything. Returns the proof of it, or
     /// the first thing that is wrong, by name; the files in which something was wrong are written
     /// again by the next run.
@@ -33,14 +33,14 @@ impl Vault {
         claim: &Claim,
         written: &Written,
     ) -> Result<Proof> {
-        let ground = Ground::new(self, claim);
-        let index = Arc::new(self.read_index(order.id, claim.attempt).await?);
+        let ground = Ground::new(&self.core, claim);
+        let index = Arc::new(self.manifests.read_index(order.id, claim.attempt).await?);
         let (mut files, mut sources, mut sessions) = (Vec::<FileAt>::new(), Vec::new(), Vec::new());
         for row in self.core.sessions(order.id).await? {
-            let manifest = Arc::new(self.read_manifest(order.id, row.session).await?);
+            let manifest = Arc::new(self.manifests.read_manifest(order.id, row.session).await?);
             for at in 0..manifest.files.len() {
                 let (manifest, index) = (Arc::clone(&manifest), Arc::clone(&index));
-                let source = Source::in_attempt(self, order.id, manifest, at, index).await?;
+                let source = Source::in_attempt(&self.core, order.id, manifest, at, index).await?;
                 sources.push(source.in_background(&self.background));
                 files.push((row.session, u32::try_from(at).expect("fewer files")));
             }
@@ -49,7 +49,7 @@ impl Vault {
         let mut wrong = self.compare(&sources, &ground).await?;
         if !wrong.is_empty() {
             let damaged: Vec<_> = wrong.iter().map(|(nth, _)| files[*nth]).collect();
-            self.forget_files(claim, &damaged).await?;
+            self.progress.forget_files(claim, &damaged).await?;
             return Err(wrong.swap_remove(0).1);
         }
         Ok(Proof {

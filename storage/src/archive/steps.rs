@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
+use super::Archiver;
 use crate::error::Result;
-use crate::outlet::Source;
 use crate::session::BlockRef;
-use crate::vault::Vault;
+use crate::source::Source;
 
 /// One block of one file; a file without bytes has a step as well, in which it ends.
 pub(super) struct Step {
@@ -22,7 +22,7 @@ pub(super) struct Step {
 
 /// Reads these files, each with its number, `ahead` blocks at a time.
 pub(super) fn steps(
-    vault: &Vault,
+    archiver: &Archiver,
     sources: Vec<(usize, Source)>,
     ahead: usize,
 ) -> BoxStream<'static, Step> {
@@ -31,7 +31,7 @@ pub(super) fn steps(
         let step = move |at| (nth, source.clone(), at, at + 1 >= count);
         (0..count.max(1)).map(step)
     });
-    let (uploads, pace) = (vault.intake.queue(), Arc::clone(&vault.pace));
+    let (uploads, pace) = (archiver.intake.queue(), Arc::clone(&archiver.pace));
     stream::iter(places)
         .map(move |(nth, source, at, last)| {
             let (uploads, pace) = (uploads.clone(), Arc::clone(&pace));

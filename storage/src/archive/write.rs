@@ -11,6 +11,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use tokio::task::JoinHandle;
 
+use super::Archiver;
 use super::attempt::{Claim, Ground};
 use super::pack::{samples_of, seal_archived};
 use super::progress::{FileAt, Known, STRETCH, Stretch};
@@ -21,10 +22,9 @@ use crate::error::Result;
 use crate::ids::{BlockHash, SessionId};
 use crate::keys::SealingKeys;
 use crate::order::Order;
-use crate::outlet::Source;
 use crate::paths;
+use crate::source::Source;
 use crate::store::Store;
-use crate::vault::Vault;
 
 /// Blocks that are read ahead.
 const READ_AHEAD: usize = 2;
@@ -62,7 +62,7 @@ enum Put {
 }
 
 struct Writing<'a> {
-    vault: &'a Vault,
+    archiver: &'a Archiver,
     claim: &'a Claim,
     keys: Arc<SealingKeys>,
     ground: Arc<Ground>,
@@ -79,7 +79,7 @@ struct Writing<'a> {
     broken: bool,
 }
 
-impl Vault {
+impl Archiver {
     /// Writes all sessions of the order into the attempt, then its index; goes on where an earlier
     /// run was interrupted. Sessions whose working copy is gone are read from the proven attempt.
     ///
@@ -93,10 +93,10 @@ impl Vault {
         let found = files.iter().filter(|file| file.sha256.is_some());
         let found_bytes = found.map(|file| file.source.entry().length).sum();
         let mut writing = Writing {
-            vault: self,
+            archiver: self,
             claim,
             keys: self.core.keys.order(order.id).await?,
-            ground: Arc::new(Ground::new(self, claim)),
+            ground: Arc::new(Ground::new(&self.core, claim)),
             sessions,
             files,
             under_way: VecDeque::new(),
@@ -112,7 +112,7 @@ impl Vault {
         done?;
         let index = writing.index();
         let lease = writing.ground.lease().await?;
-        let index_bytes = self.put_index(&index, &lease).await?;
+        let index_bytes = self.manifests.put_index(&index, &lease).await?;
         Ok(Written {
             stored_bytes: stored_bytes(&index) + index_bytes,
             found_bytes,
@@ -124,12 +124,14 @@ impl Vault {
         order: &Order,
         claim: &Claim,
     ) -> Result<(Vec<SessionId>, Vec<File>)> {
-        let mut progress = self.progress(claim).await?;
+        let mut progress = self.progress.progress(claim).await?;
         let (mut sessions, mut files) = (Vec::new(), Vec::new());
         for row in self.core.sessions(order.id).await? {
-            let manifest = self.manifest(order.id, row.session).await?;
+            let manifest = self.manifests.manifest(order.id, row.session).await?;
             for at in 0..manifest.files.len() {
-                let source = self.source_of(order, &row, Arc::clone(&manifest), at);
+                let source = self
+                    .outlet
+                    .source_of(order, &row, Arc::clone(&manifest), at);
                 let source = source.await?.in_background(&self.background);
                 let at = (row.session, u32::try_from(at).expect("fewer files"));
                 let known = progress.remove(&at).unwrap_or_default();
@@ -180,8 +182,8 @@ impl Writing<'_> {
         let todo = self.files.iter().enumerate();
         let todo = todo.filter(|(_, file)| file.sha256.is_none());
         let sources = todo.map(|(nth, file)| (nth, file.source.clone()));
-        let vault = self.vault;
-        let mut read = steps(vault, sources.collect(), READ_AHEAD);
+        let archiver = self.archiver;
+        let mut read = steps(archiver, sources.collect(), READ_AHEAD);
         let mut recut = Recut::new();
         let mut cut = 0;
         while let Some(Step { nth, block, last }) = read.next().await {
@@ -196,11 +198,11 @@ impl Writing<'_> {
                 (recut, pieces)
             };
             let mut pieces;
-            (recut, pieces) = vault.background.run(bytes, work).await;
+            (recut, pieces) = archiver.background.run(bytes, work).await;
             let mut ended = None;
             if last {
                 let whole = std::mem::replace(&mut recut, Recut::new());
-                let (rest, sha256) = vault.background.run(bytes, || whole.finish()).await;
+                let (rest, sha256) = archiver.background.run(bytes, || whole.finish()).await;
                 pieces.extend(rest);
                 ended = Some(sha256);
             }
@@ -228,7 +230,7 @@ impl Writing<'_> {
         piece: Piece,
         ended: Option<String>,
     ) -> Result<()> {
-        let most = self.vault.background.threads() + ON_THE_WAY;
+        let most = self.archiver.background.threads() + ON_THE_WAY;
         while self.under_way.len() >= most {
             self.end_first().await?;
         }
@@ -252,10 +254,10 @@ impl Writing<'_> {
         let name = source.entry().path.as_str().to_owned();
         let (keys, ground) = (Arc::clone(&self.keys), Arc::clone(&self.ground));
         let (background, pace) = (
-            Arc::clone(&self.vault.background),
-            Arc::clone(&self.vault.pace),
+            Arc::clone(&self.archiver.background),
+            Arc::clone(&self.archiver.pace),
         );
-        let store: Store = self.vault.core.archive.clone();
+        let store: Store = self.archiver.core.archive.clone();
         tokio::spawn(async move {
             let Piece { block, plain, .. } = piece;
             let work = move || seal_archived(&keys, order, block, &plain, samples.as_ref());
@@ -337,7 +339,13 @@ impl Writing<'_> {
             }
             file.noted = file.blocks.len();
         }
-        if stretches.is_empty() || self.vault.note_progress(self.claim, &stretches).await? {
+        if stretches.is_empty()
+            || self
+                .archiver
+                .progress
+                .note_progress(self.claim, &stretches)
+                .await?
+        {
             return Ok(());
         }
         Err(self.claim.lost().into())

@@ -3,14 +3,26 @@
 
 use std::collections::BTreeSet;
 
+use super::Audit;
 use super::{Entry, Head, LostEntries};
 use crate::catalog::Batch;
 use crate::error::Result;
 use crate::ids::OrderId;
 use crate::order::Order;
-use crate::rebuild::Rebuilt;
 use crate::tables::{self, decode, put};
-use crate::vault::Vault;
+
+/// A log that comes back.
+#[derive(Debug)]
+pub(crate) struct LogBack {
+    /// Its rows.
+    pub(crate) batch: Batch,
+    /// Entries that are there.
+    pub(crate) entries: u64,
+    /// Entries that are lost.
+    pub(crate) lost: u64,
+    /// What is wrong with it.
+    pub(crate) problem: Option<String>,
+}
 
 /// A log as a snapshot knew it.
 #[derive(Clone, Debug, Default)]
@@ -56,15 +68,10 @@ impl OldLog {
     }
 }
 
-impl Vault {
+impl Audit {
     /// The rows of a log that comes back. Those that an imported file brought stay, up to where the
     /// log ends.
-    pub(crate) async fn entries_back(
-        &self,
-        order: &Order,
-        old: OldLog,
-        back: &mut Rebuilt,
-    ) -> Result<Batch> {
+    pub(crate) async fn entries_back(&self, order: &Order, old: OldLog) -> Result<LogBack> {
         let (id, end) = (order.id, order.audit.sequence);
         let (mut batch, mut there) = (Batch::new(), BTreeSet::new());
         for (key, _) in self.core.catalog.scan_prefix(&tables::entries(id)).await? {
@@ -74,19 +81,23 @@ impl Vault {
             }
         }
         let (entries, wrong) = old.of(order);
-        back.problems.extend(wrong);
         for entry in &entries {
             batch = put(batch, tables::entry(id, entry.sequence), entry);
             there.insert(entry.sequence);
         }
-        back.entries += there.len() as u64;
+        let found = there.len() as u64;
         let lost = LostEntries::of(there, end);
-        back.lost_entries += lost.count();
         let key = tables::lost_entries(id);
-        Ok(if lost.spans.is_empty() {
+        let batch = if lost.spans.is_empty() {
             batch.delete(key)
         } else {
             put(batch, key, &lost)
+        };
+        Ok(LogBack {
+            batch,
+            entries: found,
+            lost: lost.count(),
+            problem: wrong,
         })
     }
 

@@ -4,13 +4,15 @@
 //! The last one is named by the order, and that by its newest record in the bucket, or its tombstone.
 //! Where something is missing, the record of the decision before it vouches for what is left.
 
+use std::sync::Arc;
+
 use super::{Entry, Head, LostEntries, Span, What};
 use crate::catalog::{Key, Row};
+use crate::core::Core;
 use crate::error::{Error, Result};
 use crate::ids::{EntryHash, OrderId};
 use crate::order::{Order, Stage};
 use crate::tables::{self, decode, load};
-use crate::vault::Vault;
 
 /// How often a log that grows while it is read is read again.
 const TRIES: usize = 64;
@@ -30,7 +32,7 @@ pub struct AuditLog {
 
 /// A log while it is read.
 struct Reading<'a> {
-    vault: &'a Vault,
+    audit: &'a Audit,
     order: &'a Order,
     /// What a sealed object outside the catalog says of the end of the log.
     sworn: Option<Head>,
@@ -44,7 +46,13 @@ struct Next {
     hash: Option<EntryHash>,
 }
 
-impl Vault {
+/// The audit logs of orders.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    pub(crate) core: Arc<Core>,
+}
+
+impl Audit {
     /// The last decision on an order, if it is known.
     ///
     /// # Errors
@@ -61,13 +69,13 @@ impl Vault {
     /// # Errors
     /// Those of the catalog and the stores, and [`Error::Busy`]. What is wrong with the log is none:
     /// it stands in [`AuditLog::problems`].
-    pub async fn audit_log(&self, id: OrderId) -> Result<AuditLog> {
+    pub async fn log(&self, id: OrderId) -> Result<AuditLog> {
         for _ in 0..TRIES {
             let at = self.core.settled(id).await?;
             let rows = self.core.catalog.scan_prefix(&tables::entries(id)).await?;
             let lost = load::<LostEntries>(&*self.core.catalog, &tables::lost_entries(id)).await?;
             let mut reading = Reading {
-                vault: self,
+                audit: self,
                 order: &at.order,
                 sworn: self.sworn(&at.order).await?,
                 lost: lost.map(|(lost, _)| lost).unwrap_or_default(),
@@ -92,7 +100,7 @@ impl Vault {
     /// The end of a log as its order's record or tombstone says; `None` where neither can be read.
     async fn sworn(&self, order: &Order) -> Result<Option<Head>> {
         if order.is_gone() {
-            let tombstone = known(self.tombstone(order.id).await)?.flatten();
+            let tombstone = known(self.core.tombstone(order.id).await)?.flatten();
             if let Some(tombstone) = tombstone {
                 return Ok(Some(tombstone.audit));
             }
@@ -188,7 +196,7 @@ impl Reading<'_> {
     }
 
     async fn vouched(&mut self, sequence: u64) -> Result<Option<EntryHash>> {
-        let hash = self.vault.vouched(self.order, sequence).await?;
+        let hash = self.audit.vouched(self.order, sequence).await?;
         if hash.is_none() {
             self.remark(format!(
                 "nothing vouches for entry {sequence} and those before it: what came after is not there, and neither is the order record of that decision"

@@ -4,35 +4,17 @@
 //! long as the order lives, and a purge ends every copy of it, while the hash of its entry stays what
 //! it was.
 
-use super::{Actor, Entry, What};
+use super::Audit;
+use super::Entry;
 use crate::block::{Logical, open};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
-use crate::orders::TEXT_MAX;
-use crate::vault::Vault;
+use crate::limits::TEXT_MAX;
 
 /// The longest text that is read, in bytes: several reasons, one a line.
 const SAID_MAX: usize = 2 * TEXT_MAX;
 
-/// A decision, as it goes into the log.
-#[derive(Clone, Debug)]
-pub struct Logged<'a> {
-    /// What.
-    pub what: What,
-    /// Who decides it.
-    pub who: &'a Actor,
-    /// Why, in their words; of an upload that goes, which file it was.
-    pub why: Option<String>,
-}
-
-impl<'a> From<(What, &'a Actor)> for Logged<'a> {
-    fn from((what, who): (What, &'a Actor)) -> Self {
-        let why = None;
-        Self { what, who, why }
-    }
-}
-
-impl Vault {
+impl Audit {
     /// Why something was decided, in the words of whoever did. None if nobody said, or the order's key
     /// is destroyed.
     ///

@@ -9,7 +9,7 @@ use crate::catalog::{Batch, Key};
 use crate::ids::{EntryHash, LinkId, OrderId};
 use crate::link::Scope;
 use crate::order::Order;
-use crate::rebuild::world::{AT_ONCE, World};
+use crate::rebuild::tests::world::{AT_ONCE, World};
 use crate::tables::{self, decode, encode};
 use crate::vault::Vault;
 
@@ -96,12 +96,16 @@ fn what_is_missing_was_lost_or_removed() {
 async fn six(world: &World) -> OrderId {
     let order = world.order("2026-0001").await;
     let vault = world.vault.by(Actor::Token(LinkId([7; 16])));
-    let (link, _) = vault.create_link(order, Scope::Upload, None).await.unwrap();
-    vault.revoke_link(link.id).await.unwrap();
+    let (link, _) = vault
+        .access
+        .create_link(order, Scope::Upload, None)
+        .await
+        .unwrap();
+    vault.access.revoke_link(link.id).await.unwrap();
     world.upload(order, "kick.wav", b"boom").await;
     let session = world.submit(order).await;
-    vault.accept(order, session, None).await.unwrap();
-    vault.complete(order, AT_ONCE).await.unwrap();
+    vault.sessions.accept(order, session, None).await.unwrap();
+    vault.orders.complete(order, AT_ONCE).await.unwrap();
     order
 }
 
@@ -113,7 +117,7 @@ fn words(log: &AuditLog) -> Vec<&'static str> {
 }
 
 async fn sound(vault: &Vault, order: OrderId) -> AuditLog {
-    let log = vault.audit_log(order).await.unwrap();
+    let log = vault.audit.log(order).await.unwrap();
     assert_eq!(log.problems, Vec::<String>::new(), "{log:?}");
     log
 }
@@ -234,7 +238,7 @@ async fn what_was_changed_removed_or_swapped_is_named() {
         for (sequence, value) in case {
             write(&world.vault, tables::entry(order, sequence as u64), value).await;
         }
-        let log = world.vault.audit_log(order).await.unwrap();
+        let log = world.vault.audit.log(order).await.unwrap();
         assert_eq!(log.problems.len(), expected.len(), "{expected:?}: {log:?}");
         for (problem, expected) in log.problems.iter().zip(expected) {
             assert!(problem.starts_with(expected), "{expected}: {problem}");
@@ -263,7 +267,7 @@ async fn a_log_that_was_written_anew_is_named() {
     let mut forged: Order = decode(&row(&world.vault, &key).await).unwrap();
     forged.audit = head;
     write(&world.vault, key, Some(encode(&forged))).await;
-    let log = world.vault.audit_log(order).await.unwrap();
+    let log = world.vault.audit.log(order).await.unwrap();
     assert!(
         log.problems
             .iter()
@@ -278,7 +282,13 @@ async fn decisions_at_once_make_one_chain() {
     let order = world.order("2026-0001").await;
     let decisions = (0..20).map(|_| {
         let vault = std::sync::Arc::clone(&world.vault);
-        tokio::spawn(async move { vault.create_link(order, Scope::Upload, None).await.is_ok() })
+        tokio::spawn(async move {
+            vault
+                .access
+                .create_link(order, Scope::Upload, None)
+                .await
+                .is_ok()
+        })
     });
     let made = futures::future::join_all(decisions).await;
     let made = made

@@ -1,18 +1,36 @@
 //! How a decision is made: in one batch with its record owed, and answered when the record is stored.
 
+use stemvault_model::audit::{Actor, Entry, Said, What};
+
 use super::{Core, OrderAt};
-use crate::audit::{Actor, Entry, Logged, Said, What};
 use crate::block::{Logical, seal_copy};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
-use crate::order::Order;
-use crate::orders::gone;
+use crate::order::{Order, decision};
 use crate::refusal::Refusal;
 use crate::tables::{self, Gate, Outbox, put};
 
 /// How often a decision that lost a race is made again before the caller is asked to.
 const TRIES: usize = 64;
+
+/// A decision, as it goes into the log.
+#[derive(Clone, Debug)]
+pub struct Logged<'a> {
+    /// What.
+    pub what: What,
+    /// Who decides it.
+    pub who: &'a Actor,
+    /// Why, in their words; of an upload that goes, which file it was.
+    pub why: Option<String>,
+}
+
+impl<'a> From<(What, &'a Actor)> for Logged<'a> {
+    fn from((what, who): (What, &'a Actor)) -> Self {
+        let why = None;
+        Self { what, who, why }
+    }
+}
 
 impl Core {
     /// Makes a decision from the order as it is, again if another one came first. What changes
@@ -46,7 +64,7 @@ impl Core {
     /// sealed any more, and the purge would wait for it for ever. Those of the catalog; and of
     /// storing the record, when the decision is made all the same and the next one will store it.
     pub async fn decide(&self, at: &OrderAt, next: Order, batch: Batch) -> Result<Option<Order>> {
-        let what = What::between(&at.order, &next);
+        let what = decision(&at.order, &next);
         let why = next.hold.as_ref().map(|hold| hold.reason.clone());
         let logged = Logged {
             what,
@@ -65,7 +83,7 @@ impl Core {
         batch: Batch,
     ) -> Result<Option<Order>> {
         let logged = logged.into();
-        gone(&at.order)?;
+        at.order.check_lives()?;
         // Its record could not be stored.
         self.marks.expect_store(&self.working).await?;
         let id = next.id;

@@ -7,10 +7,14 @@
 
 mod decide;
 pub mod record;
+pub mod tombstone;
+
+pub use decide::Logged;
 
 use std::sync::Arc;
 
-use crate::audit::Actor;
+use stemvault_model::audit::Actor;
+
 use crate::catalog::{Catalog, Version};
 use crate::clock::SharedClock;
 use crate::error::Result;
@@ -19,13 +23,12 @@ use crate::keys::KeyStore;
 use crate::limits::Limits;
 use crate::link::Link;
 use crate::marks::Marks;
-use crate::mirror::Mirror;
 use crate::order::{Order, OrderNumber};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::SessionRow;
-use crate::store::{Lease, Store};
+use crate::store::{Lease, Mirror, Store};
 use crate::tables::{self, DigestOf, Gate, load, load_all};
-use crate::trust::TrustedClock;
+use crate::trusted::TrustedClock;
 
 /// What every part stands on. A copy may be in another name ([`who`](Self::who)).
 #[derive(Clone, Debug)]

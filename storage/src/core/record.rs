@@ -1,9 +1,12 @@
 //! Order records: what the catalog knows of an order, stored in the bucket after every decision,
 //! so that bucket, key store and master key alone can rebuild it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::Core;
+use super::tombstone::{TOMBSTONE_MAX, Tombstone};
 use crate::block::{Logical, open, seal_copy};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Damage, Error, Result};
@@ -14,7 +17,7 @@ use crate::order::Order;
 use crate::paths;
 use crate::session::SessionRow;
 use crate::store::Lease;
-use crate::tables::{self, DigestOf, Outbox, Record, load, load_all};
+use crate::tables::{self, Outbox, Record, load};
 
 /// The longest record that is read, in bytes: far above any order's.
 const RECORD_MAX: usize = 64 << 20;
@@ -149,5 +152,41 @@ impl Core {
         let plain = open(keys, id, &Logical::Record(version), sealed, RECORD_MAX)
             .map_err(|error| damaged(error.to_string()))?;
         tables::decode(&plain)
+    }
+
+    /// Reads the tombstone of an order, if it has one.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::error::Error::Damaged).
+    pub async fn tombstone(&self, order: OrderId) -> Result<Option<Tombstone>> {
+        let path = paths::tombstone(order);
+        let Some(sealed) = self.working.get_opt(&path).await? else {
+            return Ok(None);
+        };
+        let plain = open(
+            self.keys.records(),
+            order,
+            &Logical::Tombstone,
+            sealed,
+            TOMBSTONE_MAX,
+        );
+        let plain = plain.map_err(|error| Damage {
+            order,
+            file: None,
+            what: "the tombstone".to_owned(),
+            store: self.working.name(),
+            object: path.to_string(),
+            detail: error.to_string(),
+        })?;
+        tables::decode(&plain).map(Some)
+    }
+
+    /// The versions of an order's record that the bucket holds.
+    pub(crate) async fn record_versions(&self, id: OrderId) -> Result<BTreeSet<u64>> {
+        let found = self.working.list(&paths::records(id)).await?;
+        let versions = found
+            .iter()
+            .filter_map(|(path, _)| path.filename()?.parse::<u64>().ok());
+        Ok(versions.collect())
     }
 }

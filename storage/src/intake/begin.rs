@@ -3,18 +3,35 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::at_once::AtOnce;
+use super::create::Uploads;
+use super::limits::Quota;
+use super::running::Intake;
 use super::running::Running;
 use super::writer::Writer;
 use crate::catalog::Version;
+use crate::core::Core;
 use crate::error::{Result, no_such_upload};
 use crate::ids::{OrderId, UploadId};
 use crate::refusal::{Refusal, RefusalKind};
+use crate::rows::UploadRows;
 use crate::store::Lease;
+use crate::submits::Submits;
 use crate::tables::{self, Gate, load};
 use crate::upload::{Role, Upload, UploadState};
-use crate::vault::Vault;
 
-impl Vault {
+/// Appending to uploads, and putting files together from parts.
+#[derive(Clone, Debug)]
+pub struct Appends {
+    pub(crate) core: Arc<Core>,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) rows: Arc<UploadRows>,
+    pub(crate) quota: Arc<Quota>,
+    pub(crate) submits: Arc<Submits>,
+    pub(crate) uploads: Arc<Uploads>,
+}
+
+impl Appends {
     /// Begins an append at `offset`, taking over from whoever writes to this upload.
     ///
     /// # Errors
@@ -74,7 +91,7 @@ impl Vault {
         let row = load::<Upload>(&*self.core.catalog, &tables::upload(order, id)).await?;
         let row = row.filter(|(upload, _)| upload.role != Role::RemovedPart);
         let (upload, row) = row.ok_or_else(|| no_such_upload(id))?;
-        if self.is_expired(&upload).await? {
+        if self.rows.is_expired(&upload).await? {
             let message = format!(
                 "the upload of {:?} has expired: begin it again",
                 upload.path.as_str()
@@ -97,7 +114,7 @@ impl Vault {
         self.core.marks.expect_store(&self.core.working).await?;
         Ok(Writer {
             keys: self.core.keys.order(order).await?,
-            vault: Arc::clone(self),
+            appends: Arc::clone(self),
             running: Arc::clone(running),
             cut: upload.progress.cut().clone(),
             frontier: upload.progress.sums().clone(),
@@ -125,12 +142,25 @@ impl Vault {
             let row = load::<Gate>(&*self.core.catalog, &tables::gate(order)).await?;
             match row {
                 Some((gate, version)) if gate.stage == "open" => return Ok(version),
-                Some((gate, _)) if gate.stage == "sealing" => self.resume_sealing(order).await?,
+                Some((gate, _)) if gate.stage == "sealing" => {
+                    self.submits.resume_sealing(order).await?;
+                }
                 _ => {
                     let at = self.core.order(order).await?;
-                    Self::check_takes_files(&at)?;
+                    at.check_takes_files()?;
                 }
             }
+        }
+    }
+
+    /// While this lives an upload does not count as unfinished for its link: the request that created it
+    /// brings all of it.
+    #[must_use]
+    pub fn at_once(&self, upload: &Upload) -> AtOnce {
+        AtOnce {
+            intake: Arc::clone(&self.intake),
+            order: upload.order,
+            id: upload.id,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::create::Uploads;
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
 use crate::ids::{FileHash, OrderId, UploadId};
@@ -11,11 +12,10 @@ use crate::order::Stage;
 use crate::session::Kind;
 use crate::tables::{self, load, put};
 use crate::upload::Upload;
-use crate::vault::Vault;
 
 const TRIES: usize = 64;
 
-impl Vault {
+impl Uploads {
     /// Notes which of these files their sender has compared; those whose hash is ours. With `kind`,
     /// others are not there.
     ///
@@ -31,7 +31,7 @@ impl Vault {
             let at = self.core.settled(order).await?;
             if matches!(at.order.stage(), Stage::Sealing) {
                 // Its manifest follows from the rows of the uploads: finish it first.
-                self.resume_sealing(order).await?;
+                self.submits.resume_sealing(order).await?;
                 continue;
             }
             let mut same = Vec::new();

@@ -70,8 +70,8 @@ impl Writer {
             return Ok(());
         }
         let kept = upload.state != UploadState::Open && !upload.role.is_part();
-        upload.expires_at =
-            (!kept).then(|| self.vault.core.time.latest() + self.vault.core.limits.expire_after);
+        upload.expires_at = (!kept)
+            .then(|| self.appends.core.time.latest() + self.appends.core.limits.expire_after);
         let (order, id) = (upload.order, upload.id);
         let key = tables::upload(order, id);
         for fragment in replaced.iter().filter(|fragment| fragment.inline) {
@@ -87,23 +87,23 @@ impl Writer {
             if running.is_fenced() {
                 return Err(self.taken_over().into());
             }
-            match self.vault.core.catalog.commit(batch.clone()).await {
+            match self.appends.core.catalog.commit(batch.clone()).await {
                 Ok(()) => {
-                    self.vault.intake.ledger().commit(&upload, self.granted);
-                    let row = load::<Upload>(&*self.vault.core.catalog, &key).await?;
+                    self.appends.intake.ledger().commit(&upload, self.granted);
+                    let row = load::<Upload>(&*self.appends.core.catalog, &key).await?;
                     let own = row.filter(|(now, _)| *now == upload);
                     break own.ok_or_else(|| self.taken_over())?;
                 }
                 Err(CommitError::Failed(error)) => {
                     // Perhaps it did happen.
-                    self.vault.intake.forget_usage(order);
+                    self.appends.intake.forget_usage(order);
                     return Err(error.into());
                 }
                 // A decision that is not on record yet: help, then try again.
                 Err(CommitError::Conflict(row)) if row == tables::outbox(order) => {
                     // That waits for a store, which may be slow: whoever takes over does not.
                     drop(committing);
-                    self.vault.core.drain(order).await?;
+                    self.appends.core.drain(order).await?;
                 }
                 Err(CommitError::Conflict(_)) => return Err(self.taken_over().into()),
             }
@@ -112,12 +112,12 @@ impl Writer {
         self.row = version;
         for fragment in replaced.iter().filter(|fragment| !fragment.inline) {
             let path = paths::upload(order, id).join(fragment.name());
-            if let Err(error) = self.vault.core.working.delete(&path).await {
+            if let Err(error) = self.appends.core.working.delete(&path).await {
                 tracing::warn!(%error, "fragment left for the sweep");
             }
         }
         if self.upload.state != before.state && self.upload.role == Role::Part {
-            self.vault.part_is_whole(order, id).await;
+            self.appends.part_is_whole(order, id).await;
         }
         Ok(())
     }
@@ -138,7 +138,7 @@ impl Writer {
     }
 
     fn now(&self) -> DateTime<Utc> {
-        self.vault.core.clock.now()
+        self.appends.core.clock.now()
     }
 
     pub(super) fn taken_over(&self) -> Refusal {

@@ -1,23 +1,30 @@
 //! Creating and removing uploads, and everything that is refused before the first byte.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::limits::Quota;
+use super::running::Intake;
+use crate::rows::UploadRows;
 
 use crate::audit::{Actor, Logged, What};
 use crate::catalog::{Batch, CommitError, Expect};
+use crate::core::Core;
 use crate::error::{Error, Result, no_such_upload};
 use crate::ids::{LinkId, OrderId, UploadId};
 use crate::intake::limits::Reserved;
 use crate::link::{Link, LinkMost};
+use crate::manifests::Manifests;
 use crate::order::{Order, Stage};
 use crate::path::SessionPath;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::Kind;
-use crate::tables::{self, Arrival, OrderOf, load, load_all, put};
+use crate::submits::Submits;
+use crate::tables::{self, Arrival, OrderOf, load, put};
 use crate::upload::progress::Progress;
 use crate::upload::sum::Sum;
 use crate::upload::{Role, Upload, UploadState};
-use crate::vault::Vault;
 
 const TRIES: usize = 64;
 
@@ -61,45 +68,37 @@ impl From<&Link> for ByLink {
     }
 }
 
-impl Vault {
-    /// Whether the order takes files at this moment.
-    ///
-    /// # Errors
-    /// [`RefusalKind::WrongStage`] in words for the client.
-    pub fn check_takes_files(order: &Order) -> Result<(), Refusal> {
-        let message = match order.stage() {
-            Stage::Open | Stage::Sealing => return Ok(()),
-            Stage::Purging | Stage::Purged => format!(
-                "order {} is over and its files are gone: ask the studio for a new order",
-                order.number
-            ),
-            _ => format!(
-                "order {} is completed and takes no more files: ask the studio to reopen it",
-                order.number
-            ),
-        };
-        Err(Refusal::new(RefusalKind::WrongStage, message).of_order(&order.number))
-    }
+/// The uploads of orders: begun, listed, checked, removed.
+#[derive(Clone, Debug)]
+pub struct Uploads {
+    pub(crate) core: Arc<Core>,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) manifests: Arc<Manifests>,
+    pub(crate) rows: Arc<UploadRows>,
+    pub(crate) quota: Arc<Quota>,
+    pub(crate) submits: Arc<Submits>,
+}
 
+impl Uploads {
     /// Creates an upload; every limit is checked before the first byte.
     ///
     /// # Errors
     /// [`RefusalKind::WrongStage`], [`RefusalKind::TooLarge`], [`RefusalKind::TooMany`],
     /// [`RefusalKind::Crowded`], [`RefusalKind::NoSpace`], [`RefusalKind::BadMetadata`].
-    pub async fn create_upload(&self, order: OrderId, new: NewUpload) -> Result<Upload> {
+    pub async fn create(&self, order: OrderId, new: NewUpload) -> Result<Upload> {
         let mut paced = false;
         for _ in 0..TRIES {
             let at = self.core.settled(order).await?;
-            Self::check_takes_files(&at.order)?;
+            at.order.check_takes_files()?;
             if matches!(at.order.stage(), Stage::Sealing) {
-                self.resume_sealing(order).await?;
+                self.submits.resume_sealing(order).await?;
                 continue;
             }
             if !std::mem::replace(&mut paced, true) {
-                self.check_pace(&at.order, &new)?;
+                self.quota.check_pace(&at.order, &new)?;
             }
             self.core.marks.expect_store(&self.core.working).await?;
-            let reserved = self.reserve(&at.order, &new, Vec::new()).await?;
+            let reserved = self.quota.reserve(&at.order, &new, Vec::new()).await?;
             self.core
                 .working
                 .prepare(&paths::upload(order, new.id))
@@ -173,53 +172,13 @@ impl Vault {
         }
     }
 
-    /// The files of an order that were sent or are being sent, oldest first. Parts are no files.
-    ///
-    /// # Errors
-    /// Those of the catalog.
-    pub async fn uploads(&self, order: OrderId) -> Result<Vec<Upload>> {
-        let mut uploads = self.all_uploads(order).await?;
-        uploads.retain(|upload| !upload.role.is_part());
-        Ok(uploads)
-    }
-
-    /// All uploads of an order, oldest first: files, parts, and parts that were removed.
-    ///
-    /// # Errors
-    /// Those of the catalog.
-    pub async fn all_uploads(&self, order: OrderId) -> Result<Vec<Upload>> {
-        let rows = load_all::<Upload>(&*self.core.catalog, &tables::uploads(order)).await?;
-        let mut uploads: Vec<_> = rows.into_iter().map(|(_, upload, _)| upload).collect();
-        uploads.sort_by(|a, b| (a.created_at, &a.path, a.id).cmp(&(b.created_at, &b.path, b.id)));
-        Ok(uploads)
-    }
-
-    /// An upload of an order. Another order's is not found.
-    ///
-    /// # Errors
-    /// [`RefusalKind::NotFound`].
-    pub async fn upload(&self, order: OrderId, id: UploadId) -> Result<Upload> {
-        let row = load::<Upload>(&*self.core.catalog, &tables::upload(order, id)).await?;
-        let row = row.filter(|(upload, _)| upload.role != Role::RemovedPart);
-        Ok(row.ok_or_else(|| no_such_upload(id))?.0)
-    }
-
-    /// The order that an upload belongs to.
-    ///
-    /// # Errors
-    /// [`RefusalKind::NotFound`].
-    pub async fn order_of_upload(&self, id: UploadId) -> Result<OrderId> {
-        let row = load::<OrderOf>(&*self.core.catalog, &tables::order_of_upload(id)).await?;
-        Ok(row.ok_or_else(|| no_such_upload(id))?.0.order)
-    }
-
     /// An upload as it stands, after whoever writes to it was asked to commit and end.
     ///
     /// # Errors
     /// [`RefusalKind::NotFound`].
     pub async fn upload_settled(&self, order: OrderId, id: UploadId) -> Result<Upload> {
         self.intake.take_over(id).await;
-        self.upload(order, id).await
+        self.rows.upload(order, id).await
     }
 
     /// Removes an upload and its bytes, unless a session that was not returned holds it.
@@ -261,7 +220,9 @@ impl Vault {
                 return Err(no_such_upload(id).into());
             };
             let expires = matches!(what, Some(What::Expired(_)));
-            if expires && (self.core.time.doubt().is_some() || !self.is_expired(&upload).await?) {
+            if expires
+                && (self.core.time.doubt().is_some() || !self.rows.is_expired(&upload).await?)
+            {
                 return Ok(None);
             }
             self.check_may_terminate(&at.order, &upload).await?;
@@ -275,9 +236,9 @@ impl Vault {
             let (role, removed) = (upload.role, upload.clone());
             let (batch, folders) = match role {
                 Role::RemovedPart => return Err(no_such_upload(id).into()),
-                Role::Part => self.removed_part(batch, upload).await?,
-                Role::Final => self.removed_final(batch, upload).await?,
-                Role::File => (self.without_upload(batch, order, id).await?, vec![id]),
+                Role::Part => self.rows.removed_part(batch, upload).await?,
+                Role::Final => self.rows.removed_final(batch, upload).await?,
+                Role::File => (self.rows.without_upload(batch, order, id).await?, vec![id]),
             };
             let done = match what {
                 None => self.core.catalog.commit(batch).await,
@@ -347,7 +308,7 @@ impl Vault {
             ));
         }
         if let UploadState::Sealed { session, .. } = upload.state {
-            let row = self.session_row(order.id, session).await?;
+            let row = self.manifests.session_row(order.id, session).await?;
             if !row.review.is_returned() {
                 return refuse(format!(
                     "{file:?} cannot be removed: it was submitted with session {session}; ask the studio to return the session"

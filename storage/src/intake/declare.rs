@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
+use super::begin::Appends;
 use super::writer::Writer;
 use crate::catalog::Batch;
 use crate::error::Result;
 use crate::ids::{OrderId, UploadId};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::upload::{Upload, UploadState};
-use crate::vault::Vault;
 
-impl Vault {
+impl Appends {
     /// Says how long an upload is that was begun without a length, taking over from whoever
     /// writes to it. Finishes it if all of it is there. Saying the same again changes nothing.
     ///
@@ -26,7 +26,7 @@ impl Vault {
         id: UploadId,
         length: u64,
     ) -> Result<Upload> {
-        let offset = self.upload_settled(order, id).await?.offset;
+        let offset = self.uploads.upload_settled(order, id).await?.offset;
         let mut writer = self.begin_append(order, id, offset).await?;
         writer.declare_length(length).await?;
         Ok(writer.upload().clone())
@@ -103,7 +103,7 @@ impl Writer {
     /// that of a file may be met before: [`push`](Self::push) says so.
     #[must_use]
     pub fn room(&self) -> u64 {
-        let longest = self.vault.core.limits.max_file;
+        let longest = self.appends.core.limits.max_file;
         let end = self.upload.length.unwrap_or(longest);
         end.saturating_sub(self.received)
     }

@@ -5,12 +5,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::bounds::{Bound, Disk, Over};
-use super::limits::STEP;
+use super::limits::{Quota, STEP};
 use super::no::Asked;
 use super::writer::Writer;
 use crate::error::Result;
 use crate::refusal::Refusal;
-use crate::vault::Vault;
 
 /// So long the disk is as it was when it was last looked at.
 const RECENT: Duration = Duration::from_secs(1);
@@ -19,7 +18,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Vault {
+impl Quota {
     /// The disk of the working store, asked not much more often than it changes.
     async fn recent_disk(&self) -> Result<Option<Disk>> {
         let now = self.core.clock.monotonic();
@@ -43,7 +42,7 @@ impl Writer {
         if self.received / STEP == end / STEP {
             return Ok(None);
         }
-        let Some(Disk { free, floor }) = self.vault.recent_disk().await? else {
+        let Some(Disk { free, floor }) = self.appends.quota.recent_disk().await? else {
             return Ok(None);
         };
         if free >= floor {

@@ -43,7 +43,7 @@ impl Writer {
     /// Holds the whole block in the making again. `memory` is for as many bytes as
     /// [`fragments_to_gather`](Self::fragments_to_gather) says.
     pub(super) async fn gather_fragments(&mut self, memory: OwnedSemaphorePermit) -> Result<()> {
-        let mut sealer = Sealer::for_block(BLOCK_MAX, &self.vault.intake.buffers);
+        let mut sealer = Sealer::for_block(BLOCK_MAX, &self.appends.intake.buffers);
         for fragment in &self.upload.fragments {
             sealer.push(&self.read_fragment(fragment).await?);
         }
@@ -62,20 +62,20 @@ impl Writer {
         let path = paths::upload(upload.order, upload.id).join(fragment.name());
         let sealed = if fragment.inline {
             let row = self
-                .vault
+                .appends
                 .core
                 .catalog
                 .get(&tables::fragment(upload.id, fragment.number))
                 .await?;
             row.map(|row| row.value)
         } else {
-            self.vault.core.working.get_opt(&path).await?
+            self.appends.core.working.get_opt(&path).await?
         };
         let damaged = |detail: String| Damage {
             order: upload.order,
             file: Some(upload.path.as_str().to_owned()),
             what: format!("fragment {} of upload {}", fragment.number, upload.id),
-            store: self.vault.core.working.name(),
+            store: self.appends.core.working.name(),
             object: path.to_string(),
             detail,
         };
@@ -134,7 +134,7 @@ impl Writer {
             batch = batch.put(tables::fragment(upload.id, fragment.number), sealed);
         } else {
             let path = paths::upload(upload.order, upload.id).join(fragment.name());
-            self.vault
+            self.appends
                 .core
                 .working
                 .put(&path, sealed, &self.lease)

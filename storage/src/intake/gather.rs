@@ -46,7 +46,7 @@ impl Writer {
             gathering.sealer.push(bytes);
         } else {
             self.note_begun();
-            let buffers = &self.vault.intake.buffers;
+            let buffers = &self.appends.intake.buffers;
             let mut sealer = Sealer::for_block(self.block_capacity(), buffers);
             sealer.push(bytes);
             self.gathering = Some(Gathering {
@@ -66,9 +66,9 @@ impl Writer {
         let length = u32::try_from(bytes).expect("at most a block");
         loop {
             let kept = self.fragments_to_gather();
-            let mut memory = self.vault.intake.try_memory(length + kept);
+            let mut memory = self.appends.intake.try_memory(length + kept);
             if memory.is_none() {
-                let (vault, running) = (Arc::clone(&self.vault), Arc::clone(&self.running));
+                let (vault, running) = (Arc::clone(&self.appends), Arc::clone(&self.running));
                 let signal = tokio::select! {
                     granted = vault.intake.memory(length + kept) => {
                         memory = Some(granted);
@@ -96,7 +96,7 @@ impl Writer {
     /// From now on it can be asked to write down what it holds, if it can do that.
     pub(super) fn note_begun(&self) {
         if self.held.is_none() {
-            self.vault.intake.note_begun(&self.running);
+            self.appends.intake.note_begun(&self.running);
         }
     }
 
@@ -124,7 +124,7 @@ impl Writer {
         }
         self.write_down().await?;
         self.gathering = None;
-        self.vault.intake.note_empty(&self.running);
+        self.appends.intake.note_empty(&self.running);
         Ok(())
     }
 }

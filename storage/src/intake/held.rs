@@ -38,7 +38,7 @@ impl Writer {
     /// # Errors
     /// When another request takes over meanwhile.
     pub async fn hold_back(&mut self) -> Result<()> {
-        let (vault, link) = (std::sync::Arc::clone(&self.vault), self.upload.link);
+        let (vault, link) = (std::sync::Arc::clone(&self.appends), self.upload.link);
         let running = std::sync::Arc::clone(&self.running);
         let stopped = async { while running.signal().await != Signal::Stop {} };
         let turn = tokio::select! {
@@ -46,7 +46,7 @@ impl Writer {
             () = stopped => return Err(self.taken_over().into()),
             turn = vault.intake.checked.take(link) => turn,
         };
-        let unkept = self.vault.intake.unkept.begin(self.upload.id);
+        let unkept = self.appends.intake.unkept.begin(self.upload.id);
         // Whoever takes over fences first and looks for this afterwards: one of the two sees it.
         if self.running.is_fenced() {
             return Err(self.taken_over().into());
@@ -98,13 +98,13 @@ impl Writer {
     pub(super) async fn memory_for_a_block(&mut self) -> Result<OwnedSemaphorePermit> {
         if self.gathering.is_some() {
             return Ok(self
-                .vault
+                .appends
                 .intake
                 .try_memory(0)
                 .expect("nothing is always there"));
         }
         let (vault, running) = (
-            std::sync::Arc::clone(&self.vault),
+            std::sync::Arc::clone(&self.appends),
             std::sync::Arc::clone(&self.running),
         );
         let length = u32::try_from(BLOCK_MAX).expect("4 MiB");

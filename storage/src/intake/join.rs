@@ -12,19 +12,19 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::begin::Appends;
 use super::running::Signal;
 use super::writer::Writer;
 use crate::block::aside;
 use crate::catalog::Batch;
 use crate::error::{Damage, Error, Result};
 use crate::ids::{OrderId, UploadId};
-use crate::outlet::read_block;
 use crate::paths;
 use crate::session::{BlockRef, Kind};
+use crate::source::read_block;
 use crate::tables::{self, OrderOf, load, load_all};
 use crate::upload::progress::Progress;
 use crate::upload::{Role, Upload, UploadState};
-use crate::vault::Vault;
 
 /// Files that are joined at once: each keeps a processor and the store busy.
 const AT_ONCE: usize = 2;
@@ -114,18 +114,18 @@ impl Joins {
     }
 }
 
-impl Vault {
+impl Appends {
     /// Joins a file made of parts as far as they are whole, in a task of its own.
     pub fn begin_join(self: &Arc<Self>, order: OrderId, id: UploadId) -> Joined {
         let (joined, first) = self.intake.joins.begin(id);
         if first {
-            let vault = Arc::clone(self);
+            let appends = Arc::clone(self);
             tokio::spawn(async move {
                 loop {
-                    if let Err(error) = vault.join(order, id).await {
+                    if let Err(error) = appends.join(order, id).await {
                         tracing::warn!(order.id = %order, upload = %id, %error, "a file made of parts was not joined: it goes on when somebody asks for it");
                     }
-                    if vault.intake.joins.end(id) {
+                    if appends.intake.joins.end(id) {
                         break;
                     }
                 }
@@ -161,7 +161,7 @@ impl Vault {
 
     /// Lets files that are made of parts come as far as they can, if that does not take long.
     pub(crate) async fn wait_for_joins(self: &Arc<Self>, order: OrderId, kind: Kind) -> Result<()> {
-        let uploads = self.uploads(order).await?.into_iter();
+        let uploads = self.rows.uploads(order).await?.into_iter();
         let open = uploads.filter(|it| {
             (it.role, it.kind) == (Role::Final, kind) && it.state == UploadState::Open
         });
@@ -178,7 +178,7 @@ impl Vault {
 
     /// A part is whole: files that are made of it may go on.
     pub(super) async fn part_is_whole(self: &Arc<Self>, order: OrderId, id: UploadId) {
-        match self.uses(id).await {
+        match self.rows.uses(id).await {
             Ok((uses, _)) => {
                 for file in uses.finals {
                     drop(self.begin_join(order, file));
@@ -202,7 +202,7 @@ impl Vault {
         }
         let mut writer = self.begin_writing(order, id, file.offset).await?;
         let mut end = 0;
-        for of in self.parts_of(id).await? {
+        for of in self.rows.parts_of(id).await? {
             let part = load::<Upload>(&*self.core.catalog, &tables::upload(order, of.part)).await?;
             let Some((part, _)) = part.filter(|(it, _)| it.state != UploadState::Open) else {
                 return writer.joined().await;
@@ -230,7 +230,7 @@ impl Writer {
     /// this to stop.
     async fn join_part(&mut self, part: &Upload, start: u64) -> Result<bool> {
         let rows =
-            load_all::<BlockRef>(&*self.vault.core.catalog, &tables::blocks(part.id)).await?;
+            load_all::<BlockRef>(&*self.appends.core.catalog, &tables::blocks(part.id)).await?;
         let (mut end, joined) = (start, self.received);
         let blocks = rows.into_iter().map(|(_, block, _)| block);
         let blocks: Vec<_> = blocks
@@ -239,21 +239,21 @@ impl Writer {
                 end > joined
             })
             .collect();
-        let (vault, keys) = (Arc::clone(&self.vault), Arc::clone(&self.keys));
+        let (appends, keys) = (Arc::clone(&self.appends), Arc::clone(&self.keys));
         let (order, folder) = (part.order, paths::upload(part.order, part.id));
         let mut read = stream::iter(blocks)
             .map(|block| {
-                let (vault, keys, folder) = (Arc::clone(&vault), Arc::clone(&keys), &folder);
+                let (appends, keys, folder) = (Arc::clone(&appends), Arc::clone(&keys), &folder);
                 async move {
                     let path = folder.clone().join(keys.object_name(block.hash));
                     let plain =
-                        read_block(&vault.core.working, &keys, order, &path, block, None).await?;
+                        read_block(&appends.core.working, &keys, order, &path, block, None).await?;
                     plain.map_err(|detail| {
                         Error::from(Damage {
                             order,
                             file: None,
                             what: "a block of a part".to_owned(),
-                            store: vault.core.working.name(),
+                            store: appends.core.working.name(),
                             object: path.to_string(),
                             detail,
                         })

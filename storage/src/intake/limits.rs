@@ -7,22 +7,25 @@
 //! else's file fills the disk under it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bounds::{self, Bound, Bounds, Disk, Most, Over};
 use super::create::{ByLink, NewUpload};
 use super::ledger::{Entry, Total};
 use super::no::{Asked, No};
+use super::running::Intake;
 use super::writer::Writer;
 use crate::checks::room::{DiskSpace, Room};
+use crate::core::Core;
 use crate::error::Result;
 use crate::ids::{LinkId, OrderId, UploadId};
 use crate::link::{Link, LinkMost};
 use crate::order::{Order, Stage};
 use crate::refusal::{Refusal, RefusalKind};
-use crate::tables::{self, DigestOf, load};
+use crate::rows::UploadRows;
+use crate::tables::{self, DigestOf, all_orders, load};
 use crate::upload::{METADATA_MAX, Role, Upload};
-use crate::vault::Vault;
 
 /// A file of unknown length reserves so many bytes at a time: few enough to leave room to others,
 /// enough to ask the disk rarely.
@@ -31,7 +34,7 @@ pub(super) const STEP: u64 = 4 << 20;
 /// The place of a new upload; given up when it is dropped before the row is there.
 #[derive(Debug)]
 pub(super) struct Reserved<'a> {
-    vault: &'a Vault,
+    intake: &'a Intake,
     order: OrderId,
     id: UploadId,
     /// The parts whose bytes became its own.
@@ -43,28 +46,36 @@ impl Reserved<'_> {
     /// The row is committed.
     pub(super) fn keep(mut self) {
         self.kept = true;
-        self.vault.intake.ledger().confirm(self.order, self.id);
+        self.intake.ledger().confirm(self.order, self.id);
     }
 
     /// Whether the row is committed is not known: the order is read again.
     pub(super) fn unknown(self) {
-        let (vault, order) = (self.vault, self.order);
+        let (intake, order) = (self.intake, self.order);
         drop(self);
-        vault.intake.forget_usage(order);
+        intake.forget_usage(order);
     }
 }
 
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         if !self.kept {
-            let mut ledger = self.vault.intake.ledger();
+            let mut ledger = self.intake.ledger();
             ledger.set(self.order, self.id, None);
             ledger.claim(self.order, &self.claimed, false);
         }
     }
 }
 
-impl Vault {
+/// What a link, an order and the server still take.
+#[derive(Clone, Debug)]
+pub struct Quota {
+    pub(crate) core: Arc<Core>,
+    pub(crate) intake: Arc<Intake>,
+    pub(crate) rows: Arc<UploadRows>,
+}
+
+impl Quota {
     /// Whether this link may begin one more upload now.
     pub(super) fn check_pace(&self, order: &Order, new: &NewUpload) -> Result<(), Refusal> {
         let Some(ByLink { id, .. }) = new.link else {
@@ -119,7 +130,7 @@ impl Vault {
             no.refusal()
         })?;
         Ok(Reserved {
-            vault: self,
+            intake: &self.intake,
             order: order.id,
             id: new.id,
             claimed,
@@ -229,7 +240,7 @@ impl Vault {
         if *counted {
             return Ok(());
         }
-        for order in self.orders().await? {
+        for order in all_orders(&*self.core.catalog).await? {
             // Only these can have uploads that are not finished.
             if matches!(order.stage(), Stage::Open | Stage::Sealing) {
                 self.count(order.id).await?;
@@ -243,7 +254,7 @@ impl Vault {
     async fn count(&self, order: OrderId) -> Result<()> {
         loop {
             self.intake.ledger().begin(order);
-            let uploads = self.all_uploads(order).await?;
+            let uploads = self.rows.all_uploads(order).await?;
             let claimed = self.claimed(&uploads).await?;
             if self.intake.ledger().end(order, &uploads, &claimed) {
                 return Ok(());
@@ -257,7 +268,7 @@ impl Vault {
         let files: Vec<_> = files.filter(|file| file.length.is_some()).collect();
         let mut claimed = HashSet::new();
         for file in files {
-            let parts = self.parts_of(file.id).await?;
+            let parts = self.rows.parts_of(file.id).await?;
             claimed.extend(parts.into_iter().map(|of| of.part));
         }
         Ok(claimed)
@@ -290,8 +301,8 @@ impl Writer {
         let bounds = self.bounds().await?;
         let most = STEP.max(wanted as u64);
         let (granted, met) = loop {
-            self.vault.counted(order).await?;
-            let mut ledger = self.vault.intake.ledger();
+            self.appends.quota.counted(order).await?;
+            let mut ledger = self.appends.intake.ledger();
             if ledger.is_whole(order) {
                 break ledger.grow(order, id, self.received, most, &bounds);
             }
@@ -308,7 +319,7 @@ impl Writer {
 
     /// Whether a file may be as long as its parts turned out to be. They count already.
     pub(super) async fn check_made(&self, length: u64) -> Result<()> {
-        let value = self.vault.core.limits.max_file;
+        let value = self.appends.core.limits.max_file;
         if length <= value {
             return Ok(());
         }
@@ -326,8 +337,8 @@ impl Writer {
         let (order, id) = (self.upload.order, self.upload.id);
         let bounds = self.bounds().await?;
         let declared = loop {
-            self.vault.counted(order).await?;
-            let mut ledger = self.vault.intake.ledger();
+            self.appends.quota.counted(order).await?;
+            let mut ledger = self.appends.intake.ledger();
             if ledger.is_whole(order) {
                 break ledger.declare(order, id, length, &bounds);
             }
@@ -343,16 +354,19 @@ impl Writer {
 
     async fn bounds(&self) -> Result<Bounds> {
         let link = match self.upload.link {
-            Some(link) => Some(self.vault.by_link(self.upload.order, link).await?),
+            Some(link) => Some(self.appends.quota.by_link(self.upload.order, link).await?),
             None => None,
         };
-        Ok(self.vault.bounds(link, self.vault.disk().await?))
+        Ok(self
+            .appends
+            .quota
+            .bounds(link, self.appends.quota.disk().await?))
     }
 
     pub(super) async fn refusal(&self, over: Over, asked: Asked) -> Result<Refusal> {
         let no = No {
             over,
-            number: &self.vault.core.order(self.upload.order).await?.number,
+            number: &self.appends.core.order(self.upload.order).await?.number,
             file: self.upload.path.as_str(),
             asked,
         };

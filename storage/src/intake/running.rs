@@ -14,7 +14,6 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use super::bounds::Disk;
 use super::join::Joins;
 use super::ledger::Ledger;
-use super::listing::Listings;
 use super::turns::Turns;
 use super::unkept::Pending;
 use crate::block::{BLOCK_MAX, Buffers};
@@ -52,8 +51,6 @@ pub struct Intake {
     /// Held while an order's rows are read into the ledger; true once all orders were.
     pub(super) reading: tokio::sync::Mutex<bool>,
     pub(super) joins: Joins,
-    /// Uploads that were listed lately.
-    pub(super) listings: Listings,
     /// Turns of appends that hold a block until its sum is known: half of the budget at most.
     pub(super) checked: Turns,
     /// Held while a removal is decided and logged: the decisions on an order form a chain, and many at
@@ -110,7 +107,6 @@ impl Intake {
             begun_by_link: Mutex::new(Rate::new(per_minute, MINUTE)),
             reading: tokio::sync::Mutex::new(false),
             joins: Joins::default(),
-            listings: Listings::default(),
             checked: Turns::new(memory / 2 / BLOCK_MAX),
             removing: tokio::sync::Mutex::new(()),
             unkept: Arc::default(),
@@ -136,11 +132,6 @@ impl Intake {
     /// The order's uploads changed otherwise than one by one: count again.
     pub(crate) fn forget_usage(&self, order: OrderId) {
         self.ledger().forget(order);
-    }
-
-    /// The order is being purged: what its files are called is not remembered.
-    pub(crate) fn forget_listing(&self, order: OrderId) {
-        self.listings.forget(order);
     }
 
     /// How many appends run.

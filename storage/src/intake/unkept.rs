@@ -102,7 +102,7 @@ impl Writer {
         }
         if let Err(error) = self.delete(&unkept).await {
             tracing::warn!(upload = %self.upload.id, %error, "what did not count of a body with a checksum is left for the sweep");
-            if !self.vault.core.working.is_local() {
+            if !self.appends.core.working.is_local() {
                 // Perhaps it still lands.
                 tokio::spawn(async move {
                     tokio::time::sleep(hurried(QUIET_AFTER)).await;
@@ -120,14 +120,14 @@ impl Writer {
         }
         let (order, id) = (self.upload.order, self.upload.id);
         // An equal block may be one that counts.
-        let rows = load_all::<BlockRef>(&*self.vault.core.catalog, &tables::blocks(id)).await?;
+        let rows = load_all::<BlockRef>(&*self.appends.core.catalog, &tables::blocks(id)).await?;
         for (_, block, _) in rows {
             put.remove(&block.hash);
         }
         let folder = paths::upload(order, id);
         for hash in put {
             let path = folder.clone().join(self.keys.object_name(hash));
-            self.vault.core.working.delete(&path).await?;
+            self.appends.core.working.delete(&path).await?;
         }
         Ok(())
     }

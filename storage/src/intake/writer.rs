@@ -20,6 +20,7 @@ use crate::upload::cut::Cut;
 use crate::upload::progress::Sums;
 use stemvault_codec::pack::Codec;
 
+use super::begin::Appends;
 use crate::block::{Logical, aside};
 use crate::catalog::Version;
 use crate::error::Result;
@@ -30,7 +31,6 @@ use crate::session::BlockRef;
 use crate::store::Lease;
 use crate::tables::{self, Gate, load};
 use crate::upload::Upload;
-use crate::vault::Vault;
 
 /// Blocks of one append that are being put, or are and wait for their commit, while the next is
 /// gathered. Those that wait hold no memory.
@@ -51,7 +51,7 @@ const TOGETHER: Duration = Duration::from_millis(200);
 /// never acknowledged.
 #[derive(Debug)]
 pub struct Writer {
-    pub(super) vault: Arc<Vault>,
+    pub(super) appends: Arc<Appends>,
     pub(super) keys: Arc<SealingKeys>,
     pub(super) running: Arc<Running>,
     /// The record as it was last committed, or would be if nothing were held back.
@@ -128,7 +128,7 @@ impl Writer {
         let mut landed = oldest.landed.clone();
         let landed = landed.wait_for(Option::is_some).await;
         let since = landed.ok().and_then(|since| *since).unwrap_or_default();
-        let waited = self.vault.core.clock.monotonic().saturating_sub(since);
+        let waited = self.appends.core.clock.monotonic().saturating_sub(since);
         tokio::time::sleep(TOGETHER.saturating_sub(waited)).await;
     }
 
@@ -213,23 +213,23 @@ impl Writer {
     async fn put_block(&mut self) -> Result<()> {
         let kept = self.fragments_to_gather();
         if kept > 0 {
-            let memory = self.vault.intake.memory(kept).await;
+            let memory = self.appends.intake.memory(kept).await;
             self.gather_fragments(memory).await?;
         }
         let Some(gathering) = self.gathering.take() else {
             return Ok(());
         };
-        self.vault.intake.note_empty(&self.running);
+        self.appends.intake.note_empty(&self.running);
         self.ended = self.upload.length == Some(self.received);
         while self.in_flight.len() >= IN_FLIGHT {
             self.commit_blocks(Duration::ZERO).await?;
         }
-        let puts = Arc::clone(&self.vault.intake.puts);
+        let puts = Arc::clone(&self.appends.intake.puts);
         let permit = puts.acquire_owned().await.expect("never closed");
         // After the wait for the permit, which is as long as the store is slow.
         self.renew_lease().await?;
         let (vault, keys, lease) = (
-            Arc::clone(&self.vault),
+            Arc::clone(&self.appends),
             Arc::clone(&self.keys),
             self.lease.clone(),
         );
@@ -298,16 +298,19 @@ impl Writer {
         if !self.lease.is_stale() {
             return Ok(());
         }
-        let lease = Lease::new(&self.vault.core.clock, &self.upload.order);
-        let gate =
-            load::<Gate>(&*self.vault.core.catalog, &tables::gate(self.upload.order)).await?;
+        let lease = Lease::new(&self.appends.core.clock, &self.upload.order);
+        let gate = load::<Gate>(
+            &*self.appends.core.catalog,
+            &tables::gate(self.upload.order),
+        )
+        .await?;
         if gate.is_none_or(|(_, version)| version != self.gate) {
             return Err(self.taken_over().into());
         }
-        self.vault
+        self.appends
             .core
             .marks
-            .expect_store(&self.vault.core.working)
+            .expect_store(&self.appends.core.working)
             .await?;
         self.lease = lease;
         Ok(())
@@ -325,7 +328,7 @@ fn hash(plain: &[u8], file: &Sums) -> BlockHash {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        let intake = &self.vault.intake;
+        let intake = &self.appends.intake;
         intake.note_empty(&self.running);
         if self.upload.length.is_none() && intake.is_current(&self.running) {
             intake.ledger().release(&self.upload);

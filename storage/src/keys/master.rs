@@ -138,12 +138,12 @@ impl MasterKeys {
     }
 
     /// The key of this id, if it is at hand.
-    pub(super) fn get(&self, id: &str) -> Option<&MasterKey> {
+    pub(crate) fn get(&self, id: &str) -> Option<&MasterKey> {
         self.keys.iter().find(|key| key.id == id)
     }
 
     /// Wraps a secret for `whose`, which is bound into it.
-    pub(super) fn wrap(master: &MasterKey, secret: &[u8; 32], whose: &str) -> Wrapped {
+    pub(crate) fn wrap(master: &MasterKey, secret: &[u8; 32], whose: &str) -> Wrapped {
         let nonce = random::<12>();
         let mut sealed = secret.to_vec();
         aes(&master.secret)
@@ -162,7 +162,7 @@ impl MasterKeys {
     }
 
     /// Opens what [`wrap`](Self::wrap) made, with whichever key it was.
-    pub(super) fn unwrap(&self, wrapped: &Wrapped, whose: &str) -> Result<[u8; 32], KeyError> {
+    pub(crate) fn unwrap(&self, wrapped: &Wrapped, whose: &str) -> Result<[u8; 32], KeyError> {
         let master = self
             .get(&wrapped.master)
             .ok_or_else(|| KeyError::UnknownMaster {
@@ -193,23 +193,23 @@ fn aad(master: &str, whose: &str) -> Vec<u8> {
 
 /// A wrapped key as it lies in the key store: JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Wrapped {
+pub(crate) struct Wrapped {
     v: u32,
     /// The id of the master key that wrapped it.
-    pub(super) master: String,
+    pub(crate) master: String,
     nonce: String,
     sealed: String,
 }
 
 impl Wrapped {
-    pub(super) fn parse(bytes: &[u8], whose: &str) -> Result<Self, KeyError> {
+    pub(crate) fn parse(bytes: &[u8], whose: &str) -> Result<Self, KeyError> {
         serde_json::from_slice(bytes).map_err(|error| KeyError::Damaged {
             whose: whose.to_owned(),
             detail: error.to_string(),
         })
     }
 
-    pub(super) fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("strings are JSON")
     }
 }

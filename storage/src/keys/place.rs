@@ -10,12 +10,12 @@ use crate::error::{Error, Result};
 use crate::paths;
 use crate::store::{Lease, Store};
 
-pub(super) fn path_of(owner: Owner) -> Path {
+pub(crate) fn path_of(owner: Owner) -> Path {
     owner.map_or_else(paths::records_key, paths::order_key)
 }
 
 /// Opens a key; if it is damaged, from the copy that a rotation may have prepared beside it.
-pub(super) async fn read(
+pub(crate) async fn read(
     store: &Store,
     masters: &MasterKeys,
     owner: Owner,
@@ -44,7 +44,7 @@ async fn read_at(
 }
 
 /// The secret in a wrapped key, and the master key that wraps it.
-pub(super) fn opened(
+pub(crate) fn opened(
     bytes: &[u8],
     masters: &MasterKeys,
     owner: Owner,
@@ -55,7 +55,7 @@ pub(super) fn opened(
 }
 
 /// Puts a wrapped key. What is there is replaced only after the new one was read back.
-pub(super) async fn put(
+pub(crate) async fn put(
     store: &Store,
     masters: &MasterKeys,
     master: &str,

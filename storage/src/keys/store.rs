@@ -23,14 +23,14 @@ use crate::store::{Lease, Store};
 /// Makes, opens, re-wraps and destroys keys. Opened keys are remembered until they are destroyed.
 #[derive(Debug)]
 pub struct KeyStore {
-    pub(super) store: Store,
+    pub(crate) store: Store,
     masters: RwLock<Arc<MasterKeys>>,
     /// Master keys that open nothing any more, even if they are still at hand.
     retired: RwLock<BTreeSet<String>>,
     /// Since when this process knows which master key is current.
     switched: Mutex<Option<(Version, Duration)>>,
     /// One rotation at a time is enough.
-    pub(super) rotating: tokio::sync::Mutex<()>,
+    pub(crate) rotating: tokio::sync::Mutex<()>,
     opened: Mutex<HashMap<OrderId, Arc<SealingKeys>>>,
     records: Arc<SealingKeys>,
 }
@@ -229,7 +229,7 @@ impl KeyStore {
     }
 
     /// Notes which version of the row about the current master key was seen, and when first.
-    pub(super) fn note_current(&self, version: Version, now: Duration) {
+    pub(crate) fn note_current(&self, version: Version, now: Duration) {
         let mut switched = self.switched.lock().unwrap_or_else(PoisonError::into_inner);
         if switched.is_none_or(|(known, _)| known != version) {
             *switched = Some((version, now));
@@ -237,24 +237,24 @@ impl KeyStore {
     }
 
     /// Since when this process knows the current master key.
-    pub(super) fn current_since(&self) -> Option<Duration> {
+    pub(crate) fn current_since(&self) -> Option<Duration> {
         let switched = self.switched.lock().unwrap_or_else(PoisonError::into_inner);
         switched.map(|(_, since)| since)
     }
 
     /// From now on these open nothing, although they may be at hand.
-    pub(super) fn set_retired(&self, ids: Vec<String>) {
+    pub(crate) fn set_retired(&self, ids: Vec<String>) {
         let mut retired = self.retired.write().unwrap_or_else(PoisonError::into_inner);
         *retired = ids.into_iter().collect();
     }
 
-    pub(super) fn is_retired(&self, id: &str) -> bool {
+    pub(crate) fn is_retired(&self, id: &str) -> bool {
         let retired = self.retired.read();
         retired.unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 
     /// Every key there is, the records key first.
-    pub(super) async fn owners(&self) -> Result<Vec<Owner>> {
+    pub(crate) async fn owners(&self) -> Result<Vec<Owner>> {
         let listed = self.store.list(&Path::from("orders")).await?;
         let orders = listed.iter().filter_map(|(path, _)| path.filename());
         let orders = orders.filter_map(|name| name.parse().ok()).map(Some);
@@ -262,7 +262,7 @@ impl KeyStore {
     }
 
     /// A wrapped key as it lies there.
-    pub(super) async fn wrapped(&self, owner: Owner) -> Result<Option<Wrapped>> {
+    pub(crate) async fn wrapped(&self, owner: Owner) -> Result<Option<Wrapped>> {
         let bytes = self.store.get_opt(&path_of(owner)).await?;
         let wrapped = bytes.map(|bytes| Wrapped::parse(&bytes, &whose(owner)));
         Ok(wrapped.transpose()?)
@@ -270,7 +270,7 @@ impl KeyStore {
 
     /// An opened key, and the master key that wraps it. Another process may have wrapped it with a
     /// master key that this one has not read yet.
-    pub(super) async fn secret(&self, owner: Owner) -> Result<Option<([u8; 32], String)>> {
+    pub(crate) async fn secret(&self, owner: Owner) -> Result<Option<([u8; 32], String)>> {
         let masters = self.masters();
         let found = match read(&self.store, &masters, owner).await {
             Err(Error::Key(KeyError::UnknownMaster { .. })) => {
@@ -289,7 +289,7 @@ impl KeyStore {
     }
 
     /// Wraps a key and puts it in its place, after it was read back from beside it.
-    pub(super) async fn put(
+    pub(crate) async fn put(
         &self,
         master: &str,
         secret: &[u8; 32],
@@ -301,7 +301,7 @@ impl KeyStore {
     }
 
     /// Removes what a rotation that was killed left beside a key that is wrapped by `master`.
-    pub(super) async fn tidy(&self, master: &str) -> Result<()> {
+    pub(crate) async fn tidy(&self, master: &str) -> Result<()> {
         for (beside, _) in self.store.list(&Path::from("prepared")).await? {
             let owner = match beside.filename() {
                 Some("records") => None,

@@ -7,6 +7,7 @@
 
 use bytes::Bytes;
 
+use super::Mirroring;
 use super::{Mirror, copy};
 use crate::catalog::Batch;
 use crate::error::Result;
@@ -14,10 +15,9 @@ use crate::marks::Whose;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::store::Store;
-use crate::tables::{self, MirrorBegun, load, put};
-use crate::vault::Vault;
+use crate::tables::{self, MirrorBegun, all_orders, load, put};
 
-impl Vault {
+impl Mirroring {
     /// Asks whether the mirror that was begun is there. Where none is set, and where none was ever
     /// begun, all is well.
     ///
@@ -64,7 +64,7 @@ impl Vault {
             }
         }
         let mut batch = Batch::new().delete(tables::mirror_begun());
-        for order in self.orders().await? {
+        for order in all_orders(&*self.core.catalog).await? {
             batch = batch.delete(tables::mirrored(order.id));
         }
         self.core.catalog.commit(batch).await?;

@@ -1,12 +1,19 @@
 //! What a drill asks beside a rebuild: whether blocks chosen at random open, and how an order looks
 //! a moment later.
 
+use std::sync::Arc;
+
 use super::Known;
+use super::Rebuild;
+use crate::core::Core;
+use crate::deletion::Deletion;
 use crate::error::{Error, Result};
 use crate::ids::random;
+use crate::manifests::Manifests;
 use crate::marks::{Whose, mark_of, not_ours};
 use crate::order::Order;
-use crate::vault::Vault;
+use crate::outlet::Outlet;
+use crate::tables::all_orders;
 
 /// What came of a sample.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,14 +26,24 @@ pub struct Sample {
     pub problems: Vec<String>,
 }
 
-impl Vault {
+/// Tries whether everything could be brought back.
+#[derive(Clone, Debug)]
+pub struct Drill {
+    pub(crate) core: Arc<Core>,
+    pub(crate) manifests: Arc<Manifests>,
+    pub(crate) outlet: Arc<Outlet>,
+    pub(crate) rebuild: Arc<Rebuild>,
+    pub(crate) deletion: Arc<Deletion>,
+}
+
+impl Drill {
     /// Reads that many blocks, each of an order, a session and a file that chance chooses, from
     /// where they would be read today.
     ///
     /// # Errors
     /// Those of the catalog.
     pub async fn sample_blocks(&self, blocks: u64) -> Result<Sample> {
-        let mut orders = self.orders().await?;
+        let mut orders = all_orders(&*self.core.catalog).await?;
         orders.retain(|order| !order.is_gone());
         let mut sample = Sample::default();
         // Orders without a file are passed over, but not for ever.
@@ -78,12 +95,12 @@ impl Vault {
         let Some(row) = chosen(&sessions) else {
             return Ok(None);
         };
-        let manifest = self.manifest(order.id, row.session).await?;
+        let manifest = self.manifests.manifest(order.id, row.session).await?;
         let files: Vec<_> = (0..manifest.files.len()).collect();
         let Some(&file) = chosen(&files) else {
             return Ok(None);
         };
-        let source = self.source_of(order, row, manifest, file).await?;
+        let source = self.outlet.source_of(order, row, manifest, file).await?;
         let blocks: Vec<_> = (0..source.block_count()).collect();
         match chosen(&blocks) {
             Some(&block) => Ok(Some(source.block(block).await?.len() as u64)),
@@ -97,15 +114,15 @@ impl Vault {
     /// Those of the stores, and what cannot be read.
     pub async fn rebuild_again(&self, order: &Order) -> Result<()> {
         let id = order.id;
-        let rows = self.all_rows(order).await?;
+        let rows = self.deletion.all_rows(order).await?;
         self.core.catalog.commit(rows).await?;
         let known = Known {
             id,
             found: true,
-            buried: self.tombstone(id).await?.is_some(),
+            buried: self.core.tombstone(id).await?.is_some(),
             section: None,
         };
-        self.rebuild_order(known, None).await.map(drop)
+        self.rebuild.rebuild_order(known, None).await.map(drop)
     }
 }
 

@@ -5,20 +5,24 @@
 //! not is brought back as well. Nothing in the stores is changed.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 
+use super::Rebuild;
 use super::{Known, Lost, ORDERS_AT_ONCE, Rebuilt};
 use crate::catalog::Batch;
+use crate::core::Core;
+use crate::deletion::Deletion;
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::keys::SealingKeys;
 use crate::order::{Hold, Order, OrderNumber};
 use crate::paths;
+use crate::rows::UploadRows;
 use crate::session::BlockRef;
 use crate::tables::{self, Outbox, load, load_all, put};
 use crate::upload::{Role, Upload, UploadState};
-use crate::vault::Vault;
 
 /// What became of the orders of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,13 +41,22 @@ pub struct Imported {
     pub problems: Vec<String>,
 }
 
-impl Vault {
+/// Takes a catalog that came from elsewhere.
+#[derive(Clone, Debug)]
+pub struct Import {
+    pub(crate) core: Arc<Core>,
+    pub(crate) rows: Arc<UploadRows>,
+    pub(crate) rebuild: Arc<Rebuild>,
+    pub(crate) deletion: Arc<Deletion>,
+}
+
+impl Import {
     /// Holds imported rows against the stores. No other process may use the stores meanwhile.
     ///
     /// # Errors
     /// When a store cannot be listed or the catalog not written.
     pub async fn check_imported(&self) -> Result<Imported> {
-        let (found, buried) = self.found_orders().await?;
+        let (found, buried) = self.rebuild.found_orders().await?;
         let rows = self.core.catalog.scan_prefix(&tables::orders()).await?;
         let mut orders: Vec<_> = rows
             .iter()
@@ -79,7 +92,7 @@ impl Vault {
             section: None,
         };
         let Some((order, _)) = load::<Order>(&*self.core.catalog, &tables::order(id)).await? else {
-            let back = self.rebuild_order(known, None).await?;
+            let back = self.rebuild.rebuild_order(known, None).await?;
             checked.unknown = back.orders;
             checked.take(back);
             return Ok(checked);
@@ -88,13 +101,13 @@ impl Vault {
             checked.kept = 1;
             return Ok(checked);
         }
-        let newest = self.record_versions(id).await?.pop_last();
+        let newest = self.core.record_versions(id).await?.pop_last();
         if buried || newest.is_some_and(|newest| newest > order.version) {
             self.core
                 .catalog
-                .commit(self.all_rows(&order).await?)
+                .commit(self.deletion.all_rows(&order).await?)
                 .await?;
-            let back = self.rebuild_order(known, None).await?;
+            let back = self.rebuild.rebuild_order(known, None).await?;
             if back.orders > 0 {
                 checked.newer.push(order.number);
             }
@@ -128,7 +141,7 @@ impl Vault {
 
     /// Uploads go on where the file says that they stand, if all of that is in the store.
     async fn drop_broken_uploads(&self, order: &Order, keys: &SealingKeys) -> Result<Vec<Lost>> {
-        let mut uploads = self.all_uploads(order.id).await?;
+        let mut uploads = self.rows.all_uploads(order.id).await?;
         uploads.retain(|it| !matches!(it.state, UploadState::Sealed { .. }));
         let mut broken = HashSet::new();
         for upload in &uploads {
@@ -146,7 +159,7 @@ impl Vault {
         }
         let (mut batch, mut lost) = (Batch::new(), Vec::new());
         for upload in uploads.iter().filter(|it| broken.contains(&it.id)) {
-            batch = batch.and(self.rows_of_upload(upload).await?);
+            batch = batch.and(self.deletion.rows_of_upload(upload).await?);
             if !upload.role.is_part() {
                 lost.push(Lost {
                     order: order.number.clone(),

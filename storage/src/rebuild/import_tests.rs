@@ -1,6 +1,6 @@
 //! A catalog that comes from a file, over stores that may know better; and a drill's sample.
 
-use super::world::{World, held, rows};
+use super::tests::world::{World, held, rows};
 use crate::catalog::portable;
 use crate::ids::OrderId;
 use crate::order::{Hold, Stage};
@@ -21,7 +21,7 @@ async fn imported(world: &World, file: &[u8]) -> (std::sync::Arc<Vault>, Importe
     let vault = world.without_catalog().await;
     let ported = portable::import(&**vault.core.catalog(), &mut &file[..]).await;
     ported.unwrap();
-    let imported = vault.check_imported().await.unwrap();
+    let imported = vault.import.check_imported().await.unwrap();
     (vault, imported)
 }
 
@@ -47,7 +47,10 @@ async fn a_move_takes_everything_along_uploads_as_well() {
     let (vault, told) = imported(&world, &exported(&world).await).await;
     assert_eq!((told.kept, told.problems.len(), told.lost.len()), (1, 0, 0));
     assert_eq!(rows(&vault, b"").await, rows(&world.vault, b"").await);
-    assert_eq!(vault.upload(order, finished).await.unwrap().offset, 40_000);
+    assert_eq!(
+        vault.rows.upload(order, finished).await.unwrap().offset,
+        40_000
+    );
 }
 
 #[tokio::test]
@@ -74,7 +77,7 @@ async fn what_the_stores_know_better_wins() {
         (held_since, "entry 2 is lost with the catalog"),
         (purged_since, "entries 2 to 3 are lost with the catalog"),
     ] {
-        let log = vault.audit_log(order).await.unwrap();
+        let log = vault.audit.log(order).await.unwrap();
         assert_eq!((log.entries.len(), log.problems.len()), (1, 0), "{log:?}");
         assert!(log.remarks.iter().any(|it| it.starts_with(lost)), "{log:?}");
     }
@@ -105,7 +108,10 @@ async fn an_upload_whose_bytes_went_starts_again_and_stores_that_are_older_are_n
         .await;
     world.remove(&paths::record(order, 2)).await;
     let (vault, told) = imported(&world, &file).await;
-    assert!(vault.upload(order, upload).await.is_err() && vault.upload(order, whole).await.is_ok());
+    assert!(
+        vault.rows.upload(order, upload).await.is_err()
+            && vault.rows.upload(order, whole).await.is_ok()
+    );
     assert_eq!(told.lost[0].file.as_deref(), Some("kick.wav"));
     assert!(told.problems[0].contains("record 2 is missing"), "{told:?}");
 }
@@ -117,11 +123,11 @@ async fn a_sample_opens_blocks_and_names_what_it_cannot_open() {
     world.order("2026-0002").await;
     let upload = world.upload(order, "kick.wav", &[7; 40_000]).await;
     world.submit(order).await;
-    let sample = world.vault.sample_blocks(5).await.unwrap();
+    let sample = world.vault.drill.sample_blocks(5).await.unwrap();
     assert_eq!((sample.blocks, sample.bytes), (5, 200_000));
     let block = &world.objects(paths::upload(order, upload).as_ref()).await[0];
     world.damage(block).await;
-    let sample = world.vault.sample_blocks(5).await.unwrap();
+    let sample = world.vault.drill.sample_blocks(5).await.unwrap();
     assert_eq!((sample.blocks, sample.problems.len()), (0, 1));
     assert!(sample.problems[0].contains("kick.wav"), "{sample:?}");
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::Rebuild;
 use crate::block::Overhead;
 use crate::catalog::MAX_VALUE;
 use crate::error::Result;
@@ -10,7 +11,6 @@ use crate::order::OrderNumber;
 use crate::paths;
 use crate::snapshot::Unsubmitted;
 use crate::upload::Role;
-use crate::vault::Vault;
 
 /// An upload that was not submitted: it starts again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +23,7 @@ pub struct Lost {
     pub bytes: u64,
 }
 
-impl Vault {
+impl Rebuild {
     /// What lies in folders that no session names, and what the snapshot knew that is too short to
     /// have a folder.
     pub(super) async fn lost_uploads(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use super::Rebuild;
 use super::{Known, Rebuilt};
 use crate::audit::OldLog;
 use crate::block::{Logical, seal_copy};
@@ -13,11 +14,10 @@ use crate::order::{Client, Ended, Hold, Order, Stage, State};
 use crate::paths;
 use crate::session::{Form, Manifest, SessionRow};
 use crate::snapshot::{Section, Snapshot, Unsubmitted};
-use crate::submit::first_row;
+use crate::submits::first_row;
 use crate::tables::{self, DigestOf, Gate, OrderOf, Proven, put};
 use crate::upload::progress::Progress;
 use crate::upload::{Role, Upload, UploadState};
-use crate::vault::Vault;
 
 /// An order as it comes back, before the stores were asked for its sessions.
 struct Chosen {
@@ -31,7 +31,7 @@ struct Chosen {
     then: HashSet<SessionId>,
 }
 
-impl Vault {
+impl Rebuild {
     pub(super) async fn rebuild_order(
         &self,
         known: Known,
@@ -45,7 +45,7 @@ impl Vault {
         }
         let section = match (&known.section, snapshot) {
             (Some(sealed), Some(snapshot)) => {
-                match self.open_section(&snapshot.name, sealed).await {
+                match self.snapshots.open_section(&snapshot.name, sealed).await {
                     Ok(section) => Some(section),
                     Err(Error::BadRecord { what, detail }) => {
                         back.problems
@@ -64,7 +64,7 @@ impl Vault {
 
     /// An order with a tombstone; `false` if that is gone meanwhile.
     async fn rebuild_purged(&self, id: OrderId, back: &mut Rebuilt) -> Result<bool> {
-        let Some(tombstone) = self.tombstone(id).await? else {
+        let Some(tombstone) = self.core.tombstone(id).await? else {
             return Ok(false);
         };
         let mut order = Order::new(
@@ -83,8 +83,9 @@ impl Vault {
         order.state = State::Purging { ended, archive };
         order.audit = tombstone.audit;
         // What a snapshot knew of its audit log was sealed with its key.
-        let back = self.entries_back(&order, OldLog::default(), back);
-        self.write_order(&order, back.await?).await?;
+        let log = self.audit.entries_back(&order, OldLog::default()).await?;
+        let batch = back.with(log);
+        self.write_order(&order, batch).await?;
         Ok(true)
     }
 
@@ -162,7 +163,7 @@ impl Vault {
         problems: &mut Vec<String>,
     ) -> Result<(Option<OrderRecord>, Option<u64>)> {
         self.core.keys.order(id).await?;
-        let versions = self.record_versions(id).await?;
+        let versions = self.core.record_versions(id).await?;
         for &version in versions.iter().rev() {
             match self.core.read_record(id, version).await {
                 Ok(record) => return Ok((Some(record), versions.last().copied())),
@@ -171,15 +172,6 @@ impl Vault {
             }
         }
         Ok((None, versions.last().copied()))
-    }
-
-    /// The versions of an order's record that the bucket holds.
-    pub(crate) async fn record_versions(&self, id: OrderId) -> Result<BTreeSet<u64>> {
-        let found = self.core.working.list(&paths::records(id)).await?;
-        let versions = found
-            .iter()
-            .filter_map(|(path, _)| path.filename()?.parse::<u64>().ok());
-        Ok(versions.collect())
     }
 
     async fn write_living(&self, chosen: Chosen, back: &mut Rebuilt) -> Result<()> {
@@ -203,7 +195,7 @@ impl Vault {
                 continue;
             };
             missing.remove(&session);
-            let manifest = match self.read_manifest(id, session).await {
+            let manifest = match self.manifests.read_manifest(id, session).await {
                 Ok(manifest) => manifest,
                 Err(error @ (Error::Catalog(_) | Error::Store { .. })) => return Err(error),
                 Err(error) => {
@@ -261,7 +253,8 @@ impl Vault {
             let lost = self.lost_uploads(id, &order.number, &sealed, chosen.uploads);
             back.lost = lost.await?;
         }
-        let batch = batch.and(self.entries_back(&order, chosen.log, back).await?);
+        let log = self.audit.entries_back(&order, chosen.log).await?;
+        let batch = batch.and(back.with(log));
         self.write_order(&order, batch).await?;
         (back.orders, back.sessions) = (1, rows.len() as u64);
         Ok(())

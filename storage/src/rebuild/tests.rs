@@ -1,8 +1,10 @@
 //! A catalog that is lost, in memory: what comes back, from what, and what does not.
 
+pub(crate) mod world;
+
 use object_store::ObjectStoreExt;
 
-use super::world::{AT_ONCE, World, held, rows};
+use self::world::{AT_ONCE, World, held, rows};
 use crate::catalog::{Batch, Key};
 use crate::ids::{LinkId, OrderId, Token};
 use crate::link::{ApiToken, Digest, Scope};
@@ -30,30 +32,33 @@ async fn a_studio(world: &World) {
     let session = world.submit(returned).await;
     let reasons = vec!["too quiet".to_owned()];
     vault
+        .sessions
         .return_session(returned, session, reasons)
         .await
         .unwrap();
     let (link, _) = vault
+        .access
         .create_link(returned, Scope::Upload, None)
         .await
         .unwrap();
-    vault.revoke_link(link.id).await.unwrap();
+    vault.access.revoke_link(link.id).await.unwrap();
     vault
+        .access
         .create_link(returned, Scope::Session { session }, None)
         .await
         .unwrap();
     let kept = world.order("2026-0002").await;
     world.upload(kept, "snare.wav", b"crack").await;
     let session = world.submit(kept).await;
-    vault.accept(kept, session, None).await.unwrap();
-    vault.complete(kept, AT_ONCE).await.unwrap();
+    vault.sessions.accept(kept, session, None).await.unwrap();
+    vault.orders.complete(kept, AT_ONCE).await.unwrap();
     vault
         .core
         .change(kept, |order| order.hold(hold(world)))
         .await
         .unwrap();
     let completed = world.order("2026-0003").await;
-    vault.complete(completed, AT_ONCE).await.unwrap();
+    vault.orders.complete(completed, AT_ONCE).await.unwrap();
 }
 
 #[tokio::test]
@@ -62,7 +67,7 @@ async fn everything_sealed_comes_back() {
     a_studio(&world).await;
     for with_snapshot in [false, true] {
         if with_snapshot {
-            world.vault.take_snapshot().await.unwrap();
+            world.vault.snapshots.take().await.unwrap();
         }
         let (vault, rebuilt) = world.rebuilt().await;
         assert_eq!(rebuilt.problems, Vec::<String>::new());
@@ -85,7 +90,8 @@ async fn a_snapshot_adds_what_records_do_not_say() {
     let order = world.order("2026-0001").await;
     world
         .vault
-        .keep_draft(order, &form("Nachtzug"))
+        .drafts
+        .keep(order, &form("Nachtzug"))
         .await
         .unwrap();
     let big = world.upload(order, "Drums/kick.wav", &[7; 40_000]).await;
@@ -111,10 +117,13 @@ async fn a_snapshot_adds_what_records_do_not_say() {
         "the store knows no names"
     );
 
-    world.vault.take_snapshot().await.unwrap();
+    world.vault.snapshots.take().await.unwrap();
     let (vault, with) = world.rebuilt().await;
     assert_eq!((with.drafts, with.runs), (1, 1));
-    assert_eq!(vault.draft(order).await.unwrap(), Some(form("Nachtzug")));
+    assert_eq!(
+        vault.drafts.draft(order).await.unwrap(),
+        Some(form("Nachtzug"))
+    );
     assert!(vault.core.catalog().get(&run).await.unwrap().is_some());
     assert_eq!(with.tokens, ["the mixing desk"]);
     let tokens = vault
@@ -133,13 +142,16 @@ async fn a_snapshot_adds_what_records_do_not_say() {
         told,
         [(Some("Drums/kick.wav"), 40_000), (Some("notes.txt"), 4)]
     );
-    assert!(vault.upload(order, big).await.is_err(), "it starts again");
+    assert!(
+        vault.rows.upload(order, big).await.is_err(),
+        "it starts again"
+    );
 
     // What is submitted afterwards makes the draft old, and nothing is lost.
     world.submit(order).await;
     let (vault, later) = world.rebuilt().await;
     assert_eq!((later.drafts, later.lost.len()), (0, 0));
-    assert_eq!(vault.draft(order).await.unwrap(), None);
+    assert_eq!(vault.drafts.draft(order).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -147,7 +159,7 @@ async fn a_newer_record_and_a_tombstone_win_over_a_snapshot() {
     let world = World::new().await;
     let order = world.order("2026-0001").await;
     let purged = world.order("2026-0002").await;
-    world.vault.take_snapshot().await.unwrap();
+    world.vault.snapshots.take().await.unwrap();
     let held_then = world
         .vault
         .core
@@ -171,10 +183,11 @@ async fn a_damaged_record_is_healed_by_a_snapshot_that_is_as_new() {
     let order = world.order("2026-0001").await;
     world
         .vault
+        .access
         .create_link(order, Scope::Upload, None)
         .await
         .unwrap();
-    world.vault.take_snapshot().await.unwrap();
+    world.vault.snapshots.take().await.unwrap();
     let newest = paths::record(order, 2);
     world.damage(&newest).await;
     let (vault, rebuilt) = world.rebuilt().await;
@@ -192,6 +205,7 @@ async fn a_damaged_record_is_healed_by_a_snapshot_that_is_as_new() {
     world.damage(&newest).await;
     world
         .vault
+        .access
         .create_link(order, Scope::Upload, None)
         .await
         .unwrap();
@@ -206,7 +220,7 @@ async fn an_order_whose_records_are_gone_comes_back_held_from_the_snapshot() {
     let order = world.order("2026-0001").await;
     world.upload(order, "kick.wav", b"boom").await;
     let session = world.submit(order).await;
-    world.vault.take_snapshot().await.unwrap();
+    world.vault.snapshots.take().await.unwrap();
     for path in world.objects(paths::records(order).as_ref()).await {
         world.remove(&path).await;
     }
@@ -235,6 +249,7 @@ async fn only_the_newest_of_many_records_is_read() {
         let reasons = vec![format!("reason {turn}")];
         world
             .vault
+            .sessions
             .return_session(order, session, reasons)
             .await
             .unwrap();
@@ -247,7 +262,7 @@ async fn only_the_newest_of_many_records_is_read() {
     }
     let (vault, rebuilt) = world.rebuilt().await;
     assert_eq!(rebuilt.problems, Vec::<String>::new(), "{newest}");
-    let row = vault.session_row(order, session).await.unwrap();
+    let row = vault.manifests.session_row(order, session).await.unwrap();
     assert!(matches!(row.review, Review::Returned { reasons, .. } if reasons == ["reason 99"]));
 }
 
@@ -266,10 +281,10 @@ async fn three_hundred_orders_come_back_and_two_of_one_number_do_not() {
     // No two orders of one catalog can have the same number; two buckets in one place can.
     let stranger = World::new().await.order("2026-0299").await;
     adopt(&world, stranger, twin.unwrap()).await;
-    world.vault.take_snapshot().await.unwrap();
+    world.vault.snapshots.take().await.unwrap();
     let (vault, rebuilt) = world.rebuilt().await;
     assert_eq!((rebuilt.orders, rebuilt.sessions), (300, 100));
-    assert_eq!(vault.orders().await.unwrap().len(), 300);
+    assert_eq!(vault.orders.all().await.unwrap().len(), 300);
     assert_eq!(rebuilt.problems.len(), 1);
     assert!(rebuilt.problems[0].contains("2026-0299"), "{rebuilt:?}");
 }
@@ -278,7 +293,7 @@ async fn three_hundred_orders_come_back_and_two_of_one_number_do_not() {
 async fn adopt(world: &World, stranger: OrderId, twin: OrderId) {
     let vault = &world.vault;
     let lease = crate::store::Lease::new(&vault.core.clock, &stranger);
-    let master = vault.current_master().await.unwrap().id;
+    let master = vault.rotation.current_master().await.unwrap().id;
     let keys = vault
         .core
         .keys
@@ -317,11 +332,11 @@ async fn of_many_records_the_newest_stay_and_none_goes_before_the_newest_opens()
     let newest = paths::record(order, 81);
     let whole = world.read(&newest).await;
     world.damage(&newest).await;
-    world.vault.sweep(order).await.unwrap();
+    world.vault.sweep.sweep(order).await.unwrap();
     assert_eq!(count().await, 81, "the newest does not open");
     world.bucket.put(&newest, whole.into()).await.unwrap();
-    assert_eq!(world.vault.sweep(order).await.unwrap().objects, 31);
-    assert_eq!(world.vault.sweep(order).await.unwrap().objects, 0);
+    assert_eq!(world.vault.sweep.sweep(order).await.unwrap().objects, 31);
+    assert_eq!(world.vault.sweep.sweep(order).await.unwrap().objects, 0);
     let (vault, rebuilt) = world.rebuilt().await;
     assert_eq!(rebuilt.problems, Vec::<String>::new());
     assert_eq!(vault.core.order(order).await.unwrap().version, 81);

@@ -1,14 +1,20 @@
 //! Reading snapshots back, page by page.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use object_store::path::Path;
 
 use super::{NO_ORDER, Page, SealedSection, Section, SnapshotIndex, SnapshotName};
+use crate::audit::Audit;
 use crate::block::{Logical, open};
+use crate::core::Core;
+use crate::draft::Drafts;
 use crate::error::{Error, Result};
 use crate::paths;
+use crate::proof::Proofs;
+use crate::rows::UploadRows;
 use crate::tables::{self, Record};
-use crate::vault::Vault;
 
 /// The longest page or section that is read, in bytes: far above any.
 const PART_MAX: usize = 256 << 20;
@@ -22,7 +28,17 @@ pub struct Snapshot {
     pub index: SnapshotIndex,
 }
 
-impl Vault {
+/// Snapshots of the catalog.
+#[derive(Clone, Debug)]
+pub struct Snapshots {
+    pub(crate) core: Arc<Core>,
+    pub(crate) rows: Arc<UploadRows>,
+    pub(crate) drafts: Arc<Drafts>,
+    pub(crate) proofs: Arc<Proofs>,
+    pub(crate) audit: Arc<Audit>,
+}
+
+impl Snapshots {
     /// The names of all snapshots, whole or not, oldest first.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use futures::{StreamExt, stream};
 use object_store::path::Path;
 
+use super::Snapshots;
 use super::{
     NO_ORDER, Page, PlainRow, SealedSection, Section, SnapshotIndex, SnapshotName, Unsubmitted,
 };
@@ -19,7 +20,6 @@ use crate::link::ApiToken;
 use crate::paths;
 use crate::tables::{self, load_all};
 use crate::upload::UploadState;
-use crate::vault::Vault;
 
 /// How long a snapshot is kept: as long as copies of the key store may be. The last of each day;
 /// the newest always, and never one that a wrong clock called so.
@@ -59,7 +59,7 @@ pub struct Taken {
 
 /// A snapshot in the making.
 struct Writing<'a> {
-    vault: &'a Vault,
+    snapshots: &'a Snapshots,
     page: Page,
     /// How long the page is, roughly.
     length: usize,
@@ -67,13 +67,13 @@ struct Writing<'a> {
     taken: Taken,
 }
 
-impl Vault {
+impl Snapshots {
     /// Writes a snapshot of the catalog as it is now.
     ///
     /// # Errors
     /// Those of the stores and the catalog; then there is none. An order that cannot be read is
     /// named in [`Taken::problems`], and the others are in it.
-    pub async fn take_snapshot(&self) -> Result<Taken> {
+    pub async fn take(&self) -> Result<Taken> {
         self.core.marks.expect_store(&self.core.working).await?;
         let now = self.core.clock.now();
         let name = SnapshotName::new(now);
@@ -81,7 +81,7 @@ impl Vault {
         let before = self.newest_snapshot(&mut Vec::new()).await?;
         let tokens = load_all::<ApiToken>(&*self.core.catalog, &tables::tokens()).await?;
         let mut writing = Writing {
-            vault: self,
+            snapshots: self,
             page: Page::default(),
             length: 0,
             index: SnapshotIndex {
@@ -158,7 +158,7 @@ impl Vault {
             if at.order.is_gone() {
                 return Ok(None);
             }
-            let mut uploads = self.all_uploads(id).await?;
+            let mut uploads = self.rows.all_uploads(id).await?;
             uploads.retain(|it| !matches!(it.state, UploadState::Sealed { .. }));
             let section = Section {
                 record: OrderRecord {
@@ -166,9 +166,9 @@ impl Vault {
                     sessions: self.core.sessions(id).await?,
                     links: self.core.links(id).await?,
                 },
-                audit: self.entries(id).await?,
-                draft: self.draft(id).await?,
-                proven: self.last_proven(&at.order).await?,
+                audit: self.audit.entries(id).await?,
+                draft: self.drafts.draft(id).await?,
+                proven: self.proofs.last_proven(&at.order).await?,
                 uploads: uploads
                     .into_iter()
                     .map(|it| Unsubmitted {
@@ -210,13 +210,17 @@ impl Vault {
 
 impl Writing<'_> {
     async fn orders(&mut self) -> Result<()> {
-        let (vault, name) = (self.vault, self.taken.name);
+        let (snapshots, name) = (self.snapshots, self.taken.name);
         let mut range = KeyRange::prefix(&tables::orders());
         loop {
-            let found = vault.core.catalog.scan(range.clone(), ROWS_AT_ONCE).await?;
+            let found = snapshots
+                .core
+                .catalog
+                .scan(range.clone(), ROWS_AT_ONCE)
+                .await?;
             let ids = found.iter().filter_map(|(key, _)| tables::order_of(key));
             let mut sections = stream::iter(ids.collect::<Vec<_>>())
-                .map(|id| async move { (id, vault.sealed_section(id, &name).await) })
+                .map(|id| async move { (id, snapshots.sealed_section(id, &name).await) })
                 .buffered(ORDERS_AT_ONCE);
             while let Some((id, section)) = sections.next().await {
                 match section {
@@ -242,7 +246,7 @@ impl Writing<'_> {
 
     /// An order that cannot be read; unless its key has just been destroyed by a purge.
     async fn without(&mut self, id: OrderId, error: Error) -> Result<()> {
-        let order = self.vault.core.order(id).await?;
+        let order = self.snapshots.core.order(id).await?;
         if !order.is_gone() || !matches!(error, Error::Key(KeyError::Missing { .. })) {
             let problem = format!("order {} is not in it: {error}", order.number);
             self.taken.problems.push(problem);
@@ -255,7 +259,7 @@ impl Writing<'_> {
         let mut range = KeyRange::prefix(table);
         loop {
             let found = self
-                .vault
+                .snapshots
                 .core
                 .catalog
                 .scan(range.clone(), ROWS_AT_ONCE)
@@ -316,9 +320,9 @@ impl Writing<'_> {
     }
 
     async fn put(&mut self, path: Path, part: String, plain: &[u8]) -> Result<()> {
-        let keys = self.vault.core.keys.records();
+        let keys = self.snapshots.core.keys.records();
         let sealed = seal_copy(keys, NO_ORDER, &Logical::Snapshot(part), plain);
         self.taken.bytes += sealed.len() as u64;
-        self.vault.core.working.put_now(&path, sealed).await
+        self.snapshots.core.working.put_now(&path, sealed).await
     }
 }

@@ -4,31 +4,7 @@ use std::error::Error as _;
 
 use object_store::Error;
 
-/// What stores say when a bucket, an account or their own disk has no room left.
-const FULL: [&str; 6] = [
-    "QuotaExceeded",
-    "InsufficientStorage",
-    "507 Insufficient",
-    "StorageFull",
-    "TotalStorageExceeded",
-    "os error 28",
-];
-
-/// Whether a store has no room left.
-pub(crate) fn is_full(error: &Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return io.kind() == std::io::ErrorKind::StorageFull;
-        }
-        let said = error.to_string();
-        if FULL.iter().any(|word| said.contains(word)) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
+use crate::error::is_full;
 
 /// What a store said, the first cause of it, which its own words often leave out, and what to check.
 pub(super) fn in_words(error: &Error, is_local: bool) -> String {

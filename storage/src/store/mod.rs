@@ -10,7 +10,9 @@ mod advice;
 mod asked;
 mod cloud;
 mod direct;
+mod hurry;
 mod local;
+mod mirror;
 pub(crate) mod passes_on;
 mod patience;
 mod read_only;
@@ -28,10 +30,12 @@ use url::Url;
 
 use crate::clock::SharedClock;
 use crate::error::{Error, Result};
-pub(crate) use advice::is_full;
 use direct::Direct;
+pub(crate) use hurry::hurried;
 use local::Local;
 use patience::{Patience, Patient};
+
+pub use mirror::Mirror;
 
 /// No put starts later than this after its gate was read.
 pub const LEASE: Duration = Duration::from_secs(30);
@@ -48,15 +52,6 @@ pub const PUT_LONGEST: Duration = Duration::from_secs(TRIED.as_secs() + LANDS_WI
 
 /// From then on nothing can land that rested on a gate which has changed.
 pub const QUIET_AFTER: Duration = Duration::from_secs(LEASE.as_secs() + PUT_LONGEST.as_secs());
-
-#[cfg(feature = "torture")]
-pub(crate) use crate::torture::hurried;
-
-/// A wait for a store, as long as it is.
-#[cfg(not(feature = "torture"))]
-pub(crate) fn hurried(time: Duration) -> Duration {
-    time
-}
 
 /// How many deletes run at once: enough to hide a round trip, few enough to stay polite.
 const DELETES_AT_ONCE: usize = 8;

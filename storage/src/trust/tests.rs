@@ -6,8 +6,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::*;
+use crate::clock::SharedClock;
 use crate::clock::{MovableClock, StoppedClock};
-use crate::rebuild::world::World;
+use crate::rebuild::tests::world::World;
+use crate::vault::Vault;
 
 fn clock() -> Arc<MovableClock> {
     let start = "2026-01-01T00:00:00Z".parse().unwrap();
@@ -48,7 +50,7 @@ fn time_that_passes_is_no_jump_and_a_jump_is_in_both_directions() {
 async fn after(world: &World, moved: TimeDelta) -> Vault {
     world.clock.jump(moved);
     let vault = world.restarted();
-    vault.recover_time().await.unwrap();
+    vault.timekeeper.recover_time().await.unwrap();
     vault
 }
 
@@ -62,7 +64,7 @@ async fn a_restart_accepts_no_jump_and_a_weekend_is_none() {
         (TimeDelta::days(3650), true),
     ] {
         let world = World::new().await;
-        world.vault.keep_time().await.unwrap();
+        world.vault.timekeeper.keep_time().await.unwrap();
         let known = world.vault.core.clock().now();
         let vault = after(&world, moved).await;
         assert_eq!(vault.core.time().doubt().is_some(), doubted, "{moved}");
@@ -70,11 +72,11 @@ async fn a_restart_accepts_no_jump_and_a_weekend_is_none() {
             continue;
         }
         assert_eq!(vault.core.clock().now(), known);
-        vault.keep_time().await.unwrap();
+        vault.timekeeper.keep_time().await.unwrap();
         // And the next restart does not either, whatever time it takes.
         let vault = after(&world, TimeDelta::hours(2)).await;
         assert!(vault.core.time().doubt().is_some(), "{moved}");
-        vault.accept_time().await.unwrap();
+        vault.timekeeper.accept_time().await.unwrap();
         assert_eq!(vault.core.time().doubt(), None);
         let vault = after(&world, TimeDelta::hours(2)).await;
         assert_eq!(
@@ -88,9 +90,9 @@ async fn a_restart_accepts_no_jump_and_a_weekend_is_none() {
 #[tokio::test]
 async fn a_jump_of_a_day_that_was_seen_is_not_forgotten_by_a_restart() {
     let world = World::new().await;
-    world.vault.keep_time().await.unwrap();
+    world.vault.timekeeper.keep_time().await.unwrap();
     world.clock.jump(TimeDelta::days(1));
-    world.vault.keep_time().await.unwrap();
+    world.vault.timekeeper.keep_time().await.unwrap();
     let vault = after(&world, TimeDelta::zero()).await;
     assert!(
         vault.core.time().doubt().is_some(),
@@ -116,12 +118,12 @@ async fn without_a_row_the_newest_date_is_known() {
 #[tokio::test]
 async fn what_another_process_accepted_holds_where_the_clock_says_the_same() {
     let world = World::new().await;
-    world.vault.keep_time().await.unwrap();
+    world.vault.timekeeper.keep_time().await.unwrap();
     world.clock.jump(TimeDelta::days(30));
     let other = world.restarted();
-    other.recover_time().await.unwrap();
+    other.timekeeper.recover_time().await.unwrap();
     assert!(world.vault.core.time().doubt().is_some());
-    other.accept_time().await.unwrap();
-    world.vault.keep_time().await.unwrap();
+    other.timekeeper.accept_time().await.unwrap();
+    world.vault.timekeeper.keep_time().await.unwrap();
     assert_eq!(world.vault.core.time().doubt(), None);
 }

@@ -1,7 +1,8 @@
 //! The house rules that a machine can hold: the dependency arrows, the top level, the length and
-//! the opening of every file; in [`packages`], what we stand on.
+//! the opening of every file; in [`rooms`], which module knows which; in [`packages`], what we stand on.
 
 mod packages;
+mod rooms;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -144,7 +145,7 @@ fn tree() -> Result<Vec<String>> {
         .collect())
 }
 
-fn sources() -> Result<Vec<(String, String)>> {
+pub(crate) fn sources() -> Result<Vec<(String, String)>> {
     let code = |path: &String| {
         let end = Path::new(path)
             .extension()

@@ -42,14 +42,14 @@ impl Scrubbing<'_> {
     pub(super) async fn all(&mut self) -> Result<bool> {
         let vault = &self.jobs.vault;
         if self.scrub.tiers.contains(&Tier::Mirror)
-            && let Err(error) = vault.check_mirror().await
+            && let Err(error) = vault.mirroring.check_mirror().await
         {
             self.scrub.left += 1;
             let detail = format!("failed: {error}");
             let note = Note::of("the mirror".to_owned(), "scrub", detail);
             self.note(note).await?;
         }
-        let mut orders = vault.orders().await?;
+        let mut orders = vault.orders.all().await?;
         orders.sort_by_key(|order| order.id);
         for order in orders {
             let asked = self.scrub.order.is_none_or(|only| only == order.id);
@@ -76,7 +76,7 @@ impl Scrubbing<'_> {
             let copied = complete && self.reads_mirror().await;
             let records = self.jobs.look_after_records_key(copied).await?;
             self.looked(records).await?;
-            for name in vault.unknown_orders().await? {
+            for name in vault.holdings.unknown_orders().await? {
                 tracing::warn!(folder = name, "objects of no order that the catalog knows");
                 self.scrub.left += 1;
                 self.note(Note {
@@ -98,7 +98,7 @@ impl Scrubbing<'_> {
         match at.order.stage() {
             Stage::Purging => return Ok(true),
             Stage::Purged => {
-                vault.tombstone(id).await?;
+                vault.core.tombstone(id).await?;
                 return Ok(true);
             }
             _ => {}
@@ -114,7 +114,7 @@ impl Scrubbing<'_> {
                 if self.jobs.scrub.stop.load(Ordering::SeqCst) {
                     return Ok(false);
                 }
-                match vault.examine_block(held, block).await? {
+                match vault.holdings.examine_block(held, block).await? {
                     Ok(bytes) => self.paced(bytes).await,
                     Err(flaw) => flaws.push(flaw),
                 }
@@ -139,6 +139,7 @@ impl Scrubbing<'_> {
         let copied = self
             .jobs
             .vault
+            .mirrored
             .mirrored_version(at.order.id)
             .await?
             .is_some();
@@ -149,7 +150,8 @@ impl Scrubbing<'_> {
 
     /// Whether the mirror is asked for and is the right one: its disk may go at any moment.
     async fn reads_mirror(&self) -> bool {
-        self.scrub.tiers.contains(&Tier::Mirror) && self.jobs.vault.check_mirror().await.is_ok()
+        self.scrub.tiers.contains(&Tier::Mirror)
+            && self.jobs.vault.mirroring.check_mirror().await.is_ok()
     }
 
     async fn looked(&mut self, looked: Looked) -> Result<bool> {
@@ -171,24 +173,24 @@ impl Scrubbing<'_> {
         }
         let mut flaws = Vec::new();
         if self.scrub.within == 0 {
-            let swept = vault.sweep(at.order.id).await?;
+            let swept = vault.sweep.sweep(at.order.id).await?;
             if swept.objects > 0 {
                 let detail = format!("{} objects that nothing named were removed", swept.objects);
                 let note = Note::new(&at.order.number, "sweep", detail);
                 self.note(note).await?;
             }
             if tiers.contains(&Tier::Working) {
-                vault.examine_records(at, &mut flaws).await?;
+                vault.holdings.examine_records(at, &mut flaws).await?;
             }
             if tiers.contains(&Tier::Mirror) {
-                vault.examine_mirrored(at, &mut flaws).await?;
+                vault.holdings.examine_mirrored(at, &mut flaws).await?;
             }
         }
         let mut files = Vec::new();
         for again in [true, false] {
             files.clear();
             for tier in &tiers {
-                files.extend(vault.held_in(at, *tier, &mut flaws).await?);
+                files.extend(vault.holdings.held_in(at, *tier, &mut flaws).await?);
             }
             let healed = self.scrub.healed;
             self.settle(at, std::mem::take(&mut flaws)).await?;

@@ -40,7 +40,7 @@ pub(crate) async fn session_page(
     text: &str,
     headers: &HeaderMap,
 ) -> Answer {
-    let receipt = app.vault.receipt(link.order, session).await?;
+    let receipt = app.vault.manifests.receipt(link.order, session).await?;
     if wants(headers, "application/json") && !wants(headers, "text/html") {
         let mut response = Json(wire::Receipt::from(&receipt)).into_response();
         let no_store = HeaderValue::from_static("no-store");
@@ -50,7 +50,10 @@ pub(crate) async fn session_page(
         return Ok(response);
     }
     let order = app.vault.core.order(link.order).await?;
-    app.vault.check_may_leave(&order, &receipt.row).await?;
+    app.vault
+        .leave
+        .check_may_leave(&order, &receipt.row)
+        .await?;
     let base = format!("{}/d/{text}", app.prefix());
     Ok(page(&receipt, &base, Language::of(headers), app.prefix()))
 }

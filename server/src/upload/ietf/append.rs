@@ -37,7 +37,7 @@ pub(super) async fn append(
     let offset = said.offset.ok_or_else(|| {
         bad("the request has no Upload-Offset header: ask with HEAD where the upload stands, and send that")
     })?;
-    let upload = app.vault.upload(order, id).await?;
+    let upload = app.vault.rows.upload(order, id).await?;
     if upload.role == Role::Final {
         let text = format!(
             "{:?} is made of parts and takes no bytes of its own: send them to its parts",
@@ -45,7 +45,7 @@ pub(super) async fn append(
         );
         return Err(Problem::plain(StatusCode::FORBIDDEN, text).into());
     }
-    let begun = app.vault.begin_append(order, id, offset).await;
+    let begun = app.vault.appends.begin_append(order, id, offset).await;
     let mut writer = begun.map_err(|error| moved(error, offset))?;
     let upload = writer.upload().clone();
     if upload.state != UploadState::Open {
@@ -223,7 +223,7 @@ async fn overrun(app: &App, upload: Upload) -> Took {
         return Took::Full(upload.clone(), too_much(path, upload.offset).into());
     };
     let detail = too_long(path, length).message;
-    if let Err(error) = app.vault.terminate(upload.order, upload.id).await {
+    if let Err(error) = app.vault.uploads.terminate(upload.order, upload.id).await {
         tracing::warn!(upload = %upload.id, %error, "a file that is longer than announced was not removed");
     }
     Took::Gone(Problem::length(detail).into())

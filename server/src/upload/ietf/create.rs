@@ -58,14 +58,14 @@ pub(super) async fn create(
         return Err(digest::not_empty(sum, new.path.as_str()).into());
     }
     metadata.check_required(&app.settings.orders.required_metadata)?;
-    let upload = app.vault.create_upload(order, new).await?;
-    let _at_once = app.vault.at_once(&upload);
+    let upload = app.vault.uploads.create(order, new).await?;
+    let _at_once = app.vault.appends.at_once(&upload);
     let took = if upload.state != UploadState::Open && ends {
         Took::All(upload.clone())
     } else if upload.state != UploadState::Open || said.content == Some(0) {
         Took::Part(upload.clone())
     } else {
-        match app.vault.begin_append(order, upload.id, 0).await {
+        match app.vault.appends.begin_append(order, upload.id, 0).await {
             Ok(writer) => Box::pin(take(app, writer, said, ends, content, body)).await,
             Err(error) => Took::Stopped(upload.clone(), error.into()),
         }

@@ -40,6 +40,6 @@ pub(super) async fn cancel(
     said: &Said,
 ) -> Result<Response, Refused> {
     said.asks_only()?;
-    vault.terminate(order, id).await?;
+    vault.uploads.terminate(order, id).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }

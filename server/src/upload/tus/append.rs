@@ -38,7 +38,7 @@ pub(super) async fn append(
             .ok_or(Refused::Protocol(tus_protocol::Error::MissingHeader(
                 "Upload-Offset",
             )))?;
-    let mut writer = app.vault.begin_append(order, id, offset).await?;
+    let mut writer = app.vault.appends.begin_append(order, id, offset).await?;
     if let Some(length) = said.upload_length {
         // Kept even if the body that comes with it is not.
         if let Err(error) = writer.declare_length(length).await {

@@ -95,7 +95,7 @@ pub(super) async fn as_sent(app: &App, upload: &Upload) -> Answer<Option<HeaderV
         Role::File | Role::RemovedPart => return Ok(None),
         Role::Part => "partial".to_owned(),
         Role::Final => {
-            let parts = app.vault.parts_of(upload.id).await?;
+            let parts = app.vault.rows.parts_of(upload.id).await?;
             if parts.is_empty() {
                 return Ok(None);
             }

@@ -58,9 +58,13 @@ pub(super) async fn create(
         return Ok(located(app, mount, created, &upload));
     }
     let upload = new_upload(app, &door, headers, said, with_upload, concat.is_some()).await?;
-    let _at_once = app.vault.at_once(&upload);
+    let _at_once = app.vault.appends.at_once(&upload);
     let (end, upload) = if with_upload && upload.state == UploadState::Open {
-        let begun = app.vault.begin_append(upload.order, upload.id, 0).await;
+        let begun = app
+            .vault
+            .appends
+            .begin_append(upload.order, upload.id, 0)
+            .await;
         match begun {
             Ok(writer) => drive(app, writer, headers, body, checksum).await?,
             Err(error) => (End::Failed(error), upload),
@@ -115,11 +119,11 @@ async fn join(
         sum: None,
         at_once: false,
     };
-    let upload = app.vault.create_final(order, new, &named).await?;
-    let joined = app.vault.begin_join(order, upload.id);
+    let upload = app.vault.uploads.create_final(order, new, &named).await?;
+    let joined = app.vault.appends.begin_join(order, upload.id);
     if upload.length.is_some_and(|length| length <= JOINED_AT_ONCE) {
         drop(tokio::time::timeout(JOIN_PATIENCE, joined).await);
-        return Ok(app.vault.upload(order, upload.id).await?);
+        return Ok(app.vault.rows.upload(order, upload.id).await?);
     }
     Ok(upload)
 }

@@ -123,7 +123,7 @@ impl StateStore for Creating<'_> {
             length: state.length(),
             ..self.new.clone()
         };
-        let created = self.vault.create_upload(self.order, new).await;
+        let created = self.vault.uploads.create(self.order, new).await;
         let created = created.map_err(Error::state_store)?;
         drop(self.created.set(created));
         Ok(())
@@ -254,7 +254,7 @@ impl Storage for Removing<'_> {
 
     /// Removes the record and the bytes.
     async fn delete(&self, _: &StorageHandle) -> Result<()> {
-        let removed = self.vault.terminate(self.order, self.id).await;
+        let removed = self.vault.uploads.terminate(self.order, self.id).await;
         removed.map_err(Error::storage)
     }
 
@@ -274,7 +274,7 @@ impl StateStore for Removing<'_> {
     }
 
     async fn get(&self, _: &str) -> Result<Option<UploadState>> {
-        let upload = self.vault.upload(self.order, self.id).await;
+        let upload = self.vault.rows.upload(self.order, self.id).await;
         state(&upload.map_err(Error::state_store)?).map(Some)
     }
 

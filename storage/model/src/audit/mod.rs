@@ -17,7 +17,6 @@ pub use said::Said;
 
 use crate::decimal;
 use crate::ids::{AttemptId, EntryHash, LinkId, OrderId, SessionId, UploadId};
-use crate::order::{Order, Stage, State};
 
 /// What was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,42 +123,6 @@ impl What {
             }
             Self::Expired(upload) => Some(upload.to_string()),
             _ => None,
-        }
-    }
-
-    /// What leads from an order to the next one.
-    #[must_use]
-    pub fn between(before: &Order, after: &Order) -> Self {
-        let moved = match (&before.state, &after.state) {
-            (State::Recalled { until: before, .. }, State::Recalled { until: after, .. }) => {
-                before != after
-            }
-            _ => before.stage() != after.stage(),
-        };
-        if moved {
-            return match &after.state {
-                State::Open { .. } => Self::Reopened,
-                State::Completed { .. } if before.stage() == Stage::Archived => Self::ArchivedAgain,
-                State::Completed { .. } => Self::Completed,
-                State::Archived(kept) => Self::Archived(kept.archive.proof.attempt),
-                State::Releasing(_) => Self::Releasing,
-                State::Released(_) if before.stage() == Stage::Releasing => Self::Released,
-                State::Released(_) => Self::RecallEnded,
-                State::Recalled { .. } => Self::Recalled,
-                State::Purging { .. } => Self::Purging,
-                State::Purged(_) => Self::Purged,
-                State::Sealing { .. } => Self::Changed,
-            };
-        }
-        match (&before.hold, &after.hold) {
-            (None, Some(_)) => return Self::Held,
-            (Some(_), None) => return Self::HoldLifted,
-            _ => {}
-        }
-        match (before.unproven(), after.unproven()) {
-            (Some(before), None) => Self::ProvenAgain(before.attempt),
-            (before, Some(now)) if before != Some(now) => Self::Doubted(now.attempt),
-            _ => Self::Changed,
         }
     }
 }

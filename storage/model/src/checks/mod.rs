@@ -359,6 +359,6 @@ impl<K: Ord + Copy> Census<K> {
 }
 
 #[cfg(test)]
-mod judges;
+mod judges_tests;
 #[cfg(test)]
 mod tests;

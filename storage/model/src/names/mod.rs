@@ -4,7 +4,10 @@
 //! Nothing here is refused. A name is the client's; they are told what it may do to them. Paths that
 //! are one name together, and what is refused: [`namesakes`](crate::names::namesakes).
 
+mod fold;
 pub mod namesakes;
+
+pub use fold::collation_key;
 
 /// Names of files that systems leave behind by themselves, in small letters.
 const FILES: [&str; 6] = [

@@ -5,7 +5,7 @@
 //! the end of a name ([`collation_key`]). A file and a folder of one name cannot be on any disk, so
 //! such a session is not sealed; two files of which one disk would keep one are told to their sender.
 
-use crate::path::collation_key;
+use super::collation_key;
 use crate::refusal::{Refusal, RefusalKind};
 
 /// Some paths, in an order in which those that are one name stand side by side.

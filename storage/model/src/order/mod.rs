@@ -10,9 +10,11 @@
 //! Every transition is a pure function from an order to the next, or a [`Refusal`] that says why, and
 //! what to do. Nothing here reads a clock or a store.
 
+mod decision;
 mod doubt;
 mod state;
 mod stored;
+mod takes;
 mod terms;
 
 use chrono::{DateTime, Utc};
@@ -20,10 +22,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::Head;
 use crate::ids::{OrderId, SessionId};
+pub use crate::number::OrderNumber;
 use crate::refusal::{Refusal, RefusalKind};
+pub use decision::decision;
 pub use state::{Archive, Ended, Kept, RetentionClock, Sealing, Stage, State};
 use terms::is_due;
-pub use terms::{Client, Hold, OrderNumber, Policy, Proof, Unproven};
+pub use terms::{Client, Hold, Policy, Proof, Unproven};
 
 /// One job for one client, and everything that decides what may happen to its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,10 +5,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::state::{Archive, Ended, Kept, RetentionClock, Sealing, State};
-use super::terms::{Client, Hold, OrderNumber, Policy, Proof, Unproven};
+use super::terms::{Client, Hold, Policy, Proof, Unproven};
 use super::{Order, Stage};
 use crate::audit::Head;
 use crate::ids::OrderId;
+use crate::number::OrderNumber;
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Stored {

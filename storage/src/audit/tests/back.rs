@@ -5,7 +5,7 @@ use crate::audit::{Actor, Entry, Head};
 use crate::catalog::Batch;
 use crate::order::{Hold, Order, Stage};
 use crate::paths;
-use crate::rebuild::world::{AT_ONCE, World, rows};
+use crate::rebuild::tests::world::{AT_ONCE, World, rows};
 use crate::tables::{self, decode, encode};
 
 #[tokio::test]
@@ -32,7 +32,7 @@ async fn after_a_rebuild_the_chain_goes_on_from_the_head() {
         .commit(Batch::new().delete(tables::entry(order, 7)))
         .await
         .unwrap();
-    let log = vault.audit_log(order).await.unwrap();
+    let log = vault.audit.log(order).await.unwrap();
     assert_eq!(
         log.problems,
         ["entry 7 is missing: it was removed from the catalog"]
@@ -44,14 +44,14 @@ async fn a_snapshot_brings_entries_back_as_far_as_they_hang_together() {
     let world = World::new().await;
     let order = six(&world).await;
     let before = sound(&world.vault, order).await;
-    world.vault.take_snapshot().await.unwrap();
+    world.vault.snapshots.take().await.unwrap();
     let (vault, rebuilt) = world.rebuilt().await;
     assert_eq!((rebuilt.entries, rebuilt.lost_entries), (6, 0));
     assert_eq!(sound(&vault, order).await, before);
 
     // Two decisions later the snapshot lacks two entries, and records vouch for the rest.
     world.vault.core.change(order, Order::reopen).await.unwrap();
-    world.vault.complete(order, AT_ONCE).await.unwrap();
+    world.vault.orders.complete(order, AT_ONCE).await.unwrap();
     let (vault, rebuilt) = world.rebuilt().await;
     assert_eq!((rebuilt.entries, rebuilt.lost_entries), (6, 2));
     let log = sound(&vault, order).await;
@@ -66,7 +66,7 @@ async fn a_snapshot_brings_entries_back_as_far_as_they_hang_together() {
         ..log.entries[5].0.clone()
     };
     write(&vault, key, Some(encode(&forged))).await;
-    let log = vault.audit_log(order).await.unwrap();
+    let log = vault.audit.log(order).await.unwrap();
     assert!(
         log.problems[0].starts_with("entry 6 is not what was decided"),
         "{log:?}"
@@ -79,7 +79,7 @@ async fn a_snapshot_brings_entries_back_as_far_as_they_hang_together() {
     };
     write(&world.vault, tables::entry(order, 3), Some(encode(&forged))).await;
     world.clock.advance(std::time::Duration::from_secs(60));
-    world.vault.take_snapshot().await.unwrap();
+    world.vault.snapshots.take().await.unwrap();
     let (vault, rebuilt) = world.rebuilt().await;
     assert_eq!(
         (rebuilt.entries, rebuilt.lost_entries),
@@ -135,7 +135,7 @@ async fn a_purge_leaves_the_log_and_nothing_about_a_person() {
             assert!(!row.contains(word), "{key:?}: {row}");
         }
     }
-    let tombstone = world.vault.tombstone(order).await.unwrap().unwrap();
+    let tombstone = world.vault.core.tombstone(order).await.unwrap().unwrap();
     assert_eq!(tombstone.audit, log.entries[4].0.head(order));
 
     let (vault, _) = world.rebuilt().await;
@@ -144,9 +144,9 @@ async fn a_purge_leaves_the_log_and_nothing_about_a_person() {
         (at.order.audit, at.order.stage().name()),
         (tombstone.audit, "purging")
     );
-    vault.destroy(&at.order).await.unwrap();
+    vault.deletion.destroy(&at.order).await.unwrap();
     let at = vault.core.settled(order).await.unwrap();
-    vault.close_purge(&at).await.unwrap().unwrap();
+    vault.deletion.close_purge(&at).await.unwrap().unwrap();
     let log = sound(&vault, order).await;
     assert_eq!(words(&log), ["purged"]);
     assert_eq!(
@@ -174,7 +174,7 @@ async fn an_order_of_before_there_was_a_log_begins_one() {
             .any(|it| it.contains("no decision was logged yet")),
         "{log:?}"
     );
-    world.vault.complete(order, AT_ONCE).await.unwrap();
+    world.vault.orders.complete(order, AT_ONCE).await.unwrap();
     let log = sound(&world.vault, order).await;
     assert_eq!(words(&log), ["completed"]);
     assert!(

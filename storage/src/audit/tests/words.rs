@@ -4,7 +4,7 @@ use super::{ORDER, vector};
 use crate::audit::{Entry, What};
 use crate::ids::{AttemptId, LinkId, SessionId, UploadId};
 use crate::order::{Client, Hold, Order, Proof, Unproven};
-use crate::rebuild::world::AT_ONCE;
+use crate::rebuild::tests::world::AT_ONCE;
 use crate::refusal::Refusal;
 use crate::tables::{decode, encode};
 
@@ -109,7 +109,7 @@ fn every_transition_has_its_word() {
     ];
     for (verb, what) in verbs {
         let next = verb(&order).unwrap();
-        assert_eq!(What::between(&order, &next), what);
+        assert_eq!(crate::order::decision(&order, &next), what);
         order = next;
     }
 }

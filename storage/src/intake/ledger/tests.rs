@@ -7,46 +7,10 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 use crate::intake::bounds::{Bound, Disk, LinkMost, Most};
-use crate::path::SessionPath;
-use crate::session::Kind;
-use crate::upload::progress::Progress;
+use crate::rows::made::{ORDER, upload};
 use crate::upload::{Role, UploadState};
 
-const ORDER: OrderId = OrderId([1; 16]);
 const LINKS: [Option<LinkId>; 3] = [None, Some(LinkId([7; 16])), Some(LinkId([8; 16]))];
-
-/// An upload of this length and offset.
-pub(crate) fn upload(id: u8, link: Option<LinkId>, length: Option<u64>, offset: u64) -> Upload {
-    let whole = length == Some(offset);
-    let now = chrono::DateTime::UNIX_EPOCH;
-    let progress = Progress::default();
-    Upload {
-        id: UploadId([id; 16]),
-        order: ORDER,
-        link,
-        kind: Kind::Material,
-        path: SessionPath::parse("a.wav").unwrap(),
-        metadata: BTreeMap::new(),
-        length,
-        offset,
-        blocks: 0,
-        fragments: Vec::new(),
-        fragments_made: 0,
-        state: if whole {
-            UploadState::Finished {
-                hash: progress.hash(),
-                at: now,
-            }
-        } else {
-            UploadState::Open
-        },
-        progress,
-        role: Role::File,
-        checked: false,
-        created_at: now,
-        expires_at: None,
-    }
-}
 
 fn wide() -> Bounds {
     let most = Most {

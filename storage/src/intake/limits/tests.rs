@@ -1,144 +1,15 @@
 //! Limits over a whole vault in memory: exact under parallel creations, after a restart, and
 //! after everything that takes a file away.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod studio;
 
 use futures::stream::{FuturesUnordered, StreamExt};
-use object_store::memory::InMemory;
 
+use self::studio::Studio;
 use super::*;
-use crate::catalog::MemoryCatalog;
-use crate::clock::{MovableClock, StoppedClock};
-use crate::core::Core;
-use crate::ids::Token;
-use crate::intake::AtOnce;
 use crate::intake::Use;
-use crate::keys::{KeyStore, MasterKey};
-use crate::limits::Limits;
 use crate::link::Scope;
-use crate::order::Client;
-use crate::path::SessionPath;
 use crate::session::{Form, Kind, Rules};
-use crate::store::Store;
-use crate::upload::Upload;
-
-struct Studio {
-    vault: Arc<Vault>,
-    clock: Arc<MovableClock>,
-    order: Order,
-    link: Link,
-}
-
-impl Studio {
-    async fn new(change: impl FnOnce(&mut Limits)) -> Self {
-        let mut limits = Limits::default();
-        change(&mut limits);
-        let start = StoppedClock::new("2026-01-05T09:00:00Z".parse().unwrap());
-        let clock = Arc::new(MovableClock::new(Arc::new(start)));
-        let bucket = Arc::new(InMemory::new());
-        let store = |name| Store::of(name, Arc::<InMemory>::clone(&bucket));
-        let keys = Store::of("keys", Arc::new(InMemory::new()));
-        let keys = KeyStore::open(keys, MasterKey::random().into()).await;
-        let vault = Vault::new(
-            Arc::new(MemoryCatalog::new()),
-            store("working"),
-            store("archive"),
-            keys.unwrap(),
-            Arc::<MovableClock>::clone(&clock),
-            limits,
-        );
-        let number = "2026-0117".to_owned().try_into().unwrap();
-        let order = vault.create_order(number, Client::default()).await.unwrap();
-        let link = vault.create_link(order.id, Scope::Upload, None);
-        let (link, _): (Link, Token) = link.await.unwrap();
-        Self {
-            vault: Arc::new(vault),
-            clock,
-            order,
-            link,
-        }
-    }
-
-    /// The same stores and catalog with nothing in memory.
-    fn restarted(self) -> Self {
-        let vault = Arc::into_inner(self.vault).unwrap();
-        let Core {
-            catalog,
-            working,
-            archive,
-            keys,
-            clock,
-            limits,
-            ..
-        } = (*vault.core).clone();
-        let vault = Vault::new(catalog, working, archive, keys, clock, limits);
-        Self {
-            vault: Arc::new(vault),
-            ..self
-        }
-    }
-
-    async fn create(&self, length: Option<u64>) -> Result<Upload> {
-        let new = self.announced(length);
-        self.vault.create_upload(self.order.id, new).await
-    }
-
-    fn announced(&self, length: Option<u64>) -> NewUpload {
-        let id = UploadId::random();
-        NewUpload {
-            id,
-            link: Some(ByLink::from(&self.link)),
-            kind: Kind::Material,
-            path: SessionPath::parse(&format!("{id}.bin")).unwrap(),
-            metadata: BTreeMap::new(),
-            length,
-            role: Role::File,
-            sum: None,
-            at_once: false,
-        }
-    }
-
-    /// One that its first request brings whole.
-    async fn at_once(&self, length: u64) -> Result<(Upload, AtOnce)> {
-        let new = NewUpload {
-            at_once: true,
-            ..self.announced(Some(length))
-        };
-        let upload = self.vault.create_upload(self.order.id, new).await?;
-        let at_once = self.vault.at_once(&upload);
-        Ok((upload, at_once))
-    }
-
-    async fn no(&self, length: Option<u64>) -> Refusal {
-        refusal(self.create(length).await)
-    }
-
-    async fn fill(&self, upload: &Upload, bytes: &[u8]) -> Result<Upload> {
-        let begun = self
-            .vault
-            .begin_append(upload.order, upload.id, upload.offset);
-        let mut writer = begun.await?;
-        let pushed = writer.push(bytes).await;
-        writer.flush().await?;
-        pushed.map(|()| writer.upload().clone())
-    }
-
-    async fn whole(&self, bytes: &[u8]) -> Upload {
-        let upload = self.create(Some(bytes.len() as u64)).await.unwrap();
-        self.fill(&upload, bytes).await.unwrap()
-    }
-
-    async fn used(&self) -> Use {
-        let room = self.vault.room(self.order.id, Some(&self.link));
-        let room = room.await.unwrap();
-        let link = Some(self.link.id);
-        let (all, by_link) = self.vault.intake.ledger().of(self.order.id, link);
-        assert_eq!(by_link, all);
-        assert_eq!((room.used_bytes, room.used_files), (all.bytes, all.files));
-        all
-    }
-}
 
 fn refusal<T: std::fmt::Debug>(done: Result<T>) -> Refusal {
     match done.unwrap_err() {
@@ -231,6 +102,7 @@ async fn a_link_of_its_own_takes_less_and_others_still_take_more() {
     };
     let made = studio
         .vault
+        .access
         .create_link_with(studio.order.id, Scope::Upload, None, most);
     let narrow = Studio {
         link: made.await.unwrap().0,
@@ -243,6 +115,7 @@ async fn a_link_of_its_own_takes_less_and_others_still_take_more() {
     assert_eq!(limit(&narrow.no(Some(0)).await), ("max_link_files", 2));
     let other = narrow
         .vault
+        .access
         .create_link(narrow.order.id, Scope::Upload, None);
     let wide = Studio {
         link: other.await.unwrap().0,
@@ -305,7 +178,7 @@ async fn what_goes_makes_room_and_a_restart_counts_the_same() {
         at_once: 0,
     };
     assert_eq!(studio.used().await, expect(4, 4 + 13 + 50 + 3, 2));
-    let promised = studio.vault.unfinished();
+    let promised = studio.vault.quota.unfinished();
     assert_eq!(
         promised,
         Total {
@@ -316,28 +189,53 @@ async fn what_goes_makes_room_and_a_restart_counts_the_same() {
     );
     let studio = studio.restarted();
     studio.vault.recover().await.unwrap();
-    assert_eq!(studio.vault.unfinished(), promised);
+    assert_eq!(studio.vault.quota.unfinished(), promised);
     assert_eq!(studio.used().await, expect(4, 70, 2));
     studio.create(Some(1)).await.unwrap();
     assert_eq!(limit(&studio.no(Some(1)).await), ("max_open_total", 3));
 
     let order = studio.order.id;
-    studio.vault.terminate(order, gone.id).await.unwrap();
-    studio.vault.terminate(order, unknown.id).await.unwrap();
+    studio
+        .vault
+        .uploads
+        .terminate(order, gone.id)
+        .await
+        .unwrap();
+    studio
+        .vault
+        .uploads
+        .terminate(order, unknown.id)
+        .await
+        .unwrap();
     assert_eq!(studio.used().await, expect(3, 55, 2));
     let again = studio.create(Some(1)).await.unwrap();
-    studio.vault.terminate(order, again.id).await.unwrap();
+    studio
+        .vault
+        .uploads
+        .terminate(order, again.id)
+        .await
+        .unwrap();
     studio.fill(&open, &[0; 40]).await.unwrap();
     assert_eq!(studio.used().await, expect(3, 55, 1));
-    for upload in studio.vault.uploads(order).await.unwrap() {
+    for upload in studio.vault.rows.uploads(order).await.unwrap() {
         if upload.length == Some(1) {
-            studio.vault.terminate(order, upload.id).await.unwrap();
+            studio
+                .vault
+                .uploads
+                .terminate(order, upload.id)
+                .await
+                .unwrap();
         }
     }
     let (kind, form, rules) = (Kind::Material, Form::new(), Rules::new());
-    studio.vault.submit(order, kind, form, rules).await.unwrap();
+    studio
+        .vault
+        .sessions
+        .submit(order, kind, form, rules)
+        .await
+        .unwrap();
     assert_eq!(studio.used().await, expect(2, 54, 0));
-    assert_eq!(studio.vault.unfinished(), Total::default());
+    assert_eq!(studio.vault.quota.unfinished(), Total::default());
     assert!(kept.state.hash().is_some());
 }
 
@@ -357,14 +255,19 @@ async fn a_file_of_unknown_length_stops_at_the_limit_and_what_arrived_stays() {
     );
     assert!(no.message.contains("first 10 bytes are safe"), "{no}");
     let order = studio.order.id;
-    let offset = async |id| studio.vault.upload(order, id).await.unwrap().offset;
+    let offset = async |id| studio.vault.rows.upload(order, id).await.unwrap().offset;
     assert_eq!(offset(first.id).await, 10);
     let second = studio.create(None).await.unwrap();
     let no = refusal(studio.fill(&second, b"01234").await);
     assert_eq!(limit(&no), ("max_link", 14));
     assert_eq!(offset(second.id).await, 4);
-    studio.vault.terminate(order, first.id).await.unwrap();
-    let second = studio.vault.upload(order, second.id).await.unwrap();
+    studio
+        .vault
+        .uploads
+        .terminate(order, first.id)
+        .await
+        .unwrap();
+    let second = studio.vault.rows.upload(order, second.id).await.unwrap();
     studio.fill(&second, b"45").await.unwrap();
     assert_eq!(studio.used().await.bytes, 6);
 }
