@@ -8,8 +8,7 @@ pub mod beat;
 pub mod guards;
 pub mod jobs;
 pub mod plan;
-pub mod run;
 
+pub use jobs::run::{Note, Outcome, Run};
 pub use jobs::{Job, Jobs, RunRequest};
 pub use plan::{Action, RetentionPlan, Verb};
-pub use run::{Note, Outcome, Run};

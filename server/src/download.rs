@@ -25,7 +25,6 @@ use stemvault_storage::refusal::RefusalKind;
 use stemvault_storage::session::FileEntry;
 
 use crate::app::{App, SharedApp};
-use crate::attachment::{content_type, disposition};
 use crate::bag;
 use crate::error::{Answer, Failure};
 use crate::keeping::keeping;
@@ -35,6 +34,7 @@ use crate::pages::failed;
 use crate::ranges::{Wanted, wanted};
 use crate::turns::Asked;
 use crate::upload_link::closed;
+use stemvault_client::attachment::{content_type, disposition};
 
 /// Blocks of a file, each checked.
 pub(crate) type Verified = BoxStream<'static, Result<Bytes, Error>>;

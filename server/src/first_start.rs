@@ -16,9 +16,9 @@ use stemvault_storage::{Vault, paths};
 use url::Url;
 
 use crate::api::tokens;
-use crate::client::part::folder_of;
-use crate::disk::WholeFile;
 use crate::tls::Certificate;
+use stemvault_client::disk::WholeFile;
+use stemvault_client::part::folder_of;
 
 /// For whoever finds the bucket.
 const README: &str = "This is the bucket of a Stemvault server: the recordings that a studio received, mixed and keeps.

@@ -14,8 +14,6 @@ use stemvault_storage::names::hazards;
 use stemvault_storage::path::{NAME_MAX, PATH_MAX, SessionPath};
 use stemvault_storage::upload::cut::{BLOCK_MAX, Cut};
 
-use crate::attachment::disposition;
-use crate::disposition::file_name;
 use crate::frames::Frames;
 use crate::preflight::Head;
 use crate::ranges::{Wanted, wanted};
@@ -23,6 +21,8 @@ use crate::upload::checksum::Checksum;
 use crate::upload::ietf::fields;
 use crate::upload::metadata::Metadata;
 use crate::upload::tus::concat::{ADDRESS_MAX, Concat};
+use stemvault_client::attachment::disposition;
+use stemvault_client::disposition::file_name;
 
 /// One parser's name, and what is to be fed.
 pub type Target = (&'static str, fn(&[u8]));

@@ -8,15 +8,12 @@
 pub mod api;
 pub mod app;
 pub mod assets;
-mod attachment;
+
 pub mod bag;
 pub mod checked;
 pub mod cli;
-pub mod client;
 pub mod cors;
 pub mod demo;
-pub mod disk;
-pub mod disposition;
 pub mod download;
 pub mod error;
 pub mod first_start;
@@ -43,7 +40,6 @@ pub mod ready;
 pub mod router;
 pub mod serve;
 pub mod submit;
-pub mod terminal;
 pub mod tls;
 pub mod tries;
 mod turns;

@@ -21,7 +21,7 @@ use stemvault_storage::tables;
 use crate::api::auth::Staff;
 use crate::app::SharedApp;
 use crate::error::Answer;
-use crate::terminal;
+use stemvault_client::terminal;
 
 /// How long an answer of `/readyz` is repeated.
 const FRESH: Duration = Duration::from_secs(1);

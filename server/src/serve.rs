@@ -25,7 +25,8 @@ use crate::pace::Spending;
 use crate::preflight::Paces;
 use crate::tls::{self, Certificate, Keeper};
 use crate::tries::Tries;
-use crate::{assets, listen, log, private, ready, router, terminal};
+use crate::{assets, listen, log, private, ready, router};
+use stemvault_client::terminal;
 
 /// How often measured times are summed up.
 const UPKEEP: Duration = Duration::from_secs(5);

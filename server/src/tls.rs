@@ -5,7 +5,7 @@
 //! made anew when fewer than 30 are left or the names it should bear have changed. Whoever trusts
 //! the old one by its file must then take the new one.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -20,29 +20,15 @@ use stemvault_config::Settings;
 use crate::first_start::{make_private_folder, write_durably};
 pub(crate) use keeper::out_of_time;
 pub use keeper::{Keeper, Standing};
+pub use stemvault_client::certificate::Certificate;
 
-pub(crate) mod facts;
 mod keeper;
-pub(crate) mod read;
 
 /// How long a self-signed certificate lasts, in days.
 const DAYS: i64 = 825;
 
 /// How many days before its end it is made anew.
 const RENEW: i64 = 30;
-
-/// Where certificate and key are.
-#[derive(Clone, Debug)]
-pub struct Certificate {
-    /// The chain, PEM.
-    pub chain: PathBuf,
-    /// The private key, PEM.
-    pub key: PathBuf,
-    /// Whether it is one that only this server vouches for.
-    pub self_signed: bool,
-    /// Whether it was made just now.
-    pub made: bool,
-}
 
 /// What stands beside a certificate that was made here.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]

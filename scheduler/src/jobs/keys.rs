@@ -15,7 +15,7 @@ use stemvault_storage::order::Order;
 use stemvault_storage::refusal::RefusalKind;
 
 use super::Jobs;
-use crate::run::Note;
+use crate::jobs::run::Note;
 
 /// What stands for an order's number where a note is about the key of all records.
 const RECORDS: &str = "all orders";

@@ -12,7 +12,7 @@ use stemvault_storage::tables::{self, Record, load, put};
 
 use super::job::{Facts, Time, facts_of};
 use super::{Job, Jobs, scrub};
-use crate::run::{Outcome, Run};
+use crate::jobs::run::{Outcome, Run};
 
 /// So many runs are looked at after a start: as many as can have been at work, and many more.
 const LOOKED_AT: usize = 100;

@@ -7,7 +7,7 @@ use stemvault_storage::order::Order;
 use stemvault_storage::refusal::RefusalKind;
 use stemvault_storage::vault::Vault;
 
-use crate::run::Note;
+use crate::jobs::run::Note;
 
 /// What came of some flaws.
 #[derive(Debug, Default)]

@@ -1,6 +1,8 @@
 //! The jobs. They act on state and clock, never on events: a missed tick does not matter, twice is
 //! once, and every step can be done again.
 
+pub mod run;
+
 mod archive;
 mod due;
 mod end_recall;
@@ -38,7 +40,7 @@ use stemvault_storage::store::QUIET_AFTER;
 use stemvault_storage::vault::Vault;
 
 use crate::guards::Brake;
-use crate::run::{Outcome, Run};
+use crate::jobs::run::{Outcome, Run};
 use job::{Facts, Time};
 use pass::Pass;
 

@@ -10,8 +10,8 @@ use stemvault_storage::vault::Vault;
 use super::keys::Looked;
 use super::{Jobs, RunRequest};
 use crate::guards::Stock;
+use crate::jobs::run::{Note, Outcome, Run};
 use crate::plan::{Action, Subject, Verb, plan};
-use crate::run::{Note, Outcome, Run};
 
 /// One job at work.
 pub(super) struct Pass<'a> {

@@ -17,7 +17,7 @@ use stemvault_storage::refusal::{Refusal, RefusalKind};
 use stemvault_storage::tables::{self, Record, load, put};
 
 use super::{Job, Jobs};
-use crate::run::{Note, Outcome, Run};
+use crate::jobs::run::{Note, Outcome, Run};
 use work::Scrubbing;
 
 /// The job, which is begun by hand.

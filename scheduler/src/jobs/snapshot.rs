@@ -7,7 +7,7 @@ use stemvault_storage::vault::Vault;
 
 use super::Pass;
 use super::job::{Facts, Job, Lane, Time};
-use crate::run::history;
+use crate::jobs::run::history;
 
 pub(super) const FACTS: Facts = Facts {
     job: Job::called("snapshot"),

@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 use super::auth::Staff;
 use super::body::Body;
 use crate::app::{App, SharedApp};
-use crate::attachment::disposition;
 use crate::error::Answer;
+use stemvault_client::attachment::disposition;
 
 /// Master keys and backups of the key store; no secret of either.
 #[derive(Debug, Serialize, ToSchema)]

@@ -19,13 +19,13 @@ use tokio::sync::mpsc;
 use super::Bag;
 use super::tags::{Summing, Sums, Tag, complete};
 use crate::app::App;
-use crate::attachment::disposition;
 use crate::download::checked;
 use crate::error::Answer;
 use crate::keeping::keeping;
 use crate::pace::Cost;
 use crate::turns::Asked;
 use crate::zip::{Entry, Zip, length};
+use stemvault_client::attachment::disposition;
 
 /// Pieces that wait for a slow reader; each is a block at most.
 const AHEAD: usize = 1;

@@ -7,9 +7,9 @@ use url::Url;
 
 use super::connect::ConnectArgs;
 use super::table::print;
-use crate::client::answer::accept;
-use crate::client::connection::Connection;
-use crate::client::shown::printable_json;
+use stemvault_client::answer::accept;
+use stemvault_client::connection::Connection;
+use stemvault_client::shown::printable_json;
 
 /// The flags of every command that asks a server.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -82,7 +82,7 @@ impl Ask {
     /// # Errors
     /// The server's refusal in its own words; a file that does not come whole.
     pub async fn bytes(&self, path: &[&str]) -> anyhow::Result<bytes::Bytes> {
-        use crate::client::answer::Failure;
+        use stemvault_client::answer::Failure;
         let request = self.connection.request(Method::POST, &self.url(path)?);
         let answer = request.send().await.map_err(Failure::from)?;
         Ok(accept(answer).await?.bytes().await.map_err(Failure::from)?)
@@ -97,7 +97,7 @@ impl Ask {
         let answer = request
             .send()
             .await
-            .map_err(crate::client::answer::Failure::from)?;
+            .map_err(stemvault_client::answer::Failure::from)?;
         accept(answer).await?;
         Ok(())
     }

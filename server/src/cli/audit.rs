@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::ask::AskArgs;
 use super::table::{list, moment, table, text};
-use crate::client::answer::printable;
+use stemvault_client::answer::printable;
 
 /// Show every decision on an order, and whether their chain holds
 ///

@@ -15,9 +15,9 @@ use stemvault_storage::checks::{Rule, Severity, about};
 use stemvault_storage::path::SessionPath;
 
 use super::outcome::{LISTED, files as counted};
-use crate::client::collect::LocalFile;
-use crate::client::names::composed;
-use crate::client::records::{Limits, Upload, UploadState, Uploads};
+use stemvault_client::collect::LocalFile;
+use stemvault_client::names::composed;
+use stemvault_client::records::{Limits, Upload, UploadState, Uploads};
 
 /// Judges what is to be sent as the server would at submit.
 ///

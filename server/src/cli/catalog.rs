@@ -20,11 +20,11 @@ use super::new_catalog::NewCatalog;
 use super::rebuild::lost;
 use super::serve::SettingsArgs;
 use super::table::{count, print};
-use crate::client::answer::printable;
-use crate::client::part::folder_of;
 use crate::demo::clock_of;
 use crate::first_start::CliFile;
 use crate::installation::{Installation, catalog_folder};
+use stemvault_client::answer::printable;
+use stemvault_client::part::folder_of;
 
 /// Move the catalog to another machine or engine, while no server runs (no server needed)
 #[derive(Debug, Subcommand)]

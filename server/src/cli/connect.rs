@@ -10,7 +10,7 @@ use serde::Deserialize;
 use stemvault_storage::ids::Token;
 use url::Url;
 
-use crate::client::connection::{Address, Connection};
+use stemvault_client::connection::{Address, Connection};
 
 /// The flags of every command that talks to a server.
 #[derive(Debug, Clone, Default, clap::Args)]

@@ -24,10 +24,10 @@ use super::new_catalog::clear;
 use super::serve::SettingsArgs;
 use super::table::{count, print};
 use crate::api::order::Order;
-use crate::client::answer::{Failure, printable};
-use crate::client::connection::Connection;
 use crate::demo::clock_of;
 use crate::installation::{catalog_folder, to_read};
+use stemvault_client::answer::{Failure, printable};
+use stemvault_client::connection::Connection;
 
 /// How often an order that differs is looked at again, as it may just have changed.
 const LOOKS: usize = 3;

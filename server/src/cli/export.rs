@@ -19,16 +19,16 @@ use super::connect::ConnectArgs;
 use super::outcome::{failed, files, in_parallel, print_problems};
 use super::pull::{fetch_all, meant_session, of_session};
 use crate::bag::tags::{DECLARATION, INFO, Summing, Sums, Tag, complete};
-use crate::client::answer::{Failure, accept, printable};
-use crate::client::connection::{Connection, below, link};
-use crate::client::names::{part_name, place};
-use crate::client::part::{Part, settle};
-use crate::client::progress::{FileProgress, Progress};
-use crate::client::ranges::{Fetcher, Wanted};
-use crate::client::records::Receipt;
-use crate::disk::{in_words, make_folder};
 use crate::first_start::write_durably;
-use crate::terminal::tell;
+use stemvault_client::answer::{Failure, accept, printable};
+use stemvault_client::connection::{Connection, below, link};
+use stemvault_client::disk::{in_words, make_folder};
+use stemvault_client::names::{part_name, place};
+use stemvault_client::part::{Part, settle};
+use stemvault_client::progress::{FileProgress, Progress};
+use stemvault_client::ranges::{Fetcher, Wanted};
+use stemvault_client::records::Receipt;
+use stemvault_client::terminal::tell;
 
 /// Bytes of a file that are read at a time.
 const BUFFER: usize = 1 << 20;

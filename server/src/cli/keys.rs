@@ -12,12 +12,12 @@ use stemvault_storage::key_care::restore::Restored;
 use super::ask::{Ask, AskArgs};
 use super::serve::SettingsArgs;
 use super::table::{count, list, moment, print, table, text};
-use crate::client::answer::printable;
 use crate::demo::clock_of;
-use crate::disk::WholeFile;
 use crate::installation::restore::restore as put_back;
 use crate::master_file::MasterFile;
-use crate::terminal::say;
+use stemvault_client::answer::printable;
+use stemvault_client::disk::WholeFile;
+use stemvault_client::terminal::say;
 
 /// Bytes that no line of a backup exceeds.
 const LINE: u64 = 1 << 10;

@@ -42,7 +42,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use stemvault_storage::clock::{SharedClock, SystemClock};
 
-use crate::terminal::say;
+use stemvault_client::terminal::say;
 
 /// Receives multitrack sessions, hands out mixes, and keeps every session recallable, bit for bit,
 /// for exactly as long as the studio promised

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::ask::{Ask, AskArgs};
 use super::audit::AuditArgs;
 use super::table::{bytes, count, list, moment, table, text};
-use crate::client::answer::printable;
+use stemvault_client::answer::printable;
 
 /// What to do with orders.
 #[derive(Debug, Clone, clap::Subcommand)]

@@ -4,8 +4,8 @@ use anyhow::Context;
 use futures::StreamExt;
 use serde::Serialize;
 
-use crate::client::shown::{printable, printable_json};
-use crate::terminal::{print, tell};
+use stemvault_client::shown::{printable, printable_json};
+use stemvault_client::terminal::{print, tell};
 
 /// At most so many names are listed.
 pub(super) const LISTED: usize = 20;

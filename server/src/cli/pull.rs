@@ -16,15 +16,15 @@ use url::Url;
 
 use super::connect::ConnectArgs;
 use super::outcome::{Outcome, failed, files, in_parallel, moved, print_json, print_problems};
-use crate::client::answer::{Failure, accept, printable};
-use crate::client::connection::{Connection, below, link, parse};
-use crate::client::names::{from_disposition, part_name};
-use crate::client::part::moment;
-use crate::client::progress::Progress;
-use crate::client::ranges::{Fetcher, Wanted, etag, last_modified};
-use crate::client::records::{OrderSessions, Receipt, SessionLine};
-use crate::disk::make_folder;
-use crate::terminal::{say, tell};
+use stemvault_client::answer::{Failure, accept, printable};
+use stemvault_client::connection::{Connection, below, link, parse};
+use stemvault_client::disk::make_folder;
+use stemvault_client::names::{from_disposition, part_name};
+use stemvault_client::part::moment;
+use stemvault_client::progress::Progress;
+use stemvault_client::ranges::{Fetcher, Wanted, etag, last_modified};
+use stemvault_client::records::{OrderSessions, Receipt, SessionLine};
+use stemvault_client::terminal::{say, tell};
 
 /// Fetch a session, or the file of a link, and go on where an earlier pull stopped
 ///

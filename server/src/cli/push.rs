@@ -19,20 +19,20 @@ use super::receipt::{check_receipt, print_receipt};
 use super::sending::{Line, Sending};
 use super::session::said_kind;
 use super::told::tell_checked;
-use crate::client::answer::{Failure, printable};
-use crate::client::collect::{Collected, LocalFile, collect};
-use crate::client::connection::{Connection, below, link};
-use crate::client::flow::Flow;
-use crate::client::matching::sealed_hashes;
-use crate::client::progress::Progress;
-use crate::client::records::{Receipt, Upload, UploadState, Uploads};
-use crate::client::rows::Rows;
-use crate::client::send::SMALL;
-use crate::client::source::Source;
-use crate::client::target::{How, Listing, Target};
-use crate::client::tus::Endpoint;
 use crate::preflight::Preflight;
-use crate::terminal::tell;
+use stemvault_client::answer::{Failure, printable};
+use stemvault_client::collect::{Collected, LocalFile, collect};
+use stemvault_client::connection::{Connection, below, link};
+use stemvault_client::flow::Flow;
+use stemvault_client::matching::sealed_hashes;
+use stemvault_client::progress::Progress;
+use stemvault_client::records::{Receipt, Upload, UploadState, Uploads};
+use stemvault_client::rows::Rows;
+use stemvault_client::send::SMALL;
+use stemvault_client::source::Source;
+use stemvault_client::target::{How, Listing, Target};
+use stemvault_client::terminal::tell;
+use stemvault_client::tus::Endpoint;
 
 /// Send files and folders to an order, and go on where an earlier push stopped
 ///

@@ -12,10 +12,10 @@ use stemvault_storage::vault::Vault;
 use super::new_catalog::NewCatalog;
 use super::serve::SettingsArgs;
 use super::table::{count, print, table};
-use crate::client::answer::printable;
 use crate::demo::clock_of;
 use crate::first_start::CliFile;
 use crate::installation::Installation;
+use stemvault_client::answer::printable;
 
 /// So many lines of a table are printed.
 const LISTED: usize = 40;

@@ -6,10 +6,10 @@ use anyhow::bail;
 use indicatif::DecimalBytes;
 
 use super::outcome::{LISTED, files};
-use crate::client::answer::printable;
-use crate::client::names::composed;
-use crate::client::records::Receipt;
-use crate::terminal::tell;
+use stemvault_client::answer::printable;
+use stemvault_client::names::composed;
+use stemvault_client::records::Receipt;
+use stemvault_client::terminal::tell;
 
 /// Prints a receipt in plain words.
 pub fn print_receipt(receipt: &Receipt) {

@@ -6,7 +6,7 @@ use stemvault_scheduler::Job;
 
 use super::ask::{Ask, AskArgs};
 use super::table::{bytes, list, moment, table, text};
-use crate::client::answer::printable;
+use stemvault_client::answer::printable;
 
 /// How far the plan looks ahead unless it is asked otherwise.
 const AHEAD: &str = "31 days";

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::ask::{Ask, AskArgs};
 use super::table::{bytes, count, list, moment, text};
-use crate::client::answer::printable;
-use crate::terminal::say;
+use stemvault_client::answer::printable;
+use stemvault_client::terminal::say;
 
 /// How often a scrub is looked at.
 const LOOK: Duration = Duration::from_secs(1);

@@ -10,17 +10,17 @@ use tokio::task::JoinHandle;
 use url::Url;
 
 use super::outcome::{Outcome, in_parallel};
-use crate::client::collect::LocalFile;
-use crate::client::flow::MOST;
-use crate::client::lanes::Lanes;
-use crate::client::matching::decide;
-use crate::client::progress::{FileProgress, Progress};
-use crate::client::proof::{Proof, at_rest};
-use crate::client::records::Uploads;
-use crate::client::rows::{Coming, FILES};
-use crate::client::send::SMALL;
-use crate::client::source::Source;
-use crate::client::target::{Arrived, How, NotSent, Target};
+use stemvault_client::collect::LocalFile;
+use stemvault_client::flow::MOST;
+use stemvault_client::lanes::Lanes;
+use stemvault_client::matching::decide;
+use stemvault_client::progress::{FileProgress, Progress};
+use stemvault_client::proof::{Proof, at_rest};
+use stemvault_client::records::Uploads;
+use stemvault_client::rows::{Coming, FILES};
+use stemvault_client::send::SMALL;
+use stemvault_client::source::Source;
+use stemvault_client::target::{Arrived, How, NotSent, Target};
 
 /// How often a file is sent because it changed.
 const ROUNDS: usize = 3;

@@ -7,9 +7,9 @@ use stemvault_storage::session::Kind;
 use super::ask::{Ask, AskArgs};
 use super::order::{NumberArgs, sessions};
 use super::table::{bytes, count, list, table, text};
-use crate::client::answer::printable;
 use crate::form::{INCOMPLETE, LEFT_OUT, fields, label};
 use crate::language::Language;
+use stemvault_client::answer::printable;
 
 /// Seal what was uploaded into a session, also for a client who forgot to
 ///

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use indicatif::DecimalBytes;
 use serde_json::Value;
 
-use crate::client::answer::printable;
-pub use crate::terminal::print;
+use stemvault_client::answer::printable;
+pub use stemvault_client::terminal::print;
 
 /// Lines up cells under their titles; a column in which nothing stands is left out.
 #[must_use]

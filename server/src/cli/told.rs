@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::sending::Line;
-use crate::client::answer::Failure;
-use crate::client::connection::Connection;
+use stemvault_client::answer::Failure;
+use stemvault_client::connection::Connection;
 
 /// Files in one request; the server takes 512.
 const AT_ONCE: usize = 256;

@@ -15,9 +15,9 @@ use rustls::sign::CertifiedKey;
 use stemvault_config::Settings;
 use stemvault_storage::clock::SharedClock;
 
-use super::facts::{Facts, speaks_for};
-use super::read::{Files, Pair};
 use super::{Certificate, RENEW, certificate};
+use stemvault_client::certificate::facts::{Facts, speaks_for};
+use stemvault_client::certificate::read::{Files, Pair};
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(2);

@@ -1,9 +1,9 @@
 //! Beginning an append: who may write where, and from which byte.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::at_once::AtOnce;
+use super::commit::Durable;
 use super::create::Uploads;
 use super::limits::Quota;
 use super::running::Intake;
@@ -18,7 +18,7 @@ use crate::rows::UploadRows;
 use crate::store::Lease;
 use crate::submits::Submits;
 use crate::tables::{self, Gate, load};
-use crate::upload::{Role, Upload, UploadState};
+use crate::upload::{Role, Upload};
 
 /// Appending to uploads, and putting files together from parts.
 #[derive(Clone, Debug)]
@@ -56,7 +56,7 @@ impl Appends {
                 .of_file(file)
                 .into());
         }
-        self.begin_writing(order, id, offset).await
+        Ok(Writer::new(self.begin_writing(order, id, offset).await?))
     }
 
     /// The same, of a file made of parts as well.
@@ -65,26 +65,26 @@ impl Appends {
         order: OrderId,
         id: UploadId,
         offset: u64,
-    ) -> Result<Writer> {
+    ) -> Result<Durable> {
         let running = self.intake.begin(id).await;
         if let Err(error) = self.intake.unkept.over(order, id).await {
             self.intake.end(&running);
             return Err(error);
         }
-        let writer = self.writer(order, id, offset, &running).await;
-        if writer.is_err() {
+        let durable = self.durable(order, id, offset, &running).await;
+        if durable.is_err() {
             self.intake.end(&running);
         }
-        writer
+        durable
     }
 
-    async fn writer(
+    async fn durable(
         self: &Arc<Self>,
         order: OrderId,
         id: UploadId,
         offset: u64,
         running: &Arc<Running>,
-    ) -> Result<Writer> {
+    ) -> Result<Durable> {
         self.core.drain(order).await?;
         let lease = Lease::new(&self.core.clock, &order);
         let gate = self.open_gate(order).await?;
@@ -112,26 +112,16 @@ impl Appends {
                 .into());
         }
         self.core.marks.expect_store(&self.core.working).await?;
-        Ok(Writer {
+        Ok(Durable {
             keys: self.core.keys.order(order).await?,
             appends: Arc::clone(self),
             running: Arc::clone(running),
-            cut: upload.progress.cut().clone(),
-            frontier: upload.progress.sums().clone(),
-            received: upload.offset,
             granted: upload.offset,
-            ended: upload.state != UploadState::Open,
-            joined: upload.blocks,
             upload,
             row,
             gate,
             lease,
-            gathering: None,
             held: None,
-            unkept: None,
-            in_flight: VecDeque::new(),
-            hashed: None,
-            broken: false,
         })
     }
 

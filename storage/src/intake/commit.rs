@@ -1,61 +1,43 @@
-//! The commit of an append: blocks and record in one batch, fenced against whoever takes over.
+//! The last step of an append: blocks and record are committed in one batch, fenced against whoever
+//! takes over.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::writer::{InFlight, Writer};
-use crate::catalog::{Batch, CommitError, Expect};
+use super::begin::Appends;
+use super::held::Held;
+use super::running::Running;
+use crate::catalog::{Batch, CommitError, Expect, Version};
 use crate::error::Result;
+use crate::keys::SealingKeys;
 use crate::paths;
 use crate::refusal::{Refusal, RefusalKind};
-use crate::tables::{self, load, put};
-use crate::upload::progress::Progress;
+use crate::store::Lease;
+use crate::tables::{self, Gate, load, put};
 use crate::upload::sum::Sum;
 use crate::upload::{Fragment, Role, Upload, UploadState};
 
-impl Writer {
-    /// Waits for the oldest block and commits it with all behind it of which none takes longer
-    /// than `patience` after the one before.
-    pub(super) async fn commit_blocks(&mut self, patience: Duration) -> Result<()> {
-        let mut upload = self.upload.clone();
-        let mut batch = Batch::new();
-        let mut failed = None;
-        while let Some(next) = self.in_flight.front_mut() {
-            let block = if upload.blocks > self.upload.blocks {
-                let Ok(block) = tokio::time::timeout(patience, &mut next.put).await else {
-                    break;
-                };
-                block
-            } else {
-                (&mut next.put).await
-            };
-            let block = block.expect("no panic in a put");
-            let InFlight { cut, end, .. } = self.in_flight.pop_front().expect("just seen");
-            let (block, frontier) = match block {
-                Ok(block) => block,
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
-            };
-            batch = put(batch, tables::block(upload.id, upload.blocks), &block);
-            upload.blocks += 1;
-            upload.offset = end;
-            upload.progress = Progress::new(cut, frontier);
-        }
-        let fragments = std::mem::take(&mut upload.fragments);
-        if upload.length == Some(upload.offset) {
-            upload.state = self.finished(&upload)?;
-        }
-        // What came before the block that failed is kept.
-        if upload.blocks > self.upload.blocks {
-            self.commit(upload, batch, fragments).await?;
-        }
-        failed.map_or(Ok(()), Err)
-    }
+/// An append as far as it is durable: the record as it was last committed, what the next commit rests
+/// on, and who may make it. Ends when it is dropped; what was not committed then is lost, and was never
+/// acknowledged.
+#[derive(Debug)]
+pub(super) struct Durable {
+    pub(super) appends: Arc<Appends>,
+    pub(super) keys: Arc<SealingKeys>,
+    pub(super) running: Arc<Running>,
+    /// The record as it was last committed, or would be if nothing were held back.
+    pub(super) upload: Upload,
+    pub(super) row: Version,
+    pub(super) gate: Version,
+    pub(super) lease: Lease,
+    /// Up to where a file of unknown length may go without asking again.
+    pub(super) granted: u64,
+    /// What is committed only once its sum was compared.
+    pub(super) held: Option<Box<Held>>,
+}
 
+impl Durable {
     /// Commits the record; `replaced` are the fragments that it names no more.
     pub(super) async fn commit(
         &mut self,
@@ -147,5 +129,39 @@ impl Writer {
             "another request goes on with {file:?}, or its order has changed: ask where the upload stands and go on from there"
         );
         Refusal::new(RefusalKind::TakenOver, message).of_file(file)
+    }
+
+    /// Puts start only soon after the gate was read.
+    pub(super) async fn renew_lease(&mut self) -> Result<()> {
+        if !self.lease.is_stale() {
+            return Ok(());
+        }
+        let lease = Lease::new(&self.appends.core.clock, &self.upload.order);
+        let gate = load::<Gate>(
+            &*self.appends.core.catalog,
+            &tables::gate(self.upload.order),
+        )
+        .await?;
+        if gate.is_none_or(|(_, version)| version != self.gate) {
+            return Err(self.taken_over().into());
+        }
+        self.appends
+            .core
+            .marks
+            .expect_store(&self.appends.core.working)
+            .await?;
+        self.lease = lease;
+        Ok(())
+    }
+}
+
+impl Drop for Durable {
+    fn drop(&mut self) {
+        let intake = &self.appends.intake;
+        intake.note_empty(&self.running);
+        if self.upload.length.is_none() && intake.is_current(&self.running) {
+            intake.ledger().release(&self.upload);
+        }
+        intake.end(&self.running);
     }
 }

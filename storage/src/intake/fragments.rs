@@ -4,13 +4,9 @@
 //! Their bytes are read back when the append goes on, and become part of the block.
 
 use bytes::Bytes;
-use tokio::sync::OwnedSemaphorePermit;
-
-use super::gather::Gathering;
-use super::writer::Writer;
-use crate::upload::progress::Progress;
 use stemvault_codec::pack::Codec;
 
+use super::commit::Durable;
 use crate::block::{BLOCK_MAX, Logical, Overhead, Sealer, open};
 use crate::catalog::{Batch, MAX_VALUE};
 use crate::error::{Damage, Result};
@@ -28,36 +24,8 @@ const FRAGMENTS_MAX: usize = 15;
 /// Bytes that are always written together: so few cost no more than none.
 const TOGETHER: usize = 1 << 10;
 
-impl Writer {
-    /// How many bytes of the block in the making stand in fragments only: after a resume, or
-    /// after memory was short.
-    pub(super) fn fragments_to_gather(&self) -> u32 {
-        let start = self.received - self.cut.block_len() as u64;
-        if self.gathering.is_some() || self.upload.offset <= start {
-            return 0;
-        }
-        let lengths = self.upload.fragments.iter().map(|fragment| fragment.length);
-        lengths.sum()
-    }
-
-    /// Holds the whole block in the making again. `memory` is for as many bytes as
-    /// [`fragments_to_gather`](Self::fragments_to_gather) says.
-    pub(super) async fn gather_fragments(&mut self, memory: OwnedSemaphorePermit) -> Result<()> {
-        let mut sealer = Sealer::for_block(BLOCK_MAX, &self.appends.intake.buffers);
-        for fragment in &self.upload.fragments {
-            sealer.push(&self.read_fragment(fragment).await?);
-        }
-        self.note_begun();
-        let kept = sealer.plain().len();
-        self.gathering = Some(Gathering {
-            sealer,
-            memory,
-            kept,
-        });
-        Ok(())
-    }
-
-    async fn read_fragment(&self, fragment: &Fragment) -> Result<Bytes> {
+impl Durable {
+    pub(super) async fn read_fragment(&self, fragment: &Fragment) -> Result<Bytes> {
         let upload = &self.upload;
         let path = paths::upload(upload.order, upload.id).join(fragment.name());
         let sealed = if fragment.inline {
@@ -94,30 +62,13 @@ impl Writer {
         Ok(plain)
     }
 
-    /// Makes the bytes of the unfinished block durable that are not.
-    pub(super) async fn keep_fragment(&mut self) -> Result<()> {
-        if self
-            .gathering
-            .as_ref()
-            .is_none_or(|gathering| gathering.kept == gathering.len())
-        {
-            return Ok(());
-        }
-        self.renew_lease().await?;
-        let Some(gathering) = &self.gathering else {
-            return Ok(());
-        };
-        let mut upload = self.upload.clone();
-        // The record stands where the last fragment ends: no block is in flight.
-        let mut frontier = upload.progress.sums().clone();
-        frontier.push(&gathering.sealer.plain()[gathering.kept..]);
-        upload.progress = Progress::new(self.cut.clone(), frontier);
-        let replaced = replaced(&mut upload.fragments, gathering.len() - gathering.kept);
-        let again: usize = replaced
-            .iter()
-            .map(|fragment| fragment.length as usize)
-            .sum();
-        let piece = &gathering.sealer.plain()[gathering.kept - again..];
+    fn logical(&self, fragment: &Fragment) -> Logical {
+        Logical::Fragment(format!("{}/{}", self.upload.id, fragment.name()))
+    }
+
+    /// Stores the next fragment: what the record then names, and what has to be committed with it.
+    pub(super) async fn put_fragment(&self, piece: &[u8]) -> Result<(Fragment, Batch)> {
+        let upload = &self.upload;
         let fragment = Fragment {
             number: upload.fragments_made,
             id: FragmentId::random(),
@@ -129,29 +80,14 @@ impl Writer {
         let length = u64::from(fragment.length);
         let what = self.logical(&fragment);
         let sealed = sealer.seal(&self.keys, upload.order, &what, Codec::Stored, length);
-        let mut batch = Batch::new();
         if fragment.inline {
-            batch = batch.put(tables::fragment(upload.id, fragment.number), sealed);
-        } else {
-            let path = paths::upload(upload.order, upload.id).join(fragment.name());
-            self.appends
-                .core
-                .working
-                .put(&path, sealed, &self.lease)
-                .await?;
+            let row = tables::fragment(upload.id, fragment.number);
+            return Ok((fragment, Batch::new().put(row, sealed)));
         }
-        upload.fragments_made += 1;
-        upload.fragments.push(fragment);
-        upload.offset = self.received;
-        self.commit(upload, batch, replaced).await?;
-        if let Some(gathering) = &mut self.gathering {
-            gathering.kept = gathering.len();
-        }
-        Ok(())
-    }
-
-    fn logical(&self, fragment: &Fragment) -> Logical {
-        Logical::Fragment(format!("{}/{}", self.upload.id, fragment.name()))
+        let path = paths::upload(upload.order, upload.id).join(fragment.name());
+        let working = &self.appends.core.working;
+        working.put(&path, sealed, &self.lease).await?;
+        Ok((fragment, Batch::new()))
     }
 }
 
@@ -159,7 +95,7 @@ impl Writer {
 /// last ones, as long as none is twice as long as what comes behind it. So what stays at least halves
 /// from one to the next, their number is small, and a byte is written again only now and then,
 /// however many came before it.
-fn replaced(fragments: &mut Vec<Fragment>, fresh: usize) -> Vec<Fragment> {
+pub(super) fn replaced(fragments: &mut Vec<Fragment>, fresh: usize) -> Vec<Fragment> {
     if fragments.len() >= FRAGMENTS_MAX {
         return std::mem::take(fragments);
     }

@@ -11,14 +11,15 @@
 //! only so many appends of this kind run that they leave half the budget to the others, and only
 //! some of them for one link.
 
-use tokio::sync::OwnedSemaphorePermit;
+use std::sync::Arc;
 
+use super::put::InFlight;
 use super::running::Signal;
 use super::turns::Turn;
 use super::writer::{LAST_ONES, Writer};
-use crate::block::BLOCK_MAX;
 use crate::catalog::Batch;
 use crate::error::{Error, Result};
+use crate::store::{QUIET_AFTER, hurried};
 use crate::upload::{Fragment, Upload};
 
 /// What an append has, and has not committed.
@@ -38,22 +39,27 @@ impl Writer {
     /// # Errors
     /// When another request takes over meanwhile.
     pub async fn hold_back(&mut self) -> Result<()> {
-        let (vault, link) = (std::sync::Arc::clone(&self.appends), self.upload.link);
-        let running = std::sync::Arc::clone(&self.running);
+        let (appends, link) = (Arc::clone(&self.durable.appends), self.durable.upload.link);
+        let running = Arc::clone(&self.durable.running);
         let stopped = async { while running.signal().await != Signal::Stop {} };
         let turn = tokio::select! {
             biased;
-            () = stopped => return Err(self.taken_over().into()),
-            turn = vault.intake.checked.take(link) => turn,
+            () = stopped => return Err(self.durable.taken_over().into()),
+            turn = appends.intake.checked.take(link) => turn,
         };
-        let unkept = self.appends.intake.unkept.begin(self.upload.id);
+        let unkept = self
+            .durable
+            .appends
+            .intake
+            .unkept
+            .begin(self.durable.upload.id);
         // Whoever takes over fences first and looks for this afterwards: one of the two sees it.
-        if self.running.is_fenced() {
-            return Err(self.taken_over().into());
+        if self.durable.running.is_fenced() {
+            return Err(self.durable.taken_over().into());
         }
         self.unkept = Some(unkept);
-        self.held = Some(Box::new(Held {
-            durable: self.upload.clone(),
+        self.durable.held = Some(Box::new(Held {
+            durable: self.durable.upload.clone(),
             batch: Batch::new(),
             replaced: Vec::new(),
             _turn: turn,
@@ -79,45 +85,46 @@ impl Writer {
         while !self.in_flight.is_empty() {
             self.commit_blocks(LAST_ONES).await?;
         }
-        if let Some(held) = self.held.take() {
+        if let Some(held) = self.durable.held.take() {
             let Held {
                 durable,
                 batch,
                 replaced,
                 ..
             } = *held;
-            let upload = std::mem::replace(&mut self.upload, durable);
+            let upload = std::mem::replace(&mut self.durable.upload, durable);
             if batch.changes_rows() {
-                self.commit(upload, batch, replaced).await?;
+                self.durable.commit(upload, batch, replaced).await?;
             }
         }
         self.write_down().await
     }
 
-    /// Memory for a whole block, so that it can be held to its end; none if one is held already.
-    pub(super) async fn memory_for_a_block(&mut self) -> Result<OwnedSemaphorePermit> {
-        if self.gathering.is_some() {
-            return Ok(self
-                .appends
-                .intake
-                .try_memory(0)
-                .expect("nothing is always there"));
-        }
-        let (vault, running) = (
-            std::sync::Arc::clone(&self.appends),
-            std::sync::Arc::clone(&self.running),
-        );
-        let length = u32::try_from(BLOCK_MAX).expect("4 MiB");
-        let stopped = async { while running.signal().await != Signal::Stop {} };
-        let mut memory = tokio::select! {
-            memory = vault.intake.memory(length) => memory,
-            () = stopped => return Err(self.taken_over().into()),
+    /// Ends an append whose bytes were held back: what of them is at the store and is named by
+    /// nothing is deleted. Nothing to do where everything was kept.
+    pub async fn discard(&mut self) {
+        let Some(unkept) = self.unkept.take() else {
+            return;
         };
-        let kept = self.fragments_to_gather();
-        if kept > 0 {
-            let start = memory.split(kept as usize).expect("less than a block");
-            self.gather_fragments(start).await?;
+        self.broken = true;
+        if let Some(held) = self.durable.held.take() {
+            // Nothing of it counts, nor is it said to.
+            self.durable.upload = held.durable;
         }
-        Ok(memory)
+        self.gathering = None;
+        while let Some(InFlight { put, .. }) = self.in_flight.pop_front() {
+            // However it ended: it is noted.
+            let _ = put.await;
+        }
+        if let Err(error) = unkept.delete(&self.durable).await {
+            tracing::warn!(upload = %self.durable.upload.id, %error, "what did not count of a body with a checksum is left for the sweep");
+            if !self.durable.appends.core.working.is_local() {
+                // Perhaps it still lands.
+                tokio::spawn(async move {
+                    tokio::time::sleep(hurried(QUIET_AFTER)).await;
+                    drop(unkept);
+                });
+            }
+        }
     }
 }

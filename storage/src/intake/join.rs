@@ -13,8 +13,8 @@ use futures::stream::{self, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::begin::Appends;
+use super::commit::Durable;
 use super::running::Signal;
-use super::writer::Writer;
 use crate::block::aside;
 use crate::catalog::Batch;
 use crate::error::{Damage, Error, Result};
@@ -23,7 +23,8 @@ use crate::paths;
 use crate::session::{BlockRef, Kind};
 use crate::source::read_block;
 use crate::tables::{self, OrderOf, load, load_all};
-use crate::upload::progress::Progress;
+use crate::upload::cut::Cut;
+use crate::upload::progress::{Progress, Sums};
 use crate::upload::{Role, Upload, UploadState};
 
 /// Files that are joined at once: each keeps a processor and the store busy.
@@ -200,23 +201,23 @@ impl Appends {
         if file.role != Role::Final || file.state != UploadState::Open {
             return Ok(());
         }
-        let mut writer = self.begin_writing(order, id, file.offset).await?;
+        let mut making = Making::from(self.begin_writing(order, id, file.offset).await?);
         let mut end = 0;
         for of in self.rows.parts_of(id).await? {
             let part = load::<Upload>(&*self.core.catalog, &tables::upload(order, of.part)).await?;
             let Some((part, _)) = part.filter(|(it, _)| it.state != UploadState::Open) else {
-                return writer.joined().await;
+                return making.joined().await;
             };
             let start = end;
             end += part.offset;
-            if end > writer.received() && !writer.join_part(&part, start).await? {
+            if end > making.received && !making.join_part(&part, start).await? {
                 return Ok(());
             }
         }
         if file.length.is_none() {
-            writer.check_made(end).await?;
+            making.durable.check_made(end).await?;
         }
-        writer.join_ends(end).await?;
+        making.join_ends(end).await?;
         if file.length.is_none() {
             // From now on the bytes of the parts are its own.
             self.intake.forget_usage(order);
@@ -225,12 +226,40 @@ impl Appends {
     }
 }
 
-impl Writer {
+/// A file made of parts while it is joined.
+struct Making {
+    durable: Durable,
+    /// The cut after every byte joined, ahead of the record.
+    cut: Cut,
+    /// The file's hash there.
+    sums: Sums,
+    received: u64,
+    /// How many blocks were joined.
+    joined: u64,
+}
+
+impl From<Durable> for Making {
+    fn from(durable: Durable) -> Self {
+        let upload = &durable.upload;
+        Self {
+            cut: upload.progress.cut().clone(),
+            sums: upload.progress.sums().clone(),
+            received: upload.offset,
+            joined: upload.blocks,
+            durable,
+        }
+    }
+}
+
+impl Making {
     /// Takes the blocks of a whole part that begins at `start` of the file. False: someone wants
     /// this to stop.
     async fn join_part(&mut self, part: &Upload, start: u64) -> Result<bool> {
-        let rows =
-            load_all::<BlockRef>(&*self.appends.core.catalog, &tables::blocks(part.id)).await?;
+        let rows = load_all::<BlockRef>(
+            &*self.durable.appends.core.catalog,
+            &tables::blocks(part.id),
+        )
+        .await?;
         let (mut end, joined) = (start, self.received);
         let blocks = rows.into_iter().map(|(_, block, _)| block);
         let blocks: Vec<_> = blocks
@@ -239,7 +268,10 @@ impl Writer {
                 end > joined
             })
             .collect();
-        let (appends, keys) = (Arc::clone(&self.appends), Arc::clone(&self.keys));
+        let (appends, keys) = (
+            Arc::clone(&self.durable.appends),
+            Arc::clone(&self.durable.keys),
+        );
         let (order, folder) = (part.order, paths::upload(part.order, part.id));
         let mut read = stream::iter(blocks)
             .map(|block| {
@@ -262,25 +294,25 @@ impl Writer {
             })
             .buffered(READ_AHEAD);
         while let Some(plain) = read.next().await {
-            let path = self.upload.path.as_str();
+            let path = self.durable.upload.path.as_str();
             let plain = plain.map_err(|error| error.of_file(path))?;
-            let (mut cut, mut frontier) = (self.cut.clone(), self.frontier.clone());
+            let (mut cut, mut sums) = (self.cut.clone(), self.sums.clone());
             let length = plain.len();
-            (self.cut, self.frontier) = aside(length, move || {
+            (self.cut, self.sums) = aside(length, move || {
                 let mut rest = &plain[..];
                 while !rest.is_empty() {
                     rest = &rest[cut.next_end(rest).unwrap_or(rest.len())..];
                 }
-                frontier.push(&plain);
-                (cut, frontier)
+                sums.push(&plain);
+                (cut, sums)
             })
             .await;
             self.received += length as u64;
             self.joined += 1;
-            if self.joined >= self.upload.blocks + COMMIT_EVERY {
+            if self.joined >= self.durable.upload.blocks + COMMIT_EVERY {
                 self.joined().await?;
             }
-            let running = Arc::clone(&self.running);
+            let running = Arc::clone(&self.durable.running);
             tokio::select! {
                 biased;
                 signal = running.signal() => if signal == Signal::Stop {
@@ -295,27 +327,27 @@ impl Writer {
 
     /// Commits how far it has come.
     async fn joined(&mut self) -> Result<()> {
-        if self.upload.offset == self.received {
+        if self.durable.upload.offset == self.received {
             return Ok(());
         }
         let upload = self.as_joined();
-        self.commit(upload, Batch::new(), Vec::new()).await
+        self.durable.commit(upload, Batch::new(), Vec::new()).await
     }
 
     /// All parts are joined: the file is whole.
     async fn join_ends(&mut self, length: u64) -> Result<()> {
         let mut upload = self.as_joined();
         upload.length = Some(length);
-        upload.state = self.finished(&upload)?;
-        self.commit(upload, Batch::new(), Vec::new()).await
+        upload.state = self.durable.finished(&upload)?;
+        self.durable.commit(upload, Batch::new(), Vec::new()).await
     }
 
     fn as_joined(&self) -> Upload {
         Upload {
             offset: self.received,
             blocks: self.joined,
-            progress: Progress::new(self.cut.clone(), self.frontier.clone()),
-            ..self.upload.clone()
+            progress: Progress::new(self.cut.clone(), self.sums.clone()),
+            ..self.durable.upload.clone()
         }
     }
 }

@@ -7,15 +7,14 @@
 //! else's file fills the disk under it.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::bounds::{self, Bound, Bounds, Disk, Most, Over};
+use super::bounds::{self, Bounds, Disk, Most};
 use super::create::{ByLink, NewUpload};
 use super::ledger::{Entry, Total};
 use super::no::{Asked, No};
 use super::running::Intake;
-use super::writer::Writer;
 use crate::checks::room::{DiskSpace, Room};
 use crate::core::Core;
 use crate::error::Result;
@@ -29,6 +28,9 @@ use crate::upload::{METADATA_MAX, Role, Upload};
 
 /// A file of unknown length reserves so many bytes at a time: few enough to leave room to others,
 /// enough to ask the disk rarely.
+/// So long the disk is as it was when it was last looked at.
+const RECENT: Duration = Duration::from_secs(1);
+
 pub(super) const STEP: u64 = 4 << 20;
 
 /// The place of a new upload; given up when it is dropped before the row is there.
@@ -177,7 +179,7 @@ impl Quota {
         self.intake.ledger().total()
     }
 
-    fn bounds(&self, link: Option<ByLink>, disk: Option<Disk>) -> Bounds {
+    pub(super) fn bounds(&self, link: Option<ByLink>, disk: Option<Disk>) -> Bounds {
         let limits = &self.core.limits;
         let link = link.map(|ByLink { most, .. }| bounds::LinkMost {
             most: Most {
@@ -222,7 +224,7 @@ impl Quota {
 
     /// Reads all unfinished uploads into the ledger once, and all of this order if they are not in
     /// it.
-    async fn counted(&self, order: OrderId) -> Result<()> {
+    pub(super) async fn counted(&self, order: OrderId) -> Result<()> {
         if self.intake.ledger().is_whole(order) {
             return Ok(());
         }
@@ -275,7 +277,7 @@ impl Quota {
     }
 
     /// A link of an order, for its limits.
-    async fn by_link(&self, order: OrderId, id: LinkId) -> Result<ByLink> {
+    pub(super) async fn by_link(&self, order: OrderId, id: LinkId) -> Result<ByLink> {
         let none = LinkMost::default();
         let pointer = load::<DigestOf>(&*self.core.catalog, &tables::link_of(order, id)).await?;
         let Some((DigestOf { digest }, _)) = pointer else {
@@ -285,92 +287,19 @@ impl Quota {
         let most = link.map_or(none, |(link, _)| link.most);
         Ok(ByLink { id, most })
     }
-}
 
-impl Writer {
-    /// How many of the next `wanted` bytes may come, and why not all. A file that said its length
-    /// has its place since it was created.
-    pub(super) async fn admit(&mut self, wanted: usize) -> Result<(usize, Option<Refusal>)> {
-        if let Some(refusal) = self.below_the_floor(wanted).await? {
-            return Ok((0, Some(refusal)));
+    /// The disk of the working store, asked not much more often than it changes.
+    pub(super) async fn recent_disk(&self) -> Result<Option<Disk>> {
+        let now = self.core.clock.monotonic();
+        let known = *locked(&self.intake.disk);
+        if let Some((at, disk)) = known
+            && now.saturating_sub(at) < RECENT
+        {
+            return Ok(Some(disk));
         }
-        if self.upload.length.is_some() || self.received + wanted as u64 <= self.granted {
-            return Ok((wanted, None));
-        }
-        let (order, id) = (self.upload.order, self.upload.id);
-        let bounds = self.bounds().await?;
-        let most = STEP.max(wanted as u64);
-        let (granted, met) = loop {
-            self.appends.quota.counted(order).await?;
-            let mut ledger = self.appends.intake.ledger();
-            if ledger.is_whole(order) {
-                break ledger.grow(order, id, self.received, most, &bounds);
-            }
-        };
-        self.granted = granted;
-        let room = granted - self.received;
-        let Some(over) = met.filter(|_| room < wanted as u64) else {
-            return Ok((wanted, None));
-        };
-        let room = usize::try_from(room).expect("less than wanted");
-        let asked = Asked::More { safe: granted };
-        Ok((room, Some(self.refusal(over, asked).await?)))
-    }
-
-    /// Whether a file may be as long as its parts turned out to be. They count already.
-    pub(super) async fn check_made(&self, length: u64) -> Result<()> {
-        let value = self.appends.core.limits.max_file;
-        if length <= value {
-            return Ok(());
-        }
-        let over = Over {
-            bound: Bound::File,
-            value,
-            taken: 0,
-        };
-        let length = Some(length);
-        Err(self.refusal(over, Asked::New { length }).await?.into())
-    }
-
-    /// Takes the place for a length that is now known.
-    pub(super) async fn reserve_length(&self, length: u64) -> Result<()> {
-        let (order, id) = (self.upload.order, self.upload.id);
-        let bounds = self.bounds().await?;
-        let declared = loop {
-            self.appends.quota.counted(order).await?;
-            let mut ledger = self.appends.intake.ledger();
-            if ledger.is_whole(order) {
-                break ledger.declare(order, id, length, &bounds);
-            }
-        };
-        match declared {
-            Ok(()) => Ok(()),
-            Err(over) => {
-                let length = Some(length);
-                Err(self.refusal(over, Asked::New { length }).await?.into())
-            }
-        }
-    }
-
-    async fn bounds(&self) -> Result<Bounds> {
-        let link = match self.upload.link {
-            Some(link) => Some(self.appends.quota.by_link(self.upload.order, link).await?),
-            None => None,
-        };
-        Ok(self
-            .appends
-            .quota
-            .bounds(link, self.appends.quota.disk().await?))
-    }
-
-    pub(super) async fn refusal(&self, over: Over, asked: Asked) -> Result<Refusal> {
-        let no = No {
-            over,
-            number: &self.appends.core.order(self.upload.order).await?.number,
-            file: self.upload.path.as_str(),
-            asked,
-        };
-        Ok(no.refusal())
+        let disk = self.disk().await?;
+        *locked(&self.intake.disk) = disk.map(|disk| (now, disk));
+        Ok(disk)
     }
 }
 
@@ -392,6 +321,10 @@ fn check_metadata(order: &Order, new: &NewUpload) -> Result<(), Refusal> {
 /// Whole seconds, at least one.
 fn seconds(span: Duration) -> u64 {
     span.as_secs() + u64::from(span.subsec_nanos() > 0 || span.is_zero())
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

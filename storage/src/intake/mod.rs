@@ -4,6 +4,7 @@
 //! ([`hash`]), what the header says ([`facts`]) and what is wrong with it ([`checks`]). Around
 //! them: creating uploads, the running append, its fragments, and the memory that all appends
 //! share.
+mod admit;
 mod at_once;
 mod begin;
 mod bounds;
@@ -11,7 +12,6 @@ mod checked;
 mod commit;
 mod create;
 mod declare;
-mod floor;
 mod fragments;
 mod gather;
 mod held;
@@ -20,6 +20,7 @@ mod ledger;
 mod limits;
 mod no;
 mod parts;
+mod put;
 mod running;
 mod turns;
 mod unkept;

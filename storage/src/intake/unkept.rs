@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::writer::{InFlight, Writer};
+use super::commit::Durable;
 use crate::error::{Error, Result};
 use crate::ids::{BlockHash, OrderId, UploadId};
 use crate::paths;
 use crate::session::BlockRef;
-use crate::store::{QUIET_AFTER, hurried};
 use crate::tables::{self, load_all};
 
 /// How long the next append to an upload waits for what the one before has to remove.
@@ -75,60 +74,30 @@ impl Unkept {
     pub(super) fn noted(&self) -> Arc<Mutex<HashSet<BlockHash>>> {
         Arc::clone(&self.put)
     }
-}
 
-impl Drop for Unkept {
-    fn drop(&mut self) {
-        self.pending.uploads().remove(&self.upload);
-    }
-}
-
-impl Writer {
-    /// Ends an append whose bytes were held back: what of them is at the store and is named by
-    /// nothing is deleted. Nothing to do where everything was kept.
-    pub async fn discard(&mut self) {
-        let Some(unkept) = self.unkept.take() else {
-            return;
-        };
-        self.broken = true;
-        if let Some(held) = self.held.take() {
-            // Nothing of it counts, nor is it said to.
-            self.upload = held.durable;
-        }
-        self.gathering = None;
-        while let Some(InFlight { put, .. }) = self.in_flight.pop_front() {
-            // However it ended: it is noted.
-            let _ = put.await;
-        }
-        if let Err(error) = self.delete(&unkept).await {
-            tracing::warn!(upload = %self.upload.id, %error, "what did not count of a body with a checksum is left for the sweep");
-            if !self.appends.core.working.is_local() {
-                // Perhaps it still lands.
-                tokio::spawn(async move {
-                    tokio::time::sleep(hurried(QUIET_AFTER)).await;
-                    drop(unkept);
-                });
-            }
-        }
-    }
-
-    async fn delete(&self, unkept: &Unkept) -> Result<()> {
-        let mut put =
-            std::mem::take(&mut *unkept.put.lock().unwrap_or_else(PoisonError::into_inner));
+    pub(super) async fn delete(&self, durable: &Durable) -> Result<()> {
+        let mut put = std::mem::take(&mut *self.put.lock().unwrap_or_else(PoisonError::into_inner));
         if put.is_empty() {
             return Ok(());
         }
-        let (order, id) = (self.upload.order, self.upload.id);
+        let (order, id) = (durable.upload.order, durable.upload.id);
         // An equal block may be one that counts.
-        let rows = load_all::<BlockRef>(&*self.appends.core.catalog, &tables::blocks(id)).await?;
+        let rows =
+            load_all::<BlockRef>(&*durable.appends.core.catalog, &tables::blocks(id)).await?;
         for (_, block, _) in rows {
             put.remove(&block.hash);
         }
         let folder = paths::upload(order, id);
         for hash in put {
-            let path = folder.clone().join(self.keys.object_name(hash));
-            self.appends.core.working.delete(&path).await?;
+            let path = folder.clone().join(durable.keys.object_name(hash));
+            durable.appends.core.working.delete(&path).await?;
         }
         Ok(())
+    }
+}
+
+impl Drop for Unkept {
+    fn drop(&mut self) {
+        self.pending.uploads().remove(&self.upload);
     }
 }

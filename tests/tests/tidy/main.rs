@@ -45,9 +45,11 @@ const ARROWS: &[(&str, &[&str])] = &[
         "stemvault-scheduler",
         &["stemvault-config", "stemvault-storage"],
     ),
+    ("stemvault-client", &["stemvault-codec", "stemvault-model"]),
     (
         "stemvault",
         &[
+            "stemvault-client",
             "stemvault-config",
             "stemvault-codec",
             "stemvault-storage",
@@ -67,6 +69,10 @@ const NOT_IN: &[(&str, &[&str])] = &[
     (
         "stemvault-scheduler",
         &["axum", "hyper", "tower", "sled", "object_store"],
+    ),
+    (
+        "stemvault-client",
+        &["axum", "sled", "object_store", "tokio-cron-scheduler"],
     ),
     (
         "stemvault-storage",

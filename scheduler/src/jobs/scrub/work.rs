@@ -16,7 +16,7 @@ use crate::jobs::Jobs;
 use crate::jobs::keys::Looked;
 use crate::jobs::mend::{left_over, mend};
 use crate::jobs::prove::doubt;
-use crate::run::{Note, Outcome, Run};
+use crate::jobs::run::{Note, Outcome, Run};
 
 /// How many notes its own row shows; a row holds 16 KiB. All of them are with its run.
 const NOTES_MAX: usize = 25;

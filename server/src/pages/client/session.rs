@@ -10,11 +10,11 @@ use stemvault_storage::session::Receipt;
 
 use super::code;
 use crate::app::App;
-use crate::attachment::encoded;
 use crate::error::Answer;
 use crate::language::Language;
 use crate::pages::{Shell, answer, wants};
 use crate::wire;
+use stemvault_client::attachment::encoded;
 
 #[derive(Template)]
 #[template(path = "client/session.html")]

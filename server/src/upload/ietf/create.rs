@@ -16,10 +16,10 @@ use super::append::{Took, take};
 use super::digest;
 use super::said::Said;
 use crate::app::App;
-use crate::disposition::file_name;
 use crate::upload::door::{Door, Mount};
 use crate::upload::metadata::Metadata;
 use crate::upload::receive::SharedBody;
+use stemvault_client::disposition::file_name;
 
 /// Answers a creation. Everything is checked before the first byte of the content is asked for.
 pub(super) async fn create(

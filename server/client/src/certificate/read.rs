@@ -15,23 +15,27 @@ use super::facts::Facts;
 
 /// A certificate with its key, in order.
 #[derive(Debug)]
-pub(crate) struct Pair {
-    pub(crate) key: Arc<CertifiedKey>,
-    pub(crate) facts: Facts,
+pub struct Pair {
+    /// The chain and the key, for the TLS library.
+    pub key: Arc<CertifiedKey>,
+    /// What stands in the server's own.
+    pub facts: Facts,
     /// What works all the same and should be known.
-    pub(crate) odd: Vec<String>,
+    pub odd: Vec<String>,
 }
 
 /// The bytes of both files.
 #[derive(Debug)]
-pub(crate) struct Files {
-    pub(crate) chain: Vec<u8>,
-    pub(crate) key: Vec<u8>,
+pub struct Files {
+    /// Of the chain.
+    pub chain: Vec<u8>,
+    /// Of the private key.
+    pub key: Vec<u8>,
 }
 
 impl Files {
     /// Reads both.
-    pub(crate) fn read(certificate: &Certificate) -> Result<Self, String> {
+    pub fn read(certificate: &Certificate) -> Result<Self, String> {
         Ok(Self {
             chain: bytes(&certificate.chain, "certificate")?,
             key: bytes(&certificate.key, "private key")?,
@@ -39,7 +43,7 @@ impl Files {
     }
 
     /// Makes a pair of them.
-    pub(crate) fn pair(&self, certificate: &Certificate) -> Result<Pair, String> {
+    pub fn pair(&self, certificate: &Certificate) -> Result<Pair, String> {
         let chain = certificates(&certificate.chain, &self.chain)?;
         let key = private_key(&certificate.key, &self.key)?;
         let key = aws_lc_rs::sign::any_supported_type(&key).map_err(|_| {
@@ -82,10 +86,7 @@ fn bytes(path: &Path, what: &str) -> Result<Vec<u8>, String> {
 }
 
 /// The certificates of a file in PEM form, or what the file is instead.
-pub(crate) fn certificates(
-    path: &Path,
-    bytes: &[u8],
-) -> Result<Vec<CertificateDer<'static>>, String> {
+pub fn certificates(path: &Path, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let at = path.display();
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(without_mark(bytes)).collect();
     let labels = labels(bytes);

@@ -18,8 +18,8 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
-use crate::tls::facts::Facts;
-use crate::tls::read::certificates;
+use crate::certificate::facts::Facts;
+use crate::certificate::read::certificates;
 
 /// The certificates in a file that somebody named.
 ///

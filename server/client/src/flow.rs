@@ -10,7 +10,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stemvault_storage::clock::SharedClock;
+use stemvault_model::clock::SharedClock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// With so many it begins ...
@@ -219,7 +219,7 @@ impl Rounds {
 
 #[cfg(test)]
 mod tests {
-    use stemvault_storage::clock::StoppedClock;
+    use stemvault_model::clock::StoppedClock;
 
     use super::*;
 

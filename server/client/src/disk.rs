@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
-use crate::client::part::folder_of;
+use crate::part::folder_of;
 
 /// The cause and what to do about it.
 #[must_use]

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io;
 use std::time::Duration;
 
-use stemvault_storage::ids::FileHash;
+use stemvault_model::ids::FileHash;
 use tokio::sync::Semaphore;
 
 use super::collect::LocalFile;
@@ -82,7 +82,7 @@ pub async fn at_rest(file: &LocalFile) -> io::Result<Option<LocalFile>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::collect::collect;
+    use crate::collect::collect;
 
     #[tokio::test]
     async fn only_the_bytes_decide() {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use stemvault_storage::clock::SharedClock;
+use stemvault_model::clock::SharedClock;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::answer::Failure;
@@ -224,12 +224,12 @@ mod tests {
     use std::time::SystemTime;
 
     use reqwest::StatusCode;
-    use stemvault_storage::clock::StoppedClock;
+    use stemvault_model::clock::StoppedClock;
     use tokio::time::timeout;
     use url::Url;
 
     use super::*;
-    use crate::client::connection::{Address, Connection};
+    use crate::connection::{Address, Connection};
 
     /// Nobody listens there.
     fn rows() -> Arc<Rows> {

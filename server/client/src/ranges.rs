@@ -11,8 +11,8 @@ use std::time::{Duration, SystemTime};
 use chrono::DateTime;
 use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, RANGE};
 use reqwest::{Method, Response, StatusCode};
-use stemvault_storage::clock::SharedClock;
-use stemvault_storage::ids::FileHash;
+use stemvault_model::clock::SharedClock;
+use stemvault_model::ids::FileHash;
 use url::Url;
 
 use super::answer::{Failure, accept};

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta};
-use stemvault_storage::names::is_junk;
+use stemvault_model::names::is_junk;
 
 use super::names::composed;
 

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use stemvault_storage::clock::SharedClock;
+use stemvault_model::clock::SharedClock;
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
@@ -66,7 +66,7 @@ impl Patience {
 mod tests {
     use std::sync::Arc;
 
-    use stemvault_storage::clock::{MovableClock, StoppedClock};
+    use stemvault_model::clock::{MovableClock, StoppedClock};
 
     use super::*;
 

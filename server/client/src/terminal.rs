@@ -8,7 +8,7 @@ use std::io::{self, Write};
 
 use anyhow::Context;
 
-use crate::client::shown::printable_lines;
+use crate::shown::printable_lines;
 
 /// A line of progress, to standard error.
 pub fn say(line: &str) {

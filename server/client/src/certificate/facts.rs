@@ -12,17 +12,17 @@ use x509_parser::time::ASN1Time;
 
 /// The part of a certificate that decides whether clients take it.
 #[derive(Clone, Debug)]
-pub(crate) struct Facts {
+pub struct Facts {
     /// Before that it is not valid.
-    pub(crate) begins: DateTime<Utc>,
+    pub begins: DateTime<Utc>,
     /// After that it is not valid.
-    pub(crate) ends: DateTime<Utc>,
+    pub ends: DateTime<Utc>,
     /// The hosts that it speaks for.
-    pub(crate) hosts: Vec<String>,
+    pub hosts: Vec<String>,
     /// Whether it says that it may sign others.
-    pub(crate) signs_others: bool,
+    pub signs_others: bool,
     /// Who issued it, in words.
-    pub(crate) issued_by: String,
+    pub issued_by: String,
     /// Its own name and its issuer's, as they are compared in a chain.
     subject: Vec<u8>,
     issuer: Vec<u8>,
@@ -30,7 +30,7 @@ pub(crate) struct Facts {
 
 impl Facts {
     /// Reads them; `None` when it is no certificate.
-    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+    pub fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let (_, read) = X509Certificate::from_der(certificate).ok()?;
         let names = read.subject_alternative_name().ok().flatten();
         let hosts = names.map(|names| names.value.general_names.iter().filter_map(host));
@@ -46,18 +46,18 @@ impl Facts {
     }
 
     /// Whether it names itself as its issuer.
-    pub(crate) fn is_self_issued(&self) -> bool {
+    pub fn is_self_issued(&self) -> bool {
         self.subject == self.issuer
     }
 
     /// Whether `other` may be the one that signed this.
-    pub(crate) fn is_issued_by(&self, other: &Self) -> bool {
+    pub fn is_issued_by(&self, other: &Self) -> bool {
         self.issuer == other.subject
     }
 }
 
 /// Whether a certificate speaks for `host`, as clients see it.
-pub(crate) fn speaks_for(certificate: &CertificateDer<'_>, host: &str) -> bool {
+pub fn speaks_for(certificate: &CertificateDer<'_>, host: &str) -> bool {
     let Ok(name) = ServerName::try_from(host.trim_matches(['[', ']'])) else {
         return false;
     };

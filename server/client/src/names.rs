@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use stemvault_storage::names::is_device;
-use stemvault_storage::path::{NAME_MAX, SessionPath};
+use stemvault_model::names::is_device;
+use stemvault_model::path::{NAME_MAX, SessionPath};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::disposition::readable_names;

@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
-use stemvault_storage::ids::FileHash;
+use stemvault_model::ids::FileHash;
 use tokio::sync::mpsc;
 
 use super::collect::LocalFile;

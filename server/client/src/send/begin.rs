@@ -9,10 +9,10 @@ use reqwest::Body;
 use url::Url;
 
 use super::{AT_ONCE, At, Flight, SMALL, Trouble};
-use crate::client::rows::{Coming, Said, Told};
-use crate::client::several::Created;
-use crate::client::target::How;
-use crate::client::tus::Position;
+use crate::rows::{Coming, Said, Told};
+use crate::several::Created;
+use crate::target::How;
+use crate::tus::Position;
 
 impl Flight<'_> {
     /// Creates the upload. If that came to nothing and it is for the list to say what arrived, it is looked at

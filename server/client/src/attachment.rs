@@ -18,7 +18,7 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~');
 
 /// RFC 6266: a name for every program, and the true one for those that know how to read it.
-pub(crate) fn disposition(name: &str) -> String {
+pub fn disposition(name: &str) -> String {
     let plain: String = name
         .chars()
         .map(|c| match c {
@@ -32,7 +32,7 @@ pub(crate) fn disposition(name: &str) -> String {
 }
 
 /// By the end of the name, which is all that we know for sure.
-pub(crate) fn content_type(name: &str) -> &'static str {
+pub fn content_type(name: &str) -> &'static str {
     let end = name.rsplit_once('.').map_or("", |(_, end)| end);
     match end.to_ascii_lowercase().as_str() {
         "wav" | "bwf" | "rf64" => "audio/wav",
@@ -54,7 +54,7 @@ pub(crate) fn content_type(name: &str) -> &'static str {
 }
 
 /// A name as it stands in an address or in a header.
-pub(crate) fn encoded(name: &str) -> PercentEncode<'_> {
+pub fn encoded(name: &str) -> PercentEncode<'_> {
     utf8_percent_encode(name, KEPT)
 }
 

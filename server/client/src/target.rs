@@ -4,8 +4,8 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use stemvault_storage::clock::SharedClock;
-use stemvault_storage::ids::FileHash;
+use stemvault_model::clock::SharedClock;
+use stemvault_model::ids::FileHash;
 use tokio::sync::Mutex;
 use url::Url;
 

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use chrono::DateTime;
-use stemvault_storage::ids::FileHash;
+use stemvault_model::ids::FileHash;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 

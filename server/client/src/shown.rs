@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use stemvault_storage::names::is_deceptive;
+use stemvault_model::names::is_deceptive;
 
 /// Whether a character is never printed as it is.
 fn is_unsafe(it: char) -> bool {

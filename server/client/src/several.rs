@@ -122,7 +122,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::client::connection::{Address, Connection, link};
+    use crate::connection::{Address, Connection, link};
 
     #[test]
     fn a_file_travels_with_its_name_its_length_and_its_time() {

@@ -12,7 +12,7 @@ use anyhow::Context;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
-use stemvault_storage::ids::Token;
+use stemvault_model::ids::Token;
 use url::Url;
 
 use super::answer::{Failure, accept, printable};
