@@ -7,16 +7,14 @@
 
 use std::borrow::Cow;
 
-use axum::Router;
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
-use axum::routing::get;
 use rust_embed::{Embed, EmbeddedFile};
 use stemvault_storage::refusal::RefusalKind;
 
-use crate::app::SharedApp;
 use crate::error::{Answer, Failure};
+use crate::route::{Routes, bytes, nothing, route};
 
 /// What `npm run build` made. A debug build reads the folder anew each time.
 #[derive(Embed)]
@@ -38,8 +36,11 @@ const WORKER: &str = "hashing.js";
 const WORKER_POLICY: &str = "default-src 'none'; script-src 'wasm-unsafe-eval'";
 
 /// `/assets/{name}`.
-pub fn router() -> Router<SharedApp> {
-    Router::new().route("/assets/{*name}", get(serve))
+pub(crate) fn routes() -> Routes {
+    Routes::default().on(
+        route!(get "/assets/{*name}" Open nothing() => 200 bytes(); "Scripts and styles of pages"),
+        serve,
+    )
 }
 
 /// Whether the upload page was built before this binary.

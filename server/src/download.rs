@@ -8,12 +8,10 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use chrono::{DateTime, Utc};
 use futures::stream::{self, BoxStream, StreamExt};
 use stemvault_storage::Error;
@@ -32,6 +30,7 @@ use crate::pace::Cost;
 use crate::pages::client::session::session_page;
 use crate::pages::failed;
 use crate::ranges::{Wanted, wanted};
+use crate::route::{Routes, bytes, nothing, route};
 use crate::turns::Asked;
 use crate::upload_link::closed;
 use stemvault_client::attachment::{content_type, disposition};
@@ -47,11 +46,19 @@ const CHECKED_FIRST: usize = 1 << 20;
 const FAREWELL: Duration = Duration::from_millis(250);
 
 /// Downloads at `/d/{link}`.
-pub fn router() -> Router<SharedApp> {
-    Router::new()
-        .route("/d/{link}", get(look))
-        .route("/d/{link}/", get(look))
-        .route("/d/{link}/{*path}", get(file))
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .on_slashed(
+            route!(get "/d/{link}" Link nothing() => 200 bytes(); "A file link: the file. A session link: its page; with Accept: application/json the receipt").query(&[(
+                    "bag",
+                    "Of a session link: zip, the session as a bag (BagIt 1.0); parts, what it holds beside the files",
+                )]),
+            look,
+        )
+        .on(
+            route!(get "/d/{link}/{*path}" Link nothing() => 200 bytes(); "A file of a session link; ranges, ETag, If-Range"),
+            file,
+        )
 }
 
 async fn look(

@@ -37,6 +37,7 @@ mod private;
 pub mod ranges;
 mod reads;
 pub mod ready;
+mod route;
 pub mod router;
 pub mod serve;
 pub mod submit;

@@ -7,11 +7,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{ConnectInfo, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
 use indicatif::DecimalBytes;
 use stemvault_storage::Vault;
 use stemvault_storage::checks::room::DiskSpace;
@@ -21,6 +19,7 @@ use stemvault_storage::tables;
 use crate::api::auth::Staff;
 use crate::app::SharedApp;
 use crate::error::Answer;
+use crate::route::{Routes, media, nothing, route};
 use stemvault_client::terminal;
 
 /// How long an answer of `/readyz` is repeated.
@@ -50,11 +49,20 @@ impl Readiness {
 }
 
 /// `/healthz`, `/readyz`, `/metrics`.
-pub fn router() -> Router<SharedApp> {
-    Router::new()
-        .route("/healthz", get(async || "alive\n"))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .on(
+            route!(get "/healthz" Open nothing() => 200 media("text/plain"); "Whether the process answers"),
+            async || "alive\n",
+        )
+        .on(
+            route!(get "/readyz" Open nothing() => 200 media("text/plain"); "Whether catalog, stores and keys answer, and the stores are this installation's; 503 names what is not"),
+            ready,
+        )
+        .on(
+            route!(get "/metrics" Open nothing() => 200 media("text/plain"); "Prometheus metrics; from another machine with an API token only"),
+            metrics,
+        )
 }
 
 async fn ready(State(app): State<SharedApp>) -> Response {

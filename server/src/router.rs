@@ -2,6 +2,7 @@
 //! browsers from guessing.
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, REFERRER_POLICY, RETRY_AFTER,
@@ -12,9 +13,12 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use stemvault_storage::refusal::RefusalKind;
 
+use crate::api::auth::Staff;
+use crate::api::openapi::document;
 use crate::app::SharedApp;
 use crate::error::Failure;
 use crate::pages::POLICY;
+use crate::route::{Routes, media, nothing, route};
 use crate::{api, assets, cors, download, log, pace, prefix, ready, tries, upload, upload_link};
 
 /// Two years, the usual length.
@@ -24,6 +28,7 @@ const HSTS: &str = "max-age=63072000";
 pub fn router(app: SharedApp) -> Router {
     let public_url = app.public_url.clone();
     let routes = routes()
+        .router
         .fallback(nothing_here)
         .layer(from_fn_with_state(app.clone(), unless_ending))
         .layer(from_fn_with_state(app.clone(), tries::layer))
@@ -35,15 +40,22 @@ pub fn router(app: SharedApp) -> Router {
     prefix::with(&public_url, routes)
 }
 
-/// The routes alone.
-fn routes() -> Router<SharedApp> {
-    Router::new()
-        .merge(ready::router())
-        .merge(api::router())
-        .merge(upload::router())
-        .merge(upload_link::router())
-        .merge(download::router())
-        .merge(assets::router())
+/// The routes alone, with the document of them.
+pub(crate) fn routes() -> Routes {
+    let mut routes = Routes::default()
+        .merge(ready::routes())
+        .merge(api::routes())
+        .merge(upload::routes())
+        .merge(upload_link::routes())
+        .merge(download::routes())
+        .merge(assets::routes());
+    let itself = route!(get "/api/v1/openapi.json" Token nothing() => 200 media("application/json"); "This document");
+    routes.operations.push(itself.clone());
+    let document = serde_json::to_vec(&document(&routes.operations)).expect("plain data");
+    routes.operations.pop();
+    let (kind, document) = ([(CONTENT_TYPE, "application/json")], Bytes::from(document));
+    let serve = move |_: Staff| std::future::ready((kind.clone(), document.clone()));
+    routes.on(itself, serve)
 }
 
 async fn nothing_here() -> Failure {
@@ -96,7 +108,6 @@ fn protect(headers: &mut HeaderMap, real_certificate: bool) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
     use std::net::SocketAddr;
     use std::sync::Arc;
 
@@ -108,62 +119,9 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::api::openapi::{Door, OPERATIONS};
     use crate::app::App;
     use crate::installation::Installation;
-
-    /// The routes that a router has, as its `Debug` tells them: path to methods; `None` for one
-    /// that takes every method and sorts them out itself.
-    fn told(router: &Router<SharedApp>) -> BTreeMap<String, Option<BTreeSet<String>>> {
-        let text = format!("{router:?}");
-        let (routes, paths) = text
-            .split_once("node: Node")
-            .expect("axum's Debug has a node");
-        let (paths, _) = paths.split_once("} }").expect("the node ends");
-        let mut told = BTreeMap::new();
-        for part in paths.split("RouteId(").skip(1) {
-            let (id, rest) = part.split_once(')').expect("an id");
-            let path = rest.split('"').nth(1).expect("a path").to_owned();
-            let (_, route) = routes
-                .split_once(&format!("RouteId({id}): MethodRouter("))
-                .unwrap_or_else(|| panic!("no route {id} of {path} in {routes}"));
-            let (route, _) = route.split_once("allow_header").expect("a method router");
-            if !route.contains("fallback: Default") {
-                told.insert(path, None);
-                continue;
-            }
-            let methods = ["get", "head", "delete", "options", "patch", "post", "put"];
-            let mut has = BTreeSet::from(methods.map(str::to_owned));
-            has.retain(|method| !route.contains(&format!("{method}: None")));
-            told.insert(path, Some(has));
-        }
-        told
-    }
-
-    #[test]
-    fn the_document_and_the_router_have_the_same_routes() {
-        let mut described: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for operation in OPERATIONS {
-            described
-                .entry(operation.path.to_owned())
-                .or_default()
-                .insert(operation.method.to_owned());
-        }
-        let mut told = told(&routes());
-        assert!(told.len() > 20, "{told:?}");
-        // With a slash at its end an address means the same.
-        told.retain(|path, _| !path.ends_with('/'));
-        let paths = |map: Vec<&String>| map.into_iter().cloned().collect::<BTreeSet<_>>();
-        assert_eq!(
-            paths(told.keys().collect()),
-            paths(described.keys().collect())
-        );
-        for (path, methods) in told {
-            if let Some(methods) = methods {
-                assert_eq!(Some(&methods), described.get(&path), "{path}");
-            }
-        }
-    }
+    use crate::route::Door;
 
     #[test]
     fn a_page_gets_a_policy_and_only_a_real_certificate_gets_hsts() {
@@ -200,7 +158,7 @@ mod tests {
         );
         let router = router(Arc::new(app));
         let far: SocketAddr = "192.0.2.1:5000".parse().unwrap();
-        for operation in OPERATIONS {
+        for operation in routes().operations {
             let expected: &[u16] = match operation.door {
                 Door::Token => &[401],
                 // An upload's path and options are told to everyone.

@@ -6,11 +6,9 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::Router;
 use axum::extract::{FromRequest, Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
 use serde::Deserialize;
 use stemvault_storage::audit::Actor;
 use stemvault_storage::ids::{SessionId, Token};
@@ -31,22 +29,46 @@ use crate::pace::Cost;
 use crate::pages::client::upload::Seen;
 use crate::pages::{self, failed, wants};
 use crate::preflight;
+use crate::route::{Routes, media, nothing, route, schema};
 use crate::submit::{Filled, submit};
 use crate::upload_state::{listed, state};
 use crate::wire;
 
 /// What `/u/{link}` answers beside uploads.
-pub fn router() -> Router<SharedApp> {
-    Router::new()
-        .route("/u/{link}", get(look))
-        .route("/u/{link}/", get(look))
-        .route("/u/{link}/uploads", get(list))
-        .route("/u/{link}/state", get(stand))
-        .route("/u/{link}/preflight", post(preflight::check))
-        .route("/u/{link}/checked", post(checked))
-        .route("/u/{link}/form", put(draft))
-        .route("/u/{link}/submit", post(seal))
-        .route("/u/{link}/receipts/{session}", get(receipt))
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .on_slashed(
+            route!(get "/u/{link}" Link nothing() => 200 schema::<wire::Uploads>(); "The page of an upload link; with Accept: application/json its uploads"),
+            look,
+        )
+        .on(
+            route!(get "/u/{link}/uploads" Link nothing() => 200 schema::<wire::Uploads>(); "The uploads of a link's order"),
+            list,
+        )
+        .on(
+            route!(get "/u/{link}/state" Link nothing() => 200 schema::<crate::upload_state::State>(); "How the order stands: uploads, form, the limits of this link, and what is missing before a submit"),
+            stand,
+        )
+        .on(
+            route!(post "/u/{link}/preflight" Link media("application/vnd.stemvault.preflight") => 200 schema::<preflight::Preflight>(); "What submit would say of files, by their first 64 KiB. The body is a row of files, each: length of a JSON object (4 bytes, big-endian), {path, length}, length of the head (4 bytes), the head; at most 256 files and 20 MiB, and 160 requests in a minute by one link").query(&[preflight::SCOPE]),
+            preflight::check,
+        )
+        .on(
+            route!(post "/u/{link}/checked" Link schema::<checked::Hashes>() => 200 schema::<checked::Confirmed>(); "Hashes of the sender's own files, read after they had arrived: which are those of the uploads. At most 512 in a request"),
+            checked,
+        )
+        .on(
+            route!(put "/u/{link}/form" Link schema::<Draft>() => 204 nothing(); "Keep a draft of the form"),
+            draft,
+        )
+        .on(
+            route!(post "/u/{link}/submit" Link schema::<Submitted>() => 201 schema::<wire::Receipt>(); "Seal what was uploaded; a refusal for the form names its fields in missing").may_be_empty(),
+            seal,
+        )
+        .on(
+            route!(get "/u/{link}/receipts/{session}" Link nothing() => 200 media("text/html"); "The receipt of a session, to be printed"),
+            receipt,
+        )
 }
 
 /// What it costs to keep a draft: all of it is written.

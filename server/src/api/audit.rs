@@ -13,6 +13,16 @@ use super::auth::Staff;
 use super::orders::id_of;
 use crate::app::SharedApp;
 use crate::error::Answer;
+use crate::route::{Routes, nothing, route, schema};
+
+/// What the API answers here.
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .on(
+            route!(get "/api/v1/orders/{number}/audit" Token nothing() => 200 schema::<AuditLog>(); "Every decision on an order, and whether their chain holds"),
+            show,
+        )
+}
 
 /// Every decision on an order.
 #[derive(Debug, Serialize, ToSchema)]

@@ -13,6 +13,16 @@ use super::body::Body;
 use super::when::span;
 use crate::app::SharedApp;
 use crate::error::Answer;
+use crate::route::{Routes, route, schema};
+
+/// What the API answers here.
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .on(
+            route!(post "/api/v1/clock" Token schema::<Move>() => 200 schema::<Now>(); "Move the demo clock"),
+            turn,
+        )
+}
 
 /// One of the two.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -15,7 +15,29 @@ use super::auth::Staff;
 use super::body::Body;
 use crate::app::{App, SharedApp};
 use crate::error::Answer;
+use crate::route::{Routes, media, nothing, route, schema};
 use stemvault_client::attachment::disposition;
+
+/// What the API answers here.
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .on(
+            route!(get "/api/v1/keys" Token nothing() => 200 schema::<Keys>(); "Master keys, how many keys each wraps, and backups of the key store"),
+            show,
+        )
+        .on(
+            route!(post "/api/v1/keys/rotate" Token schema::<WhichMaster>() => 200 schema::<Rotated>(); "Wrap every key again with the first master key at hand"),
+            rotate,
+        )
+        .on(
+            route!(post "/api/v1/keys/retire" Token schema::<WhichMaster>() => 200 schema::<Keys>(); "A master key that wraps nothing opens nothing any more"),
+            retire,
+        )
+        .on(
+            route!(post "/api/v1/keys/backup" Token nothing() => 200 media("application/x-ndjson"); "A backup of the key store: wrapped keys, no master key. It must be destroyed after 30 days"),
+            backup,
+        )
+}
 
 /// Master keys and backups of the key store; no secret of either.
 #[derive(Debug, Serialize, ToSchema)]

@@ -18,6 +18,20 @@ use super::sessions::find;
 use super::when::when;
 use crate::app::{App, SharedApp};
 use crate::error::Answer;
+use crate::route::{Routes, nothing, route, schema};
+
+/// What the API answers here.
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .on(
+            route!(post "/api/v1/orders/{number}/links" Token schema::<NewLink>() => 201 schema::<MadeLink>(); "Make a link; its URL is shown this once"),
+            create,
+        )
+        .on(
+            route!(delete "/api/v1/links/{link}" Token nothing() => 204 nothing(); "Take a link back"),
+            revoke,
+        )
+}
 
 /// What a link is to open.
 #[derive(Debug, Deserialize, ToSchema)]

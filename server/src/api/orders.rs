@@ -1,17 +1,15 @@
-//! Orders: create, list, look at, and the verbs of their life.
+//! Orders: create, list, look at. The verbs of their life: [`verbs`](super::verbs).
 
 use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use stemvault_storage::ids::OrderId;
 use stemvault_storage::link::Scope;
-use stemvault_storage::order::{self, Client, OrderNumber, Policy, Stage};
+use stemvault_storage::order::{self, Client, OrderNumber, Stage};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
-use stemvault_storage::session::SessionRow;
 use utoipa::ToSchema;
 
 use super::auth::Staff;
@@ -20,6 +18,24 @@ use super::links::MadeLink;
 use super::order::{NotSubmitted, Order};
 use crate::app::{App, SharedApp};
 use crate::error::Answer;
+use crate::route::{Routes, nothing, route, schema};
+
+/// What the API answers here.
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .on(
+            route!(get "/api/v1/orders" Token nothing() => 200 schema::<Orders>(); "All orders, by number"),
+            list,
+        )
+        .on(
+            route!(post "/api/v1/orders" Token schema::<NewOrder>() => 201 schema::<Order>(); "Create an order, and on request its upload link"),
+            create,
+        )
+        .on(
+            route!(get "/api/v1/orders/{number}" Token nothing() => 200 schema::<Order>(); "An order with its sessions and links"),
+            show,
+        )
+}
 
 /// A new order.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -46,40 +62,6 @@ pub struct Orders {
     /// Without their sessions and links.
     pub orders: Vec<Order>,
 }
-
-/// Why an order is held.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewHold {
-    /// For whoever asks later why it was kept.
-    pub reason: String,
-}
-
-/// How long a recall lasts.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewRecall {
-    /// 1 to 3650; the setting `retention.recall_kept` if absent.
-    #[serde(default)]
-    pub days: Option<u32>,
-}
-
-/// That the work is done.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Completion {
-    /// Whether an order in which there is nothing to keep is meant.
-    #[serde(default)]
-    pub empty: bool,
-}
-
-/// No fields.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Nothing {}
-
-/// The longest recall that can be asked for, in days.
-const RECALL_MAX: u32 = 3650;
 
 /// The order of the number in a URL.
 ///
@@ -160,145 +142,6 @@ pub(super) async fn show(
 ) -> Answer<Json<Order>> {
     let order = app.vault.core.order(id_of(&app, &number).await?).await?;
     whole(&app, &order).await
-}
-
-pub(super) async fn complete(
-    staff: Staff,
-    State(app): State<SharedApp>,
-    Path(number): Path<String>,
-    Body(Completion { empty }): Body<Completion>,
-) -> Answer<Json<Order>> {
-    let id = id_of(&app, &number).await?;
-    let sessions = app.vault.core.sessions(id).await?;
-    let is_returned = |row: &SessionRow| row.review.is_returned();
-    if !empty && sessions.iter().all(is_returned) {
-        return Err(nothing_to_keep(&number, sessions.len()).into());
-    }
-    let policy = Policy {
-        working_days: app.settings.retention.working_kept.0,
-        archive_months: app.settings.retention.archive_kept.0,
-        time_zone: app.settings.orders.time_zone,
-    };
-    let order = staff.vault(&app).orders.complete(id, policy).await?;
-    tracing::info!(order = %order.number, stage = order.stage().name(), "order completed");
-    whole(&app, &order).await
-}
-
-fn nothing_to_keep(number: &str, returned: usize) -> Refusal {
-    let what = if returned == 0 {
-        "nothing was submitted to it"
-    } else {
-        "all that was submitted to it was returned"
-    };
-    let message = format!(
-        "order {number} is not completed: {what}, so there is nothing to keep. Look at `stemvault order show {number}`; if that is as it should be, say so: `stemvault order complete {number} --empty`"
-    );
-    Refusal::new(RefusalKind::WrongStage, message)
-}
-
-pub(super) async fn reopen(
-    staff: Staff,
-    State(app): State<SharedApp>,
-    Path(number): Path<String>,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<Json<Order>> {
-    change(&app, &staff, &number, "reopened", order::Order::reopen).await
-}
-
-pub(super) async fn archive_again(
-    staff: Staff,
-    State(app): State<SharedApp>,
-    Path(number): Path<String>,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<Json<Order>> {
-    change(
-        &app,
-        &staff,
-        &number,
-        "to be archived again",
-        order::Order::archive_again,
-    )
-    .await
-}
-
-pub(super) async fn hold(
-    staff: Staff,
-    State(app): State<SharedApp>,
-    Path(number): Path<String>,
-    Body(NewHold { reason }): Body<NewHold>,
-) -> Answer<Json<Order>> {
-    let reason = checked("reason", &reason)?;
-    let hold = order::Hold {
-        reason,
-        at: app.clock.now(),
-    };
-    change(&app, &staff, &number, "held", |order| {
-        order.hold(hold.clone())
-    })
-    .await
-}
-
-pub(super) async fn release_hold(
-    staff: Staff,
-    State(app): State<SharedApp>,
-    Path(number): Path<String>,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<Json<Order>> {
-    change(
-        &app,
-        &staff,
-        &number,
-        "freed of its hold",
-        order::Order::release_hold,
-    )
-    .await
-}
-
-pub(super) async fn recall(
-    staff: Staff,
-    State(app): State<SharedApp>,
-    Path(number): Path<String>,
-    Body(NewRecall { days }): Body<NewRecall>,
-) -> Answer<Json<Order>> {
-    let days = days.unwrap_or(app.settings.retention.recall_kept.0);
-    if !(1..=RECALL_MAX).contains(&days) {
-        let message = format!("a recall lasts 1 to {RECALL_MAX} days, not {days}");
-        return Err(Refusal::new(RefusalKind::BadRequest, message).into());
-    }
-    let until = app.clock.now() + TimeDelta::days(days.into());
-    change(&app, &staff, &number, "recalled", |order| {
-        order.recall(until)
-    })
-    .await
-}
-
-pub(super) async fn end_recall(
-    staff: Staff,
-    State(app): State<SharedApp>,
-    Path(number): Path<String>,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<Json<Order>> {
-    change(
-        &app,
-        &staff,
-        &number,
-        "taken back",
-        order::Order::end_recall,
-    )
-    .await
-}
-
-async fn change(
-    app: &App,
-    staff: &Staff,
-    number: &str,
-    verb: &'static str,
-    make: impl Fn(&order::Order) -> Result<order::Order, Refusal> + Send,
-) -> Answer<Json<Order>> {
-    let id = id_of(app, number).await?;
-    let order = staff.vault(app).core.change(id, make).await?;
-    tracing::info!(order = %order.number, stage = order.stage().name(), "order {verb}");
-    whole(app, &order).await
 }
 
 fn check_number(app: &App, text: String) -> Result<OrderNumber, Refusal> {

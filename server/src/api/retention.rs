@@ -18,6 +18,31 @@ use super::orders::id_of;
 use super::when::when;
 use crate::app::{App, SharedApp};
 use crate::error::Answer;
+use crate::route::{Routes, nothing, route, schema};
+
+/// What the API answers here.
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .on(
+            route!(get "/api/v1/retention/plan" Token nothing() => 200 schema::<RetentionPlan>(); "What is due by a date (query: at)").query(&[(
+                    "at",
+                    "A moment (RFC 3339), a day of the studio (2026-11-23, to its end) or a span from now (31 days); now if absent",
+                )]),
+            plan,
+        )
+        .on(
+            route!(post "/api/v1/retention/run" Token schema::<RunRequest>() => 200 schema::<Runs>(); "Run every job that does not take long now, or the one that is named").may_be_empty(),
+            run,
+        )
+        .on(
+            route!(get "/api/v1/runs" Token nothing() => 200 schema::<Runs>(); "The last runs, newest first, or those before one of them (query: before)"),
+            runs,
+        )
+        .on(
+            route!(get "/api/v1/runs/{run}" Token nothing() => 200 schema::<RunNotes>(); "What a run did, step by step (query: from)"),
+            run_notes,
+        )
+}
 
 /// How many runs a list holds.
 const RUNS: usize = 200;

@@ -17,6 +17,24 @@ use super::orders::id_of;
 use super::retention::Note;
 use crate::app::SharedApp;
 use crate::error::Answer;
+use crate::route::{Routes, nothing, route, schema};
+
+/// What the API answers here.
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .on(
+            route!(get "/api/v1/scrub" Token nothing() => 200 schema::<Scrub>(); "The scrub that is under way, or the last one"),
+            show,
+        )
+        .on(
+            route!(post "/api/v1/scrub" Token schema::<NewScrub>() => 202 schema::<Scrub>(); "Read everything in any tier and mend what is bad; goes on by itself").may_be_empty(),
+            begin,
+        )
+        .on(
+            route!(delete "/api/v1/scrub" Token nothing() => 204 nothing(); "End the scrub that is under way"),
+            stop,
+        )
+}
 
 /// What to read.
 #[derive(Debug, Default, Deserialize, ToSchema)]

@@ -18,10 +18,56 @@ use crate::checked::{Confirmed, Hashes, confirm};
 use crate::download;
 use crate::error::Answer;
 use crate::form::LeftOut;
+use crate::route::{Routes, bytes, media, nothing, route, schema};
 use crate::submit::{Filled, known_form, submit as seal};
 use crate::turns::Asked;
 use crate::upload_state::listed;
 use crate::wire::{Receipt, Uploads};
+
+/// What the API answers here.
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .on(
+            route!(get "/api/v1/orders/{number}/uploads" Token nothing() => 200 schema::<Uploads>(); "Every upload of an order"),
+            uploads,
+        )
+        .on(
+            route!(post "/api/v1/orders/{number}/uploads/checked" Token schema::<Hashes>() => 200 schema::<Confirmed>(); "Hashes of the sender's own files, read after they had arrived: which are those of the uploads. At most 512 in a request"),
+            compared,
+        )
+        .on(
+            route!(delete "/api/v1/orders/{number}/uploads/{upload}" Token nothing() => 204 nothing(); "Remove an upload that no session holds, or only one that was returned"),
+            remove,
+        )
+        .on(
+            route!(post "/api/v1/orders/{number}/submit" Token schema::<NewSession>() => 201 schema::<Receipt>(); "Seal what was uploaded into a session").may_be_empty(),
+            submit,
+        )
+        .on(
+            route!(get "/api/v1/orders/{number}/sessions/{session}" Token nothing() => 200 schema::<Receipt>(); "The receipt of a session, by its id or the start of it"),
+            show,
+        )
+        .on(
+            route!(post "/api/v1/orders/{number}/sessions/{session}/accept" Token schema::<Acceptance>() => 200 schema::<Receipt>(); "Take a session").may_be_empty(),
+            accept,
+        )
+        .on(
+            route!(post "/api/v1/orders/{number}/sessions/{session}/return" Token schema::<Return>() => 200 schema::<Receipt>(); "Give a session back, with reasons"),
+            give_back,
+        )
+        .on(
+            route!(get "/api/v1/orders/{number}/sessions/{session}/files/{*path}" Token nothing() => 200 bytes(); "A file of a session; ranges, ETag, If-Range"),
+            file,
+        )
+        .on(
+            route!(get "/api/v1/orders/{number}/sessions/{session}/bag" Token nothing() => 200 schema::<bag::BagParts>(); "What a bag (BagIt 1.0) of the session holds beside its files"),
+            bag,
+        )
+        .on(
+            route!(get "/api/v1/orders/{number}/sessions/{session}/bag.zip" Token nothing() => 200 media("application/zip"); "The session as a bag (BagIt 1.0) in a zip, made while it is sent"),
+            bag_zip,
+        )
+}
 
 /// The fewest digits that name a session.
 const PREFIX_MIN: usize = 8;

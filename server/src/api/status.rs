@@ -18,7 +18,17 @@ use super::auth::Staff;
 use crate::app::SharedApp;
 use crate::error::Answer;
 use crate::ready;
+use crate::route::{Routes, nothing, route, schema};
 use crate::tls::{Standing, out_of_time};
+
+/// What the API answers here.
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .on(
+            route!(get "/api/v1/status" Token nothing() => 200 schema::<Status>(); "How stores, mirror, archive and jobs stand: green, yellow or red"),
+            show,
+        )
+}
 
 /// A mirror that was complete in this time is up to date: it is hourly.
 const MIRROR_FRESH: TimeDelta = TimeDelta::hours(3);

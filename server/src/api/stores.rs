@@ -5,10 +5,20 @@ use axum::extract::{Path, State};
 
 use super::auth::Staff;
 use super::body::Body;
-use super::orders::Nothing;
 use super::status::{StatusPart, stores};
+use super::verbs::Nothing;
 use crate::app::SharedApp;
 use crate::error::Answer;
+use crate::route::{Routes, route, schema};
+
+/// What the API answers here.
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .on(
+            route!(post "/api/v1/stores/{store}/mark" Token schema::<Nothing>() => 200 schema::<StatusPart>(); "Take a store (working, archive, keys) that bears no mark for this installation's: another disk stands there on purpose").may_be_empty(),
+            mark,
+        )
+}
 
 pub(super) async fn mark(
     staff: Staff,

@@ -18,6 +18,24 @@ use super::body::Body;
 use super::when::when;
 use crate::app::SharedApp;
 use crate::error::Answer;
+use crate::route::{Routes, nothing, route, schema};
+
+/// What the API answers here.
+pub(super) fn routes() -> Routes {
+    Routes::default()
+        .on(
+            route!(get "/api/v1/tokens" Token nothing() => 200 schema::<Tokens>(); "All API tokens"),
+            list,
+        )
+        .on(
+            route!(post "/api/v1/tokens" Token schema::<NewToken>() => 201 schema::<MadeToken>(); "Make an API token; it is shown this once"),
+            create,
+        )
+        .on(
+            route!(delete "/api/v1/tokens/{token}" Token nothing() => 204 nothing(); "Take an API token back"),
+            revoke,
+        )
+}
 
 /// How long a token opens something unless it is asked otherwise, in days.
 pub const DAYS: i64 = 365;

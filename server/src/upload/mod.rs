@@ -18,35 +18,73 @@ mod standing;
 pub(crate) mod tus;
 mod unread;
 
-use axum::Router;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use axum::routing::{any, post};
 use stemvault_storage::ids::UploadId;
 
 use crate::app::SharedApp;
 use crate::error::sentence;
+use crate::route::{Parameter, Routes, media, nothing, route, schema};
+use crate::upload::tus::several;
 use door::Mount;
 use outlive::Outliving;
 use receive::SharedBody;
 pub(crate) use unread::unread;
 
+/// A part of a file.
+const TUS: &str = "application/offset+octet-stream";
+
+/// What a client of the draft says in the query: it has nothing like Upload-Metadata of tus.
+const FILE_OF_THE_DRAFT: &[Parameter] = &[
+    (
+        "filename",
+        "IETF draft: the file's name, if Content-Disposition has none",
+    ),
+    ("relativePath", "IETF draft: the name with its folders"),
+    ("order", "IETF draft: the order's number; a link knows it"),
+    (
+        "kind",
+        "IETF draft: material, delivery or stems; a link takes material",
+    ),
+];
+
 /// Uploads at `/files/` and `/u/{link}`.
-pub fn router() -> Router<SharedApp> {
-    let files = post(files).options(capabilities);
-    let link = post(link).options(capabilities);
-    Router::new()
-        .route("/files", files.clone())
-        .route("/files/", files)
-        .route("/files/{upload}", any(file))
-        .route("/files/{upload}/", any(file))
-        .route("/u/{link}", link.clone())
-        .route("/u/{link}/", link)
-        .route("/u/{link}/files", post(link_files))
-        .route("/u/{link}/{upload}", any(link_file))
-        .route("/u/{link}/{upload}/", any(link_file))
+pub(crate) fn routes() -> Routes {
+    Routes::default()
+        .on_slashed(
+            route!(post "/files" Token media(TUS) => 201 nothing(); "tus 1.0 or the IETF draft: create an upload; Upload-Metadata or the query names order, kind (material, delivery or stems) and filename").query(FILE_OF_THE_DRAFT),
+            files,
+        )
+        .on_slashed(
+            route!(options "/files" Open nothing() => 204 nothing(); "tus 1.0 or the IETF draft: what the server can do"),
+            capabilities,
+        )
+        .on_slashed(
+            route!(post "/u/{link}" Link media(TUS) => 201 nothing(); "tus 1.0 or the IETF draft: create an upload; the link says which order").query(FILE_OF_THE_DRAFT),
+            link,
+        )
+        .on_slashed(
+            route!(options "/u/{link}" Link nothing() => 204 nothing(); "tus 1.0 or the IETF draft: what the server can do"),
+            capabilities,
+        )
+        .on(
+            route!(post "/u/{link}/files" Link media("application/vnd.stemvault.files") => 200 schema::<several::Several>(); "Several small files, each whole, in one request. The body is a row of files as in a preflight, with {path, length, modified} and all of each file's bytes: at most 256 KiB a file, 256 files and 4 MiB. Each is answered as if it had been created alone"),
+            link_files,
+        )
+        .any([
+            route!(head "/files/{upload}" Token nothing() => 200 nothing(); "tus 1.0 or the IETF draft: how many bytes are safe"),
+            route!(patch "/files/{upload}" Token media(TUS) => 204 nothing(); "tus 1.0 or the IETF draft: append from the offset on"),
+            route!(delete "/files/{upload}" Token nothing() => 204 nothing(); "tus 1.0 or the IETF draft: remove an upload"),
+            route!(options "/files/{upload}" Open nothing() => 204 nothing(); "tus 1.0 or the IETF draft: what the server can do"),
+        ], file)
+        .any([
+            route!(head "/u/{link}/{upload}" Link nothing() => 200 nothing(); "tus 1.0 or the IETF draft: how many bytes are safe"),
+            route!(patch "/u/{link}/{upload}" Link media(TUS) => 204 nothing(); "tus 1.0 or the IETF draft: append from the offset on"),
+            route!(delete "/u/{link}/{upload}" Link nothing() => 204 nothing(); "tus 1.0 or the IETF draft: remove an upload"),
+            route!(options "/u/{link}/{upload}" Link nothing() => 204 nothing(); "tus 1.0 or the IETF draft: what the server can do"),
+        ], link_file)
 }
 
 /// What an address can do, in both dialects; asked without a credential, as browsers do.
@@ -92,7 +130,7 @@ async fn link_files(
     let (parts, body) = request.into_parts();
     to_its_end(async move {
         let (body, mount) = (SharedBody::new(body), Mount::Link(link));
-        let answer = tus::several(&app, &mount, &parts, &body).await;
+        let answer = several(&app, &mount, &parts, &body).await;
         unread::finished(answer, &parts, &body)
     })
     .await
