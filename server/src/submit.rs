@@ -25,7 +25,7 @@ pub struct Filled {
 ///
 /// # Errors
 /// A form that lacks what the studio requires; those of
-/// [`Vault::submit`](stemvault_storage::Vault::submit).
+/// [`Sessions::submit`](stemvault_storage::sessions::Sessions::submit).
 pub async fn submit(
     app: &App,
     order: OrderId,

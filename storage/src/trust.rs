@@ -2,7 +2,7 @@
 //!
 //! Whoever asks a vault what time it is asks a [`TrustedClock`]. It holds the machine's wall clock
 //! against its monotonic one from the start on, and at the start against what is known from before:
-//! the row that [`Vault::keep_time`] writes all the time, else the newest thing that bears a date.
+//! the row that [`Timekeeper::keep_time`] writes all the time, else the newest thing that bears a date.
 //! While the two differ by more than is allowed, the time is *in doubt*: the clock then goes on from
 //! what was known, so that nothing expires because of the jump, nothing is deleted, and no order is
 //! completed. A restart does not end a doubt. What ends it: the clock is right again; or somebody

@@ -60,7 +60,7 @@ impl Core {
     /// order, or something that `batch` expects, has changed meanwhile: read again, decide again.
     ///
     /// # Errors
-    /// [`RefusalKind::Gone`] once a purge was decided: a record of anything later could not be
+    /// [`Gone`](crate::refusal::RefusalKind::Gone) once a purge was decided: a record of anything later could not be
     /// sealed any more, and the purge would wait for it for ever. Those of the catalog; and of
     /// storing the record, when the decision is made all the same and the next one will store it.
     pub async fn decide(&self, at: &OrderAt, next: Order, batch: Batch) -> Result<Option<Order>> {

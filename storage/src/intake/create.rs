@@ -43,12 +43,12 @@ pub struct NewUpload {
     pub metadata: BTreeMap<String, String>,
     /// How long it is, if that is known.
     pub length: Option<u64>,
-    /// Whether it is a file, or a part of one ([`Vault::create_final`] makes the others).
+    /// Whether it is a file, or a part of one ([`Uploads::create_final`] makes the others).
     pub role: Role,
     /// Another sum of it that is to be carried along.
     pub sum: Option<Sum>,
     /// Whether the request that creates it brings all of it: then it is not unfinished for its link as long
-    /// as [`Vault::at_once`] says so.
+    /// as [`Appends::at_once`](super::Appends::at_once) says so.
     pub at_once: bool,
 }
 

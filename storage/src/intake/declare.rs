@@ -16,7 +16,7 @@ impl Appends {
     /// writes to it. Finishes it if all of it is there. Saying the same again changes nothing.
     ///
     /// # Errors
-    /// As [`Writer::declare_length`] and [`Vault::begin_append`].
+    /// As [`Writer::declare_length`](super::Writer::declare_length) and [`begin_append`](Self::begin_append).
     pub async fn declare_length(
         self: &Arc<Self>,
         order: OrderId,

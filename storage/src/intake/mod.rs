@@ -1,7 +1,7 @@
 //! From a stream of bytes to durable blocks.
 //!
-//! Pure functions of the file's bytes: where blocks end ([`cut`]), the hash of the whole file
-//! ([`hash`]), what the header says ([`facts`]) and what is wrong with it ([`checks`]). Around
+//! Pure functions of the file's bytes: where blocks end ([`cut`](crate::upload::cut)), the hash of the whole file
+//! ([`hash`](crate::upload::hash)), what the header says ([`facts`](crate::checks::facts)) and what is wrong with it ([`checks`](crate::checks)). Around
 //! them: creating uploads, the running append, its fragments, and the memory that all appends
 //! share.
 mod admit;

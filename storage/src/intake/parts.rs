@@ -31,11 +31,11 @@ pub struct NamedPart {
 
 impl Uploads {
     /// Creates a file made of parts, which may still be on their way. It is finished once all of
-    /// them are, and were read and joined ([`Vault::begin_join`]).
+    /// them are, and were read and joined ([`Appends::begin_join`](super::Appends::begin_join)).
     ///
     /// # Errors
     /// [`RefusalKind::NotFound`] if a part is not there, or not one of this order and kind;
-    /// [`RefusalKind::BadRequest`] if it is a file; those of [`Vault::create_upload`].
+    /// [`RefusalKind::BadRequest`] if it is a file; those of [`create`](Self::create).
     pub async fn create_final(
         &self,
         order: OrderId,

@@ -42,7 +42,7 @@ impl BackupNotes {
     /// What is known of all backups, oldest first.
     ///
     /// # Errors
-    /// When the store fails; [`KeyError::BadBackup`] for a note that cannot be read.
+    /// When the store fails; [`KeyError::BadBackup`](crate::keys::KeyError::BadBackup) for a note that cannot be read.
     pub async fn backups(&self) -> Result<Vec<BackupNote>> {
         let mut notes = Vec::new();
         for (path, _) in self.keys.store.list(&paths::key_backups()).await? {

@@ -60,7 +60,7 @@ impl UploadRows {
     /// An upload of an order. Another order's is not found.
     ///
     /// # Errors
-    /// [`RefusalKind::NotFound`].
+    /// [`NotFound`](crate::refusal::RefusalKind::NotFound).
     pub async fn upload(&self, order: OrderId, id: UploadId) -> Result<Upload> {
         let row = load::<Upload>(&*self.core.catalog, &tables::upload(order, id)).await?;
         let row = row.filter(|(upload, _)| upload.role != Role::RemovedPart);
@@ -70,7 +70,7 @@ impl UploadRows {
     /// The order that an upload belongs to.
     ///
     /// # Errors
-    /// [`RefusalKind::NotFound`].
+    /// [`NotFound`](crate::refusal::RefusalKind::NotFound).
     pub async fn order_of_upload(&self, id: UploadId) -> Result<OrderId> {
         let row = load::<OrderOf>(&*self.core.catalog, &tables::order_of_upload(id)).await?;
         Ok(row.ok_or_else(|| no_such_upload(id))?.0.order)
