@@ -1,6 +1,8 @@
 //! Every route of the server, and what goes around all of them: the log, and headers that keep
 //! browsers from guessing.
 
+use std::sync::{Arc, LazyLock};
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -42,7 +44,7 @@ pub fn router(app: SharedApp) -> Router {
 
 /// The routes alone, with the document of them.
 pub(crate) fn routes() -> Routes {
-    let mut routes = Routes::default()
+    let routes = Routes::default()
         .merge(ready::routes())
         .merge(api::routes())
         .merge(upload::routes())
@@ -50,12 +52,17 @@ pub(crate) fn routes() -> Routes {
         .merge(download::routes())
         .merge(assets::routes());
     let itself = route!(get "/api/v1/openapi.json" Token nothing() => 200 media("application/json"); "This document");
-    routes.operations.push(itself.clone());
-    let document = serde_json::to_vec(&document(&routes.operations)).expect("plain data");
-    routes.operations.pop();
-    let (kind, document) = ([(CONTENT_TYPE, "application/json")], Bytes::from(document));
-    let serve = move |_: Staff| std::future::ready((kind.clone(), document.clone()));
-    routes.on(itself, serve)
+    let mut operations = routes.operations.clone();
+    operations.push(itself.clone());
+    // Few ask for it, and then more than once.
+    let document = Arc::new(LazyLock::new(move || {
+        let document = serde_json::to_vec(&document(&operations));
+        Bytes::from(document.expect("plain data"))
+    }));
+    routes.on(itself, move |_: Staff| {
+        let kind = [(CONTENT_TYPE, "application/json")];
+        std::future::ready((kind, Bytes::clone(&document)))
+    })
 }
 
 async fn nothing_here() -> Failure {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::audit::What;
 use crate::catalog::Batch;
-use crate::core::Core;
+use crate::core::{Core, TRIES};
 use crate::error::{Error, Result};
 use crate::ids::{LinkId, OrderId, Token};
 use crate::link::{Digest, Link, LinkMost, Scope};
@@ -12,9 +12,6 @@ use crate::manifests::Manifests;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Review, SessionRow};
 use crate::tables::{self, DigestOf, OrderOf, load, put};
-
-/// How often a decision that lost a race is made again before the caller is asked to.
-const TRIES: usize = 64;
 
 /// Who may come in, by what they hold.
 #[derive(Clone, Debug)]

@@ -10,12 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::audit::What;
 use crate::catalog::Batch;
-use crate::core::Core;
+use crate::core::{Core, TRIES};
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId};
 use crate::tables::{self, Record, load, put};
-
-const TRIES: usize = 64;
 
 /// How long a download by the same credential is the same one.
 const ONE: TimeDelta = TimeDelta::days(1);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::block::{Logical, open, seal_copy};
 use crate::catalog::{Batch, CommitError, Expect};
-use crate::core::Core;
+use crate::core::{Core, TRIES};
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::manifests::Manifests;
@@ -16,8 +16,6 @@ use crate::order::Stage;
 use crate::session::{Form, Kind};
 use crate::submits::Submits;
 use crate::tables;
-
-const TRIES: usize = 64;
 
 /// The longest draft that is read, in bytes: above any form that is taken.
 const DRAFT_MAX: usize = 64 << 10;

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use chrono::TimeDelta;
+use futures::future::BoxFuture;
 use serde::Deserialize;
 use stemvault_storage::order::{self, Policy};
 use stemvault_storage::refusal::{Refusal, RefusalKind};
@@ -26,11 +27,11 @@ pub(super) fn routes() -> Routes {
         )
         .on(
             route!(post "/api/v1/orders/{number}/reopen" Token schema::<Nothing>() => 200 schema::<Order>(); "Work goes on: both clocks stop").may_be_empty(),
-            reopen,
+            plain("reopened", order::Order::reopen),
         )
         .on(
             route!(post "/api/v1/orders/{number}/archive-again" Token schema::<Nothing>() => 200 schema::<Order>(); "The archive that did not come back is written anew from the working files; both clocks go on").may_be_empty(),
-            archive_again,
+            plain("to be archived again", order::Order::archive_again),
         )
         .on(
             route!(post "/api/v1/orders/{number}/hold" Token schema::<NewHold>() => 200 schema::<Order>(); "Nothing of it is deleted until the hold is released"),
@@ -38,7 +39,7 @@ pub(super) fn routes() -> Routes {
         )
         .on(
             route!(post "/api/v1/orders/{number}/release-hold" Token schema::<Nothing>() => 200 schema::<Order>(); "Deleting may go on").may_be_empty(),
-            release_hold,
+            plain("freed of its hold", order::Order::release_hold),
         )
         .on(
             route!(post "/api/v1/orders/{number}/recall" Token schema::<NewRecall>() => 200 schema::<Order>(); "The archive may be downloaded for some days").may_be_empty(),
@@ -46,7 +47,7 @@ pub(super) fn routes() -> Routes {
         )
         .on(
             route!(post "/api/v1/orders/{number}/end-recall" Token schema::<Nothing>() => 200 schema::<Order>(); "The recall ends").may_be_empty(),
-            end_recall,
+            plain("taken back", order::Order::end_recall),
         )
 }
 
@@ -118,31 +119,6 @@ fn nothing_to_keep(number: &str, returned: usize) -> Refusal {
     Refusal::new(RefusalKind::WrongStage, message)
 }
 
-pub(super) async fn reopen(
-    staff: Staff,
-    State(app): State<SharedApp>,
-    Path(number): Path<String>,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<Json<Order>> {
-    change(&app, &staff, &number, "reopened", order::Order::reopen).await
-}
-
-pub(super) async fn archive_again(
-    staff: Staff,
-    State(app): State<SharedApp>,
-    Path(number): Path<String>,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<Json<Order>> {
-    change(
-        &app,
-        &staff,
-        &number,
-        "to be archived again",
-        order::Order::archive_again,
-    )
-    .await
-}
-
 pub(super) async fn hold(
     staff: Staff,
     State(app): State<SharedApp>,
@@ -157,22 +133,6 @@ pub(super) async fn hold(
     change(&app, &staff, &number, "held", |order| {
         order.hold(hold.clone())
     })
-    .await
-}
-
-pub(super) async fn release_hold(
-    staff: Staff,
-    State(app): State<SharedApp>,
-    Path(number): Path<String>,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<Json<Order>> {
-    change(
-        &app,
-        &staff,
-        &number,
-        "freed of its hold",
-        order::Order::release_hold,
-    )
     .await
 }
 
@@ -194,20 +154,17 @@ pub(super) async fn recall(
     .await
 }
 
-pub(super) async fn end_recall(
-    staff: Staff,
-    State(app): State<SharedApp>,
-    Path(number): Path<String>,
-    Body(Nothing {}): Body<Nothing>,
-) -> Answer<Json<Order>> {
-    change(
-        &app,
-        &staff,
-        &number,
-        "taken back",
-        order::Order::end_recall,
-    )
-    .await
+/// An order after a verb.
+type Changed = BoxFuture<'static, Answer<Json<Order>>>;
+
+/// The handler of a verb that needs no more words.
+fn plain(
+    verb: &'static str,
+    make: fn(&order::Order) -> Result<order::Order, Refusal>,
+) -> impl Fn(Staff, State<SharedApp>, Path<String>, Body<Nothing>) -> Changed + Clone {
+    move |staff, State(app), Path(number), Body(Nothing {})| {
+        Box::pin(async move { change(&app, &staff, &number, verb, make).await })
+    }
 }
 
 async fn change(

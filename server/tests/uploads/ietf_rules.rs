@@ -62,15 +62,7 @@ async fn lengths_that_do_not_agree() {
         let no = post(&studio, "a.wav", &headers, Body::from("abc")).await;
         problem(&no.expect(400), kind);
     }
-    let vault = &studio.app.vault;
-    assert!(
-        vault
-            .rows
-            .uploads(studio.order.id)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(studio.uploads().await.is_empty());
     let at = begin(&studio, "b.wav", 9, "abc").await;
     for (headers, body) in [
         (&[MORE, "Upload-Length: 10"][..], whole(b"d")),
@@ -103,7 +95,7 @@ async fn lengths_that_do_not_agree() {
         };
         problem(&no.expect(400), kind);
     }
-    assert_eq!(vault.rows.uploads(studio.order.id).await.unwrap().len(), 1);
+    assert_eq!(studio.uploads().await.len(), 1);
 }
 
 #[tokio::test]
@@ -293,15 +285,7 @@ async fn what_is_said_of_a_file_is_checked_before_its_first_byte() {
         let limit = if status == 413 { "max-size=1000" } else { "" };
         assert_eq!(no.header("upload-limit"), limit);
     }
-    let vault = &studio.app.vault;
-    assert!(
-        vault
-            .rows
-            .uploads(studio.order.id)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(studio.uploads().await.is_empty());
     // A file of unknown length grows as far as the studio takes files.
     let path = "/files/?order=2026-0117&kind=material&filename=a&artist=b";
     let no = say(

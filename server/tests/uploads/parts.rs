@@ -189,15 +189,7 @@ async fn parts_are_no_files() {
     let submit = format!("/u/{}/submit", studio.link);
     let no = studio.ask("POST", &submit, &[], Body::empty()).await;
     assert!(no.expect(400).text().contains("no material to submit"));
-    let vault = &studio.app.vault;
-    assert!(
-        vault
-            .rows
-            .uploads(studio.order.id)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(studio.uploads().await.is_empty());
     studio.create("a.bin", 3).await;
     studio.create("b.bin", 3).await;
     studio
@@ -301,7 +293,7 @@ async fn foreign_parts_are_not_there() {
     let file = studio.create("b.bin", 0).await;
     let no = join(&studio, "a.bin", &[&file]).await.expect(400);
     assert!(no.text().contains("a file and no part"), "{}", no.text());
-    assert_eq!(vault.rows.uploads(studio.order.id).await.unwrap().len(), 1);
+    assert_eq!(studio.uploads().await.len(), 1);
 }
 
 #[tokio::test]

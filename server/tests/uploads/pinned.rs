@@ -86,15 +86,7 @@ async fn a_creation_that_brings_too_much_is_cut_or_refused() {
         .post("a.bin", 3, &headers, Body::from("hello"))
         .await
         .expect(413);
-    let vault = &studio.app.vault;
-    assert!(
-        vault
-            .rows
-            .uploads(studio.order.id)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(studio.uploads().await.is_empty());
     // It turns out to be: the file is as it was said to be.
     let no = studio
         .post("a.bin", 3, &[OCTETS], whole(b"hello"))

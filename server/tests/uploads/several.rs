@@ -25,13 +25,7 @@ fn file(path: &str, bytes: &[u8]) -> Vec<u8> {
 
 /// Path, offset and hash of what is there.
 async fn there(studio: &Studio) -> Vec<(String, u64, String)> {
-    let uploads = studio
-        .app
-        .vault
-        .rows
-        .uploads(studio.order.id)
-        .await
-        .unwrap();
+    let uploads = studio.uploads().await;
     let mut there: Vec<_> = uploads
         .iter()
         .map(|upload| {
@@ -71,13 +65,7 @@ async fn each_file_of_a_row_is_a_whole_upload() {
         assert_eq!(stands.offset(), bytes(n).len() as u64);
     }
     assert_eq!(there(&studio).await, wanted);
-    let uploads = studio
-        .app
-        .vault
-        .rows
-        .uploads(studio.order.id)
-        .await
-        .unwrap();
+    let uploads = studio.uploads().await;
     let modified = uploads[0].metadata.get("modified");
     assert_eq!(
         modified.map(String::as_str),

@@ -26,6 +26,7 @@ use stemvault_storage::link::{ApiToken, Digest, Scope};
 use stemvault_storage::order::{Client, Order};
 use stemvault_storage::store::Store;
 use stemvault_storage::tables::{self, put};
+use stemvault_storage::upload::Upload;
 use stemvault_storage::{Limits, Vault};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -281,14 +282,16 @@ impl Studio {
     pub async fn session_link(&self, receipt: &serde_json::Value) -> String {
         let session: SessionId = receipt["session"].as_str().unwrap().parse().unwrap();
         let scope = Scope::Session { session };
-        let (_, link) = self
-            .app
-            .vault
-            .access
-            .create_link(self.order.id, scope, None)
-            .await
-            .unwrap();
+        let access = &self.app.vault.access;
+        let link = access.create_link(self.order.id, scope, None);
+        let (_, link) = link.await.unwrap();
         format!("/d/{}", link.reveal())
+    }
+
+    /// All uploads of the order.
+    pub async fn uploads(&self) -> Vec<Upload> {
+        let rows = &self.app.vault.rows;
+        rows.uploads(self.order.id).await.unwrap()
     }
 
     /// The folder of an upload in the working store.

@@ -8,14 +8,11 @@ use std::sync::Arc;
 
 use super::{Entry, Head, LostEntries, Span, What};
 use crate::catalog::{Key, Row};
-use crate::core::Core;
+use crate::core::{Core, TRIES};
 use crate::error::{Error, Result};
 use crate::ids::{EntryHash, OrderId};
 use crate::order::{Order, Stage};
 use crate::tables::{self, decode, load};
-
-/// How often a log that grows while it is read is read again.
-const TRIES: usize = 64;
 
 /// The log of an order, and what is to be said of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

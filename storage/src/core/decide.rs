@@ -2,7 +2,7 @@
 
 use stemvault_model::audit::{Actor, Entry, Said, What};
 
-use super::{Core, OrderAt};
+use super::{Core, OrderAt, TRIES};
 use crate::block::{Logical, seal_copy};
 use crate::catalog::{Batch, CommitError, Expect};
 use crate::error::{Error, Result};
@@ -10,9 +10,6 @@ use crate::ids::OrderId;
 use crate::order::{Order, decision};
 use crate::refusal::Refusal;
 use crate::tables::{self, Gate, Outbox, put};
-
-/// How often a decision that lost a race is made again before the caller is asked to.
-const TRIES: usize = 64;
 
 /// A decision, as it goes into the log.
 #[derive(Clone, Debug)]
@@ -60,9 +57,10 @@ impl Core {
     /// order, or something that `batch` expects, has changed meanwhile: read again, decide again.
     ///
     /// # Errors
-    /// [`Gone`](crate::refusal::RefusalKind::Gone) once a purge was decided: a record of anything later could not be
-    /// sealed any more, and the purge would wait for it for ever. Those of the catalog; and of
-    /// storing the record, when the decision is made all the same and the next one will store it.
+    /// [`Gone`](crate::refusal::RefusalKind::Gone) once a purge was decided: a record of anything
+    /// later could not be sealed any more, and the purge would wait for it for ever. Those of the
+    /// catalog; and of storing the record, when the decision is made all the same and the next one
+    /// will store it.
     pub async fn decide(&self, at: &OrderAt, next: Order, batch: Batch) -> Result<Option<Order>> {
         let what = decision(&at.order, &next);
         let why = next.hold.as_ref().map(|hold| hold.reason.clone());
@@ -92,7 +90,7 @@ impl Core {
         let next = Order { version, ..next };
         let said = self.sealed_words(id, logged.why.as_deref()).await?;
         let (next, batch) = self.log_said(next, &logged, said, batch);
-        let decided = self.commit(at, next, batch).await?;
+        let decided = self.step(at, next, batch).await?;
         if decided.is_some() {
             self.drain(id).await?;
         }
@@ -125,10 +123,6 @@ impl Core {
     /// # Errors
     /// Those of the catalog.
     pub async fn step(&self, at: &OrderAt, next: Order, batch: Batch) -> Result<Option<Order>> {
-        self.commit(at, next, batch).await
-    }
-
-    async fn commit(&self, at: &OrderAt, next: Order, batch: Batch) -> Result<Option<Order>> {
         let id = next.id;
         let gate = at.order.gate + u64::from(next.stage().name() != at.order.stage().name());
         let next = Order { gate, ..next };
@@ -157,11 +151,7 @@ impl Core {
     }
 
     /// The words, sealed; none if there are none.
-    pub(crate) async fn sealed_words(
-        &self,
-        order: OrderId,
-        why: Option<&str>,
-    ) -> Result<Option<Said>> {
+    async fn sealed_words(&self, order: OrderId, why: Option<&str>) -> Result<Option<Said>> {
         let Some(why) = why.map(str::trim).filter(|why| !why.is_empty()) else {
             return Ok(None);
         };

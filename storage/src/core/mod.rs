@@ -30,6 +30,9 @@ use crate::store::{Lease, Mirror, Store};
 use crate::tables::{self, DigestOf, Gate, load, load_all};
 use crate::trusted::TrustedClock;
 
+/// How often what lost a race is made again before whoever asked for it has to ask again.
+pub(crate) const TRIES: usize = 64;
+
 /// What every part stands on. A copy may be in another name ([`who`](Self::who)).
 #[derive(Clone, Debug)]
 pub struct Core {

@@ -6,14 +6,13 @@ use std::collections::BTreeMap;
 
 use super::create::Uploads;
 use crate::catalog::{Batch, CommitError, Expect};
+use crate::core::TRIES;
 use crate::error::{Error, Result};
 use crate::ids::{FileHash, OrderId, UploadId};
 use crate::order::Stage;
 use crate::session::Kind;
 use crate::tables::{self, load, put};
 use crate::upload::Upload;
-
-const TRIES: usize = 64;
 
 impl Uploads {
     /// Notes which of these files their sender has compared; those whose hash is ours. With `kind`,

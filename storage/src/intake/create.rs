@@ -9,7 +9,7 @@ use crate::rows::UploadRows;
 
 use crate::audit::{Actor, Logged, What};
 use crate::catalog::{Batch, CommitError, Expect};
-use crate::core::Core;
+use crate::core::{Core, TRIES};
 use crate::error::{Error, Result, no_such_upload};
 use crate::ids::{LinkId, OrderId, UploadId};
 use crate::intake::limits::Reserved;
@@ -25,8 +25,6 @@ use crate::tables::{self, Arrival, OrderOf, load, put};
 use crate::upload::progress::Progress;
 use crate::upload::sum::Sum;
 use crate::upload::{Role, Upload, UploadState};
-
-const TRIES: usize = 64;
 
 /// What a client says of a file before its first byte.
 #[derive(Clone, Debug)]

@@ -4,14 +4,13 @@ use std::collections::HashSet;
 
 use super::create::{NewUpload, Uploads};
 use crate::catalog::{Batch, Expect};
+use crate::core::TRIES;
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, UploadId};
 use crate::order::Stage;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::tables::{self, load, put};
 use crate::upload::{PartOf, Role, Upload};
-
-const TRIES: usize = 64;
 
 /// The most parts of one file: clients make a handful, and every one is a few rows.
 const PARTS_MAX: usize = 1000;

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 
 use super::Orders;
 use crate::catalog::{Batch, Expect};
+use crate::core::TRIES;
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::order::{Order, Policy, Stage};
@@ -15,8 +16,6 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::submits::{count, named};
 use crate::tables::{self, Arrival, load, load_all};
 use crate::upload::{Upload, UploadState};
-
-const TRIES: usize = 64;
 
 impl Orders {
     /// The work is done; both retention clocks start. Parts that no file was made of belong to no

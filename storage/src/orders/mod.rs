@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::audit::{Audit, What};
 use crate::catalog::{Batch, CommitError, Expect};
-use crate::core::Core;
+use crate::core::{Core, TRIES};
 use crate::error::Result;
 use crate::ids::OrderId;
 use crate::intake::Intake;
@@ -17,9 +17,6 @@ use crate::refusal::{Refusal, RefusalKind};
 use crate::rows::UploadRows;
 use crate::store::Lease;
 use crate::tables::{self, Gate, OrderOf, Outbox, all_orders, load, put};
-
-/// How often a change that lost a race is made again.
-const TRIES: usize = 64;
 
 /// The orders.
 #[derive(Clone, Debug)]

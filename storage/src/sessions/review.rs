@@ -3,6 +3,7 @@
 use super::Sessions;
 use crate::audit::{Logged, What};
 use crate::catalog::Batch;
+use crate::core::TRIES;
 use crate::error::{Error, Result};
 use crate::ids::{OrderId, SessionId};
 use crate::limits::check_text;
@@ -12,9 +13,6 @@ use crate::order::Stage;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Kind, Review, SessionRow};
 use crate::tables::{self, load, put};
-
-/// How often a decision that lost a race is made again before the caller is asked to.
-const TRIES: usize = 64;
 
 impl Sessions {
     /// The engineer takes a session. Upload links of the order end with accepted material.

@@ -38,7 +38,7 @@ impl Sessions {
         self.standing_with(order, kind, &uploads).await
     }
 
-    /// The same for whoever has [listed](Self::listed) the order's uploads already.
+    /// The same for whoever has [listed](crate::rows::UploadRows::listed) the order's uploads already.
     ///
     /// # Errors
     /// Those of the catalog, and of reading the manifest of a returned session.

@@ -8,14 +8,13 @@ use chrono::TimeDelta;
 
 use super::Sessions;
 use crate::catalog::{Batch, Expect};
+use crate::core::TRIES;
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
 use crate::order::{Order, Sealing, Stage};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::session::{Form, Kind, Receipt, Rules};
 use crate::tables::{self, Arrival, load};
-
-const TRIES: usize = 64;
 
 /// The most sessions of an order: several for every day of a year.
 pub const SESSIONS_MAX: usize = 1000;

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::block::{Logical, seal_copy};
 use crate::catalog::{Key, KeyRange};
+use crate::core::TRIES;
 use crate::core::record::OrderRecord;
 use crate::error::{Error, Result};
 use crate::ids::OrderId;
@@ -40,9 +41,6 @@ const ROWS_AT_ONCE: usize = 100;
 
 /// Orders read at once: hides the round trips to the key store.
 const ORDERS_AT_ONCE: usize = 8;
-
-/// How often an order that changes while it is read is read again.
-const TRIES: usize = 64;
 
 /// What a snapshot holds.
 #[derive(Clone, Debug)]
